@@ -1,0 +1,156 @@
+//! The sums over all orders: what `GET /dashboard` answers.
+
+use std::collections::BTreeMap;
+
+use cqrs::{Rollup, Sums};
+use jiff::{Span, Timestamp, civil::Date, tz::Offset};
+use serde::Serialize;
+
+use crate::{OrderSummary, Status};
+
+const ORDERS: &str = "orders";
+const STATUS: &str = "status:";
+const REVENUE: &str = "revenue:";
+
+/// How the business is doing.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dashboard {
+    /// How many orders there are.
+    pub orders: i128,
+    /// How many of them stand where.
+    pub by_status: BTreeMap<&'static str, i128>,
+    /// What the orders that are not cancelled cost, in minor units by currency.
+    pub revenue: BTreeMap<String, i128>,
+    /// The last days, today first.
+    pub days: Vec<Day>,
+}
+
+/// The orders that were placed on one day, in UTC.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Day {
+    /// Which day.
+    pub date: String,
+    /// How many orders were placed on it.
+    pub orders: i128,
+    /// What those that are not cancelled cost, in minor units by currency.
+    pub revenue: BTreeMap<String, i128>,
+}
+
+impl Rollup for Dashboard {
+    type View = OrderSummary;
+
+    fn contribution(order: &OrderSummary) -> Sums {
+        let day = day_row(date(order.placed_at));
+        let revenue = format!("{REVENUE}{}", order.currency.code());
+        let earned = match order.status {
+            Status::Placed | Status::Shipped | Status::Delivered => i128::from(order.total),
+            Status::Cancelled => 0,
+        };
+        Sums::default()
+            .with(Self::TOTALS, ORDERS, 1)
+            .with(Self::TOTALS, &format!("{STATUS}{}", order.status.as_str()), 1)
+            .with(Self::TOTALS, &revenue, earned)
+            .with(&day, ORDERS, 1)
+            .with(&day, &revenue, earned)
+    }
+}
+
+impl Dashboard {
+    /// The row that holds the sums over all time.
+    pub const TOTALS: &'static str = "totals";
+
+    /// The dashboard of the `days` days up to and with the day of `now`, from the sums.
+    pub fn new(sums: &Sums, now: Timestamp, days: u16) -> Self {
+        let by_status = Status::ALL.map(|status| {
+            let word = status.as_str();
+            (word, sums.get(Self::TOTALS, &format!("{STATUS}{word}")))
+        });
+        Self {
+            orders: sums.get(Self::TOTALS, ORDERS),
+            by_status: by_status.into(),
+            revenue: revenue(sums, Self::TOTALS),
+            days: (0..days).map(|ago| Day::new(sums, days_before(now, ago))).collect(),
+        }
+    }
+
+    /// The first and the last row of the `days` days up to and with the day of `now`.
+    pub fn day_rows(now: Timestamp, days: u16) -> [String; 2] {
+        [day_row(days_before(now, days.saturating_sub(1))), day_row(date(now))]
+    }
+}
+
+impl Day {
+    fn new(sums: &Sums, date: Date) -> Self {
+        let row = day_row(date);
+        Self { date: date.to_string(), orders: sums.get(&row, ORDERS), revenue: revenue(sums, &row) }
+    }
+}
+
+fn date(time: Timestamp) -> Date {
+    Offset::UTC.to_datetime(time).date()
+}
+
+fn days_before(now: Timestamp, days: u16) -> Date {
+    date(now).saturating_sub(Span::new().days(days))
+}
+
+fn day_row(date: Date) -> String {
+    format!("day#{date}")
+}
+
+fn revenue(sums: &Sums, row: &str) -> BTreeMap<String, i128> {
+    sums.iter()
+        .filter(|(in_row, ..)| *in_row == row)
+        .filter_map(|(_, column, sum)| Some((column.strip_prefix(REVENUE)?.to_owned(), sum)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::order_summary::tests::summary;
+
+    fn dashboard(orders: &[OrderSummary], days: u16) -> Dashboard {
+        let mut sums = Sums::default();
+        orders.iter().for_each(|order| sums += &Dashboard::contribution(order));
+        Dashboard::new(&sums, "2026-11-23T00:30:00Z".parse().unwrap(), days)
+    }
+
+    #[test]
+    fn orders_are_counted_by_status_and_day_and_cancelled_ones_earn_nothing() {
+        let orders = [
+            summary(json!({})),
+            summary(json!({ "status": "shipped", "currency": "JPY", "total": 500 })),
+            summary(json!({ "status": "cancelled", "placed_at": "2026-11-23T00:00:00Z" })),
+        ];
+        let shown = serde_json::to_string(&dashboard(&orders, 2)).unwrap();
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&shown).unwrap(),
+            json!({
+                "orders": 3,
+                "by_status": { "placed": 1, "shipped": 1, "delivered": 0, "cancelled": 1 },
+                "revenue": { "EUR": 2800, "JPY": 500 },
+                "days": [
+                    { "date": "2026-11-23", "orders": 1, "revenue": {} },
+                    { "date": "2026-11-22", "orders": 2, "revenue": { "EUR": 2800, "JPY": 500 } },
+                ],
+            })
+        );
+    }
+
+    #[test]
+    fn a_dashboard_without_orders_shows_zeros() {
+        let empty = dashboard(&[], 30);
+        assert_eq!((empty.orders, empty.days.len()), (0, 30));
+        assert_eq!(empty.days.last().unwrap().date, "2026-10-25");
+    }
+
+    #[test]
+    fn the_rows_to_read_are_those_that_are_shown() {
+        let now = "2026-11-23T00:30:00Z".parse().unwrap();
+        assert_eq!(Dashboard::day_rows(now, 1), ["day#2026-11-23", "day#2026-11-23"]);
+        assert_eq!(Dashboard::day_rows(now, 30), ["day#2026-10-25", "day#2026-11-23"]);
+    }
+}

@@ -1,0 +1,13 @@
+//! The domain, pure: what an order is, what may happen to it, and how it is shown.
+//!
+//! 1. [`order`]: the aggregate with its commands, events and rules, and the values they are made of.
+//! 2. [`order_summary`]: the view of one order, and its row in a customer's list.
+//! 3. [`dashboard`]: the sums over all orders.
+
+pub mod dashboard;
+pub mod order;
+pub mod order_summary;
+
+pub use dashboard::Dashboard;
+pub use order::{Order, OrderCommand, OrderEvent, OrderRejection, Status};
+pub use order_summary::{ListedOrder, OrderSummaries, OrderSummary};

@@ -1,0 +1,92 @@
+//! Who and which.
+
+use std::{
+    fmt::{self, Display},
+    str::FromStr,
+};
+
+use cqrs::derived_id;
+use serde::{Deserialize, Serialize};
+use uuid::{Builder, Uuid};
+
+use super::{Invalid, Text};
+
+/// The customer who owns an order: the `sub` of an identity, as the issuer spells it.
+pub type CustomerId = Text<128>;
+
+/// Which order: a UUID in its one canonical spelling, lower case with dashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrderId(Uuid);
+
+impl OrderId {
+    /// The id of the order that `caller` places under the idempotency key `key`: always the same, so that a repeated
+    /// PlaceOrder meets its own first commit.
+    pub fn derived(caller: &str, key: &str) -> Self {
+        Self(derived_id(&["order", caller, key]))
+    }
+
+    /// The id of an order that is placed without a key, from random bytes.
+    pub fn random(bytes: [u8; 16]) -> Self {
+        Self(Builder::from_random_bytes(bytes).into_uuid())
+    }
+}
+
+impl FromStr for OrderId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Uuid::try_parse(text)
+            .ok()
+            .map(Self)
+            .filter(|id| !id.0.is_nil() && id.to_string() == text)
+            .ok_or_else(|| Invalid("must be a UUID in lower case with dashes".to_owned()))
+    }
+}
+
+impl TryFrom<String> for OrderId {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<OrderId> for String {
+    fn from(id: OrderId) -> Self {
+        id.to_string()
+    }
+}
+
+impl Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_id_has_one_spelling() {
+        assert!("7c9e6679-7425-40de-944b-e07fc1f90ae7".parse::<OrderId>().is_ok());
+        for other in [
+            "",
+            "00000000-0000-0000-0000-000000000000",
+            "7C9E6679-7425-40DE-944B-E07FC1F90AE7",
+            "7c9e6679742540de944be07fc1f90ae7",
+            "{7c9e6679-7425-40de-944b-e07fc1f90ae7}",
+            "urn:uuid:7c9e6679-7425-40de-944b-e07fc1f90ae7",
+            "7c9e6679-7425-40de-944b-e07fc1f90ae7 ",
+        ] {
+            assert!(other.parse::<OrderId>().is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn two_callers_with_one_key_place_two_orders() {
+        assert_eq!(OrderId::derived("alice", "1"), OrderId::derived("alice", "1"));
+        assert_ne!(OrderId::derived("alice", "1"), OrderId::derived("bob", "1"));
+    }
+}
