@@ -1,11 +1,12 @@
 //! A commit: the events of one accepted command, written as one.
 
 use jiff::{Timestamp, Unit};
+use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Fingerprint, StreamId, Version};
+use crate::{CommandId, Event, EventRecord, Fingerprint, StreamId, Undecodable, Version};
 
 /// The events of one accepted command, and what is known of the command itself.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Commit<E> {
     /// The stream it belongs to.
     pub stream: StreamId,
@@ -20,10 +21,14 @@ pub struct Commit<E> {
     /// Who asked.
     pub caller: String,
     /// The W3C `traceparent` of the request, if it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
     /// What happened, in order; never empty.
     pub events: Vec<E>,
 }
+
+/// A commit as it is stored: its events are not decoded yet.
+pub type StoredCommit = Commit<EventRecord>;
 
 /// One event as a projection sees it: with its commit's place and time.
 #[derive(Debug)]
@@ -43,6 +48,35 @@ impl<E> Commit<E> {
     pub fn recorded(&self) -> impl Iterator<Item = Recorded<'_, E>> {
         let Self { stream, version, recorded_at, .. } = self;
         self.events.iter().map(|event| Recorded { stream, version: *version, recorded_at: *recorded_at, event })
+    }
+}
+
+impl<E: Event> Commit<E> {
+    /// The stored form.
+    ///
+    /// # Errors
+    /// As [`EventRecord::encode`].
+    pub fn encode(&self) -> Result<StoredCommit, serde_json::Error> {
+        let events = self.events.iter().map(EventRecord::encode).collect::<Result<_, _>>()?;
+        Ok(self.clone().with_events(events))
+    }
+}
+
+impl StoredCommit {
+    /// The commit with its events, lifted to the schema versions of today.
+    ///
+    /// # Errors
+    /// [`Undecodable`], if one of the events is.
+    pub fn decode<E: Event>(mut self) -> Result<Commit<E>, Undecodable> {
+        let events = std::mem::take(&mut self.events).into_iter().map(EventRecord::decode).collect::<Result<_, _>>()?;
+        Ok(self.with_events(events))
+    }
+}
+
+impl<E> Commit<E> {
+    fn with_events<F>(self, events: Vec<F>) -> Commit<F> {
+        let Self { stream, version, command_id, fingerprint, recorded_at, caller, trace, .. } = self;
+        Commit { stream, version, command_id, fingerprint, recorded_at, caller, trace, events }
     }
 }
 

@@ -57,8 +57,8 @@ pub enum Undecodable {
     Malformed {
         /// The event's type.
         event_type: String,
-        /// What serde found.
-        source: serde_json::Error,
+        /// What serde found. It may quote the data, and is therefore no `source`: data does not belong in logs.
+        cause: serde_json::Error,
     },
 }
 
@@ -100,7 +100,7 @@ impl EventRecord {
             return Err(Undecodable::UnknownSchema { event_type, schema });
         }
         serde_json::from_value(serde_json::json!({ "type": event_type, "data": data }))
-            .map_err(|source| Undecodable::Malformed { event_type, source })
+            .map_err(|cause| Undecodable::Malformed { event_type, cause })
     }
 }
 

@@ -23,6 +23,12 @@ impl CommandId {
     }
 }
 
+impl Display for CommandId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// What a command asked for: the number of the scheme, and a digest under that scheme.
 ///
 /// A fingerprint is stored for ever. A change of what goes in is a new scheme, and stored ones keep their own rule.

@@ -20,7 +20,7 @@ pub mod spec;
 pub mod stream;
 
 pub use aggregate::Aggregate;
-pub use commit::{Commit, Recorded, recorded_at};
+pub use commit::{Commit, Recorded, StoredCommit, recorded_at};
 pub use event::{Event, EventRecord, Undecodable};
 pub use identity::{CommandId, Fingerprint, derived_id};
 pub use projection::Projection;

@@ -4,6 +4,9 @@
 //! 2. [`order_summary`]: the view of one order, and its row in a customer's list.
 //! 3. [`dashboard`]: the sums over all orders.
 
+// A new event or status must break the build wherever it matters.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 pub mod dashboard;
 pub mod order;
 pub mod order_summary;

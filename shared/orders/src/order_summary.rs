@@ -83,6 +83,7 @@ impl From<OrderSummary> for ListedOrder {
     }
 }
 
+/// Where the row of an order that was placed then stands in its customer's list.
 fn position(placed_at: Timestamp, order_id: &str) -> String {
     format!("{placed_at:.6}#{order_id}")
 }

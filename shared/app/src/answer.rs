@@ -1,0 +1,18 @@
+//! What is answered when nothing is wrong.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::Problem;
+
+/// An answer in JSON.
+///
+/// # Errors
+/// 500 if the document cannot be serialised: a defect of its type, logged here.
+pub fn json(status: StatusCode, document: &impl Serialize) -> Result<Response, Problem> {
+    let body = serde_json::to_vec(document).map_err(|error| cqrs_dynamodb::Failure::Refused(error.into()))?;
+    let mut response = (status, body).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

@@ -1,0 +1,41 @@
+//! The client of DynamoDB, trimmed for a fast start.
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Builder, Credentials, Region, SharedHttpClient},
+};
+use aws_smithy_http_client::tls::{self, TlsContext, TrustStore, rustls_provider::CryptoMode};
+use cqrs_dynamodb::Dynamo;
+
+use crate::Settings;
+
+/// The roots behind every endpoint of DynamoDB (<https://www.amazontrust.com/repository/>). Reading the roots of the
+/// machine instead takes three times as long as all the rest of the start.
+const AMAZON_ROOTS: &[u8] = include_bytes!("../tls/amazon-roots.pem");
+
+/// The client that `settings` ask for, over HTTPS, or HTTP where the endpoint says so.
+pub fn client(settings: &Settings) -> Client {
+    let roots = match settings.endpoint {
+        None => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
+        Some(_) => TrustStore::default(),
+    };
+    let https = aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
+    let https = match TlsContext::builder().with_trust_store(roots).build() {
+        Ok(context) => https.tls_context(context).build_https(),
+        Err(_) => https.build_https(),
+    };
+    client_over(settings, https)
+}
+
+/// The client that `settings` ask for, over a transport of one's own.
+pub fn client_over(settings: &Settings, transport: SharedHttpClient) -> Client {
+    let crate::settings::Credentials { key_id, secret, session_token } = settings.credentials.clone();
+    let mut config = Builder::new()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new(settings.region.clone()))
+        .credentials_provider(Credentials::new(key_id, secret, session_token, None, "environment"))
+        .retry_config(Dynamo::retries())
+        .http_client(transport);
+    config.set_endpoint_url(settings.endpoint.clone());
+    Client::from_conf(config.build())
+}

@@ -1,0 +1,55 @@
+//! Entity tags (RFC 9110, 8.8.3): the version of a stream, in quotes.
+
+use axum::response::{IntoResponse, Response};
+use cqrs::Version;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+/// The entity tag of a version, as in `"3"`.
+pub fn etag(version: Version) -> HeaderValue {
+    // A number in quotes is always a valid header.
+    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
+}
+
+/// The version in an entity tag; `None` if it is not one of ours.
+pub fn version(tag: &str) -> Option<Version> {
+    let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let number: u64 = digits.parse().ok()?;
+    (number.to_string() == digits).then(|| Version::new(number))
+}
+
+/// The answer with its entity tag, or 304 if `If-None-Match` says that the caller has it.
+pub fn unless_matched(headers: &HeaderMap, current: Version, answer: Response) -> Response {
+    let mut response = if matches(headers, current) { StatusCode::NOT_MODIFIED.into_response() } else { answer };
+    response.headers_mut().insert(header::ETAG, etag(current));
+    response
+}
+
+/// Whether one of the tags in `If-None-Match` is that of `current`, compared weakly, or `*`.
+fn matches(headers: &HeaderMap, current: Version) -> bool {
+    let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    tags.flat_map(|tags| tags.split(','))
+        .map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == "*" || version(tag) == Some(current))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_one_tag() {
+        assert_eq!(version("\"3\""), Some(Version::new(3)));
+        for other in ["3", "\"03\"", "\"+3\"", "W/\"3\"", "\"\"", "\"x\"", "\""] {
+            assert_eq!(version(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_takes_lists_weak_tags_and_any() {
+        let matches = |value: &'static str| {
+            matches(&HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(value))]), Version::new(2))
+        };
+        assert!(["\"2\"", "\"1\", \"2\"", "W/\"2\"", "*"].into_iter().all(matches));
+        assert!(!["\"1\"", "2", ""].into_iter().any(matches));
+    }
+}

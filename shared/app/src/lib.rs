@@ -1,0 +1,25 @@
+//! The edge that all functions share.
+//!
+//! 1. [`settings`]: what a function is told by its environment.
+//! 2. [`start`]: from settings to an [`App`], and its [`client`] of DynamoDB.
+//! 3. [`caller`]: who asks, and what they may ask for.
+//! 4. [`parameters`], [`etag`], [`cursor`]: what else a request says.
+//! 5. [`problem`]: what is answered when something is wrong, and [`answer`] when nothing is.
+
+pub mod answer;
+pub mod caller;
+pub mod client;
+pub mod cursor;
+pub mod etag;
+pub mod parameters;
+pub mod problem;
+pub mod settings;
+pub mod start;
+
+pub use answer::json;
+pub use caller::{Caller, Scope};
+pub use cursor::Cursor;
+pub use parameters::{Key, Parameters};
+pub use problem::Problem;
+pub use settings::{Settings, Tables};
+pub use start::{App, InTime};

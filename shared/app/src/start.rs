@@ -1,0 +1,74 @@
+//! What a function works with, from its environment or from a test.
+
+use std::{convert::Infallible, env};
+
+use axum::extract::FromRequestParts;
+use cqrs::StreamId;
+use cqrs_dynamodb::{Ambient, Dynamo, EventStore};
+use http::request::Parts;
+use jiff::Timestamp;
+use lambda_http::RequestExt;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::{Settings, Tables, client::client, settings::Missing};
+
+/// What a function works with.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The client, the clock and the chance.
+    pub dynamo: Dynamo,
+    /// What the tables are called.
+    pub tables: Tables,
+}
+
+impl App {
+    /// What `main` starts with: logs as lines of JSON, settings from the environment.
+    ///
+    /// # Errors
+    /// The name of a setting that is missing.
+    pub fn from_env() -> Result<Self, Missing> {
+        tracing_subscriber::fmt().json().with_max_level(LevelFilter::INFO).without_time().init();
+        let settings = Settings::read(|name| env::var(name).ok())?;
+        let dynamo = Dynamo::new(client(&settings), Ambient::system());
+        Ok(Self { dynamo, tables: settings.tables })
+    }
+
+    /// The event store.
+    pub fn events(&self) -> EventStore {
+        EventStore::new(self.dynamo.clone(), self.tables.events.clone())
+    }
+
+    /// Opens the connection to DynamoDB while Lambda starts the function at full speed: half a read unit.
+    ///
+    /// A failure is none of the start's: the first request will meet it and say so.
+    pub async fn warm_up(&self) {
+        if let Ok(nobody) = StreamId::try_from("warm-up#0".to_owned()) {
+            let _ = self.events().load_after(&nobody, cqrs::Version::NONE).await;
+        }
+    }
+
+    /// The same, for an invocation that ends at `deadline_ms`, in milliseconds since 1970, as Lambda gives it.
+    #[must_use]
+    pub fn until(&self, deadline_ms: u64) -> Self {
+        let deadline = i64::try_from(deadline_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        match deadline {
+            Some(deadline) => Self { dynamo: self.dynamo.until(deadline), tables: self.tables.clone() },
+            None => self.clone(),
+        }
+    }
+}
+
+/// The [`App`] with the deadline of this invocation.
+#[derive(Debug)]
+pub struct InTime(pub App);
+
+impl FromRequestParts<App> for InTime {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self(match parts.lambda_context_ref() {
+            Some(context) => app.until(context.deadline),
+            None => app.clone(),
+        }))
+    }
+}

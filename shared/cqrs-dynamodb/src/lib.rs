@@ -1,0 +1,34 @@
+//! The practice of the toolkit: events, views and sums in DynamoDB, through the unmodified AWS SDK.
+//!
+//! The one seam is the endpoint of the SDK's client. Read it in this order:
+//!
+//! 1. [`dynamo`]: the client, with the clock, the randomness and the deadline of one invocation.
+//! 2. [`event_store`]: loads and appends commits.
+//! 3. [`execute`]: carries out one command.
+//! 4. [`views`]: keeps the views of one projection.
+//! 5. [`sums`]: keeps the sums of one rollup.
+//! 6. [`projector`]: brings views and sums to the head of their streams.
+//! 7. [`reader`]: reads views, with the caller's own writes folded in; [`index`]: reads lists of them.
+
+pub mod ambient;
+pub mod dynamo;
+pub mod event_store;
+pub mod execute;
+pub mod failure;
+pub mod index;
+pub mod item;
+pub mod projector;
+pub mod reader;
+pub mod sums;
+pub mod views;
+
+pub use ambient::Ambient;
+pub use dynamo::Dynamo;
+pub use event_store::EventStore;
+pub use execute::{Executed, Refusal, Request, create, execute};
+pub use failure::Failure;
+pub use index::{Index, IndexPage, Position};
+pub use projector::{Doorbell, Projector, Report};
+pub use reader::{Reader, Reading};
+pub use sums::SumsTable;
+pub use views::{StoredView, Versioned, Views};

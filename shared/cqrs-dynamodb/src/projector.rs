@@ -1,0 +1,125 @@
+//! Brings views and sums to the head of their streams.
+//!
+//! The stream of the write table is a doorbell: it says that something is new, and usually brings it along. What is
+//! true stands in the write table. So any delivery (again, late, in another order, cut anew) ends in the same tables.
+
+mod catch_up;
+mod chunk;
+mod write;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cqrs::{Projection, Rollup, StoredCommit, StreamId, Version};
+use futures_util::future::BoxFuture;
+
+use self::catch_up::{CatchUp, Counting, Keeper};
+use crate::{EventStore, Failure, SumsTable, Views};
+
+/// Keeps the views of all its projections.
+pub struct Projector {
+    events: EventStore,
+    keepers: Vec<Box<dyn KeepsViews>>,
+}
+
+/// Says that a stream has commits, and brings along those that are in hand.
+#[derive(Clone, Debug)]
+pub struct Doorbell {
+    /// Which stream.
+    pub stream: StreamId,
+    /// A version that it has come to, or passed; `None` if that is not known.
+    pub head: Option<Version>,
+    /// Commits in hand, in any order: those that need not be read.
+    pub commits: BTreeMap<Version, StoredCommit>,
+}
+
+/// What became of the streams that were to be caught up.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Views written.
+    pub projected: usize,
+    /// Views that had come as far before.
+    pub duplicates: usize,
+    /// Views that had to be healed from the write table, because a commit came before its predecessor.
+    pub healed: usize,
+    /// Streams of no projection.
+    pub unclaimed: usize,
+    /// Streams that are not caught up in some projection, and why. All the others are, in all of them.
+    pub failed: BTreeMap<StreamId, Arc<Failure>>,
+}
+
+/// One projection among others: what [`Keeper`] does, without its types.
+trait KeepsViews: Send + Sync {
+    fn category(&self) -> &'static str;
+    fn catch_up<'a>(&'a self, events: &'a EventStore, bells: &'a [&'a Doorbell]) -> BoxFuture<'a, Report>;
+}
+
+impl Doorbell {
+    /// A bell for `stream` that brings nothing along: its commits are read from the write table.
+    pub fn new(stream: StreamId) -> Self {
+        Self { stream, head: None, commits: BTreeMap::new() }
+    }
+
+    /// The stream has come to `version`; its commit may be in hand.
+    pub fn ring(&mut self, version: Version, commit: Option<StoredCommit>) {
+        self.head = self.head.max(Some(version));
+        self.commits.extend(commit.map(|commit| (version, commit)));
+    }
+}
+
+impl Projector {
+    /// A projector of the commits in `events`.
+    pub fn new(events: EventStore) -> Self {
+        Self { events, keepers: Vec::new() }
+    }
+
+    /// Keeps the views of a projection too.
+    #[must_use]
+    pub fn with<P: Projection>(mut self, views: Views<P>) -> Self {
+        self.keepers.push(Box::new(Keeper { views, rollup: None }));
+        self
+    }
+
+    /// Keeps the views of a projection too, and the sums over them.
+    #[must_use]
+    pub fn with_rollup<P: Projection, R: Rollup<View = P::View>>(mut self, views: Views<P>, sums: SumsTable) -> Self {
+        self.keepers.push(Box::new(Keeper { views, rollup: Some(Counting { sums, contribution: R::contribution }) }));
+        self
+    }
+
+    /// Brings the views of these streams to where the bells say, or further. Each stream may have one bell.
+    ///
+    /// Safe to repeat, to cut short at any call, and to run beside others: every write is conditional on what it was
+    /// folded from.
+    pub async fn catch_up(&self, bells: &[Doorbell]) -> Report {
+        let mut report = Report::default();
+        for keeper in &self.keepers {
+            let bells: Vec<&Doorbell> =
+                bells.iter().filter(|bell| bell.stream.category() == keeper.category()).collect();
+            report.add(keeper.catch_up(&self.events, &bells).await);
+        }
+        let claimed = |bell: &Doorbell| self.keepers.iter().any(|k| k.category() == bell.stream.category());
+        report.unclaimed = bells.iter().filter(|bell| !claimed(bell)).count();
+        report
+    }
+}
+
+impl<P: Projection> KeepsViews for Keeper<P> {
+    fn category(&self) -> &'static str {
+        <P::Event as cqrs::Event>::CATEGORY
+    }
+
+    fn catch_up<'a>(&'a self, events: &'a EventStore, bells: &'a [&'a Doorbell]) -> BoxFuture<'a, Report> {
+        Box::pin(CatchUp::new(self, events).run(bells))
+    }
+}
+
+impl Report {
+    fn add(&mut self, other: Report) {
+        self.projected += other.projected;
+        self.duplicates += other.duplicates;
+        self.healed += other.healed;
+        for (stream, failure) in other.failed {
+            self.failed.entry(stream).or_insert(failure);
+        }
+    }
+}

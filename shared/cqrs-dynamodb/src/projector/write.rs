@@ -1,0 +1,164 @@
+//! One conditional write of views and sums, and what its answer means.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::{
+    error::{ProvideErrorMetadata, SdkError},
+    operation::transact_write_items::TransactWriteItemsError,
+    types::{
+        CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        error::TransactionCanceledException,
+    },
+};
+use cqrs::{Projection, Sums};
+
+use super::{
+    catch_up::{Keeper, Write},
+    chunk::Weighed,
+};
+use crate::{
+    Failure,
+    item::{Item, in_the_way, number},
+    views::{self, SHAPE, StoredView, VERSION},
+};
+
+/// What became of a chunk.
+pub(super) enum Verdict<V> {
+    /// All of it is written.
+    Written,
+    /// Nothing is written: these views, by their place in the chunk, have changed since they were folded from. They
+    /// are now as given here.
+    Superseded(BTreeMap<usize, Option<StoredView<V>>>),
+    /// Nothing is written, or it is not known whether: it collided with others, or the tables are not available.
+    /// Sending it again is safe.
+    Busy(Failure),
+    /// Nothing is written: something in the chunk cannot be stored, however often it is sent.
+    Unacceptable(Failure),
+    /// Nothing is written, and it is not the chunk's fault.
+    Failed(Failure),
+}
+
+impl<P: Projection> Keeper<P> {
+    /// Writes the views of a chunk and the difference they make to the sums: all or nothing.
+    pub(super) async fn send(&self, chunk: &[Write<'_, P::View>]) -> Verdict<P::View> {
+        let mut delta = Sums::default();
+        chunk.iter().for_each(|write| delta += write.delta());
+        let sent = match chunk {
+            [single] if delta.is_zero() => self.put(single).await,
+            _ => self.transact(chunk, &delta).await,
+        };
+        sent.unwrap_or_else(Verdict::Failed)
+    }
+
+    /// One view alone: one write unit per KB, and those of its indexes.
+    async fn put(&self, write: &Write<'_, P::View>) -> Result<Verdict<P::View>, Failure> {
+        let put = self.conditional_put(write)?;
+        let dynamo = self.views.dynamo();
+        let outcome = dynamo
+            .client
+            .put_item()
+            .table_name(put.table_name)
+            .set_item(Some(put.item))
+            .set_condition_expression(put.condition_expression)
+            .set_expression_attribute_names(put.expression_attribute_names)
+            .set_expression_attribute_values(put.expression_attribute_values)
+            .set_return_values_on_condition_check_failure(put.return_values_on_condition_check_failure)
+            .customize()
+            .config_override(dynamo.in_time()?)
+            .send()
+            .await;
+        Ok(match outcome {
+            Ok(_) => Verdict::Written,
+            Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
+                Verdict::Superseded(BTreeMap::from([(0, stored::<P>(in_the_way(answer.into_err())))]))
+            }
+            Err(error) if is_validation(&error) => Verdict::Unacceptable(Failure::of_write(error)),
+            Err(error) => busy_or_failed(Failure::of_write(error)),
+        })
+    }
+
+    /// Views and sums together: two write units per KB, and those of their indexes.
+    async fn transact(&self, chunk: &[Write<'_, P::View>], delta: &Sums) -> Result<Verdict<P::View>, Failure> {
+        let mut actions = Vec::with_capacity(chunk.len() + 2);
+        for write in chunk {
+            actions.push(TransactWriteItem::builder().put(self.conditional_put(write)?).build());
+        }
+        if let Some(counting) = &self.rollup {
+            let updates = counting.sums.updates(delta)?.into_iter();
+            actions.extend(updates.map(|update| TransactWriteItem::builder().update(update).build()));
+        }
+        let dynamo = self.views.dynamo();
+        let outcome = dynamo
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(actions))
+            .customize()
+            .config_override(dynamo.in_time()?)
+            .send()
+            .await;
+        Ok(match outcome {
+            Ok(_) => Verdict::Written,
+            Err(SdkError::ServiceError(answer)) if answer.err().is_transaction_canceled_exception() => {
+                match answer.into_err() {
+                    TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+                        why_cancelled::<P>(cancelled, chunk.len())
+                    }
+                    other => Verdict::Failed(Failure::Refused(other.into())),
+                }
+            }
+            Err(error) if is_validation(&error) => Verdict::Unacceptable(Failure::of_write(error)),
+            Err(error) => busy_or_failed(Failure::of_write(error)),
+        })
+    }
+
+    /// The view, on condition that the stored one is still the one it was folded from.
+    fn conditional_put(&self, write: &Write<'_, P::View>) -> Result<Put, Failure> {
+        let put = Put::builder()
+            .table_name(self.views.table())
+            .set_item(Some(write.item.clone()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = match write.folded_from() {
+            None => put.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", P::KEY),
+            Some((version, shape)) => put
+                .condition_expression("#version = :version AND #shape = :shape")
+                .expression_attribute_names("#version", VERSION)
+                .expression_attribute_names("#shape", SHAPE)
+                .expression_attribute_values(":version", number(version))
+                .expression_attribute_values(":shape", number(shape)),
+        };
+        put.build().map_err(|error| Failure::Refused(error.into()))
+    }
+}
+
+/// What the reasons of a cancelled transaction, one an action and in their order, say about its views.
+fn why_cancelled<P: Projection>(cancelled: TransactionCanceledException, views: usize) -> Verdict<P::View> {
+    let reasons = cancelled.cancellation_reasons.as_deref().unwrap_or_default();
+    let code = |reason: &CancellationReason| reason.code.clone().unwrap_or_default();
+    let superseded: BTreeMap<_, _> = reasons
+        .iter()
+        .take(views)
+        .enumerate()
+        .filter(|(_, reason)| code(reason) == "ConditionalCheckFailed")
+        .map(|(place, reason)| (place, stored::<P>(reason.item.clone())))
+        .collect();
+    let busy = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    if !superseded.is_empty() {
+        Verdict::Superseded(superseded)
+    } else if reasons.iter().any(|reason| busy.contains(&code(reason).as_str())) {
+        Verdict::Busy(Failure::Unavailable(cancelled.into()))
+    } else {
+        Verdict::Unacceptable(Failure::Refused(cancelled.into()))
+    }
+}
+
+fn stored<P: Projection>(item: Option<Item>) -> Option<StoredView<P::View>> {
+    item.filter(|item| !item.is_empty()).map(|item| views::decode::<P>(item).1)
+}
+
+fn is_validation<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ValidationException")
+}
+
+fn busy_or_failed<V>(failure: Failure) -> Verdict<V> {
+    if failure.is_transient() { Verdict::Busy(failure) } else { Verdict::Failed(failure) }
+}

@@ -1,0 +1,68 @@
+//! Reads views, with the caller's own writes folded in.
+
+use cqrs::{Commit, Projection, StreamId, Version};
+
+use crate::{
+    EventStore, Failure, Versioned, Views,
+    event_store::decode,
+    views::{Content, StoredView},
+};
+
+/// Reads the views of one projection.
+///
+/// A view that is not there yet, or older than asked for, is folded in memory from the write table: right at once, also
+/// when the projector stands still. Nothing is written, and nobody waits.
+pub struct Reader<P> {
+    views: Views<P>,
+    events: EventStore,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reading<V> {
+    /// The view, at the version asked for or a later one.
+    Found(Versioned<V>),
+    /// There is no such view, because there is no such stream or because it has ended.
+    NotFound,
+    /// The stream has not come to the version asked for; this is the view at its head, if there is one.
+    VersionNotFound(Option<V>),
+}
+
+impl<P: Projection> Reader<P> {
+    /// Reads `views`, and folds what they lack from `events`.
+    pub fn new(views: Views<P>, events: EventStore) -> Self {
+        Self { views, events }
+    }
+
+    /// The view with this key, at `at_least` this version: half a read unit per 4 KB, and a query where it is behind.
+    ///
+    /// # Errors
+    /// [`Failure`] of a read, or of the stream behind a view that is missing or behind.
+    pub async fn read(&self, key: &str, at_least: Option<Version>) -> Result<Reading<P::View>, Failure> {
+        let stored = self.views.get(key).await?;
+        let asked = at_least.unwrap_or(Version::FIRST);
+        let (version, view) = match stored {
+            Some(StoredView { version, content: Content::Current(view), .. }) => (version, Some(view)),
+            Some(StoredView { version, content: Content::Ended, .. }) => (version, None),
+            Some(StoredView { content: Content::Foreign, .. }) | None => (Version::NONE, None),
+        };
+        let (version, view) = if version < asked { self.fold_on(key, version, view).await? } else { (version, view) };
+        Ok(match view {
+            view if version < asked && at_least.is_some() => Reading::VersionNotFound(view),
+            Some(view) => Reading::Found(Versioned { view, version }),
+            None => Reading::NotFound,
+        })
+    }
+
+    async fn fold_on(
+        &self,
+        key: &str,
+        version: Version,
+        view: Option<P::View>,
+    ) -> Result<(Version, Option<P::View>), Failure> {
+        let stream = StreamId::of::<P::Event>(key);
+        let commits = self.events.load_after(&stream, version).await?;
+        let commits: Vec<Commit<P::Event>> = commits.into_iter().map(decode).collect::<Result<_, _>>()?;
+        Ok((commits.last().map_or(version, |commit| commit.version), P::fold(view, &commits)))
+    }
+}

@@ -1,0 +1,138 @@
+//! The sums of one rollup: one table, each row kept in several lanes so that writers do not wait for each other.
+//!
+//! | attribute | |
+//! |---|---|
+//! | `lane` (partition key) | `0` … one less than the number of lanes |
+//! | `row` (sort key) | such as `totals`, `day#2026-11-22` |
+//! | a column each | the lane's part of the sum, a number |
+//!
+//! A sum is the sum over its lanes. Their number may grow, never shrink.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::{Get, TransactGetItem, Update};
+use cqrs::Sums;
+
+use crate::{
+    Dynamo, Failure,
+    item::{Item, add_number, number, text},
+};
+
+const LANE: &str = "lane";
+const ROW: &str = "row";
+/// How many lanes there are: as many transactions on one row at once as do not conflict, at best.
+const LANES: u64 = 4;
+
+/// Keeps the sums of one rollup.
+#[derive(Clone, Debug)]
+pub struct SumsTable {
+    dynamo: Dynamo,
+    table: Arc<str>,
+}
+
+impl SumsTable {
+    /// The sums in `table`.
+    pub fn new(dynamo: Dynamo, table: impl Into<Arc<str>>) -> Self {
+        Self { dynamo, table: table.into() }
+    }
+
+    /// One row over all lanes, as of one instant.
+    ///
+    /// # Errors
+    /// [`Failure`] of the read.
+    pub async fn row(&self, row: &str) -> Result<Sums, Failure> {
+        let gets = (0..LANES).map(|lane| {
+            let get = Get::builder().table_name(&*self.table).set_key(Some(key(lane, row))).build()?;
+            Ok(TransactGetItem::builder().get(get).build())
+        });
+        let gets: Result<Vec<_>, aws_sdk_dynamodb::error::BuildError> = gets.collect();
+        let answer = self
+            .dynamo
+            .client
+            .transact_get_items()
+            .set_transact_items(Some(gets.map_err(|error| Failure::Refused(error.into()))?))
+            .customize()
+            .config_override(self.dynamo.in_time()?)
+            .send()
+            .await
+            .map_err(Failure::of_read)?;
+        let mut sums = Sums::default();
+        for item in answer.responses.into_iter().flatten().filter_map(|response| response.item) {
+            add_item(&mut sums, &item);
+        }
+        Ok(sums)
+    }
+
+    /// The rows from `first` to `last`, both with, over all lanes; each lane as of a moment ago.
+    ///
+    /// # Errors
+    /// [`Failure`] of a read: all rows or none.
+    pub async fn rows(&self, first: &str, last: &str) -> Result<Sums, Failure> {
+        let lanes = (0..LANES).map(|lane| self.rows_of_lane(lane, first, last));
+        let mut sums = Sums::default();
+        for lane in futures_util::future::try_join_all(lanes).await? {
+            sums += &lane;
+        }
+        Ok(sums)
+    }
+
+    async fn rows_of_lane(&self, lane: u64, first: &str, last: &str) -> Result<Sums, Failure> {
+        let mut sums = Sums::default();
+        let mut from_key = None;
+        loop {
+            let page = self
+                .dynamo
+                .client
+                .query()
+                .table_name(&*self.table)
+                .key_condition_expression("#lane = :lane AND #row BETWEEN :first AND :last")
+                .expression_attribute_names("#lane", LANE)
+                .expression_attribute_names("#row", ROW)
+                .expression_attribute_values(":lane", text(lane.to_string()))
+                .expression_attribute_values(":first", text(first))
+                .expression_attribute_values(":last", text(last))
+                .set_exclusive_start_key(from_key)
+                .customize()
+                .config_override(self.dynamo.in_time()?)
+                .send()
+                .await
+                .map_err(Failure::of_read)?;
+            page.items.iter().flatten().for_each(|item| add_item(&mut sums, item));
+            from_key = page.last_evaluated_key;
+            if from_key.is_none() {
+                return Ok(sums);
+            }
+        }
+    }
+
+    /// One update a row, all in one lane picked at random, that adds `delta` to the sums.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] if an update cannot be built: a defect.
+    pub(crate) fn updates(&self, delta: &Sums) -> Result<Vec<Update>, Failure> {
+        let lane = self.dynamo.ambient.random_below(LANES);
+        let update = |(row, columns): (&str, &std::collections::BTreeMap<String, i128>)| {
+            let mut update = Update::builder().table_name(&*self.table).set_key(Some(key(lane, row)));
+            let mut terms = Vec::with_capacity(columns.len());
+            for (place, (column, amount)) in columns.iter().enumerate() {
+                terms.push(format!("#c{place} :a{place}"));
+                update = update
+                    .expression_attribute_names(format!("#c{place}"), column)
+                    .expression_attribute_values(format!(":a{place}"), number(amount));
+            }
+            update.update_expression(format!("ADD {}", terms.join(", "))).build()
+        };
+        delta.rows().map(update).collect::<Result<_, _>>().map_err(|error| Failure::Refused(error.into()))
+    }
+}
+
+fn key(lane: u64, row: &str) -> Item {
+    Item::from([(LANE.to_owned(), text(lane.to_string())), (ROW.to_owned(), text(row))])
+}
+
+fn add_item(sums: &mut Sums, item: &Item) {
+    let Some(row) = item.get(ROW).and_then(|row| row.as_s().ok()) else { return };
+    for (column, value) in item.iter().filter(|(name, _)| ![LANE, ROW].contains(&name.as_str())) {
+        add_number(sums, row, column, value);
+    }
+}

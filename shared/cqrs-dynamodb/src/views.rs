@@ -1,0 +1,182 @@
+//! The views of one projection: one table, one item a view.
+//!
+//! | attribute | |
+//! |---|---|
+//! | the projection's key (partition key) | the key of the stream, such as `order_id` |
+//! | the view's own fields | at top level, as it is answered |
+//! | what [`Projection::index`] gives | for the table's indexes |
+//! | `version` | the last commit folded in |
+//! | `shape` | the shape of the view when it was folded |
+//! | `counted` | what the view adds to the rollup's sums, as of this version |
+//!
+//! A view that has ended keeps its item, without fields of its own, so that a late commit still finds its version.
+
+use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use cqrs::{Projection, Sums, Version};
+use serde::{Deserialize, Serialize};
+use serde_dynamo::{from_item, to_item};
+
+use crate::{
+    Dynamo, Failure,
+    item::{Item, from_sums, number, text, to_sums},
+};
+
+pub(crate) const VERSION: &str = "version";
+pub(crate) const SHAPE: &str = "shape";
+const COUNTED: &str = "counted";
+
+/// The most keys of one `BatchGetItem`.
+const BATCH: usize = 100;
+
+/// Keeps the views of one projection.
+pub struct Views<P> {
+    dynamo: Dynamo,
+    table: Arc<str>,
+    projection: PhantomData<fn() -> P>,
+}
+
+/// A view as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredView<V> {
+    /// The last commit folded in.
+    pub version: Version,
+    /// The shape of the view when it was folded.
+    pub shape: u32,
+    /// The view itself.
+    pub content: Content<V>,
+    /// What it adds to the sums.
+    pub counted: Sums,
+}
+
+/// What is stored of a view.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content<V> {
+    /// The view.
+    Current(V),
+    /// The stream has folded to no view.
+    Ended,
+    /// Nothing that this code can read: of another shape, or damaged. It has to be folded anew.
+    Foreign,
+}
+
+/// A view with the version of the last commit folded into it: the form in which it is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Versioned<V> {
+    /// The view.
+    #[serde(flatten)]
+    pub view: V,
+    /// The last commit folded in.
+    pub version: Version,
+}
+
+impl<P: Projection> Views<P> {
+    /// The views in `table`.
+    pub fn new(dynamo: Dynamo, table: impl Into<Arc<str>>) -> Self {
+        Self { dynamo, table: table.into(), projection: PhantomData }
+    }
+
+    pub(crate) fn dynamo(&self) -> &Dynamo {
+        &self.dynamo
+    }
+
+    pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The view with this key as of a moment ago: half a read unit per 4 KB.
+    ///
+    /// # Errors
+    /// [`Failure`] of the read.
+    pub async fn get(&self, key: &str) -> Result<Option<StoredView<P::View>>, Failure> {
+        let answer = self
+            .dynamo
+            .client
+            .get_item()
+            .table_name(&*self.table)
+            .key(P::KEY, text(key))
+            .customize()
+            .config_override(self.dynamo.in_time()?)
+            .send()
+            .await
+            .map_err(Failure::of_read)?;
+        Ok(answer.item.map(|item| decode::<P>(item).1))
+    }
+
+    /// The views with these keys, strongly consistent: one read unit per view of 4 KB. Keys without a view are left out.
+    ///
+    /// # Errors
+    /// [`Failure`] of the reads: all of the views or none.
+    pub async fn get_many(&self, keys: &[&str]) -> Result<BTreeMap<String, StoredView<P::View>>, Failure> {
+        let mut views = BTreeMap::new();
+        for keys in keys.chunks(BATCH) {
+            let mut pending: Vec<Item> = keys.iter().map(|key| Item::from([(P::KEY.to_owned(), text(*key))])).collect();
+            for attempt in 0.. {
+                let request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(pending)).build();
+                let answer = self
+                    .dynamo
+                    .client
+                    .batch_get_item()
+                    .request_items(&*self.table, request.map_err(|error| Failure::Refused(error.into()))?)
+                    .customize()
+                    .config_override(self.dynamo.in_time()?)
+                    .send()
+                    .await
+                    .map_err(Failure::of_read)?;
+                views.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items).map(decode::<P>));
+                pending = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
+                if pending.is_empty() {
+                    break;
+                }
+                self.dynamo.back_off(attempt).await;
+            }
+        }
+        Ok(views)
+    }
+}
+
+/// The item of a view that was folded up to `version`; `None` for one that has ended.
+///
+/// # Errors
+/// [`Failure::Refused`] if the view is not serialised as an object: a defect of its type.
+pub(crate) fn encode<P: Projection>(
+    key: &str,
+    version: Version,
+    view: Option<&P::View>,
+    counted: &Sums,
+) -> Result<Item, Failure> {
+    let mut item = match view {
+        Some(view) => to_item(view).map_err(|error| Failure::Refused(error.into()))?,
+        None => Item::new(),
+    };
+    let index = view.map(P::index).unwrap_or_default();
+    item.extend(index.into_iter().map(|(name, value)| (name.to_owned(), text(value))));
+    item.insert(P::KEY.to_owned(), text(key));
+    item.insert(VERSION.to_owned(), number(version));
+    item.insert(SHAPE.to_owned(), number(P::SHAPE));
+    if !counted.is_zero() {
+        item.insert(COUNTED.to_owned(), from_sums(counted));
+    }
+    Ok(item)
+}
+
+/// The key and the view in an item.
+pub(crate) fn decode<P: Projection>(item: Item) -> (String, StoredView<P::View>) {
+    fn read<N: std::str::FromStr + Default>(value: Option<&AttributeValue>) -> N {
+        value.and_then(|value| value.as_n().ok()).and_then(|digits| digits.parse().ok()).unwrap_or_default()
+    }
+    let key = item.get(P::KEY).and_then(|key| key.as_s().ok()).cloned().unwrap_or_default();
+    let version = Version::new(read(item.get(VERSION)));
+    let shape = read(item.get(SHAPE));
+    let counted = item.get(COUNTED).map(to_sums).unwrap_or_default();
+    let ended = item.keys().all(|name| [P::KEY, VERSION, SHAPE, COUNTED].contains(&name.as_str()));
+    let content = if shape != P::SHAPE {
+        Content::Foreign
+    } else if ended {
+        Content::Ended
+    } else {
+        from_item(item).map_or(Content::Foreign, Content::Current)
+    };
+    (key, StoredView { version, shape, content, counted })
+}
