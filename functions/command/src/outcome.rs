@@ -1,0 +1,85 @@
+//! What became of a command, as an answer.
+
+use app::{Problem, etag::etag, json};
+use axum::response::Response;
+use cqrs_dynamodb::{Executed, Refusal};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use orders::{Order, OrderRejection, order::OrderId};
+use serde_json::json;
+
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The answer to PlaceOrder: 201 and where the order is.
+pub(crate) fn placed(order_id: OrderId, outcome: Result<Executed, Refusal<Order>>) -> Result<Response, Problem> {
+    let mut response = answer(StatusCode::CREATED, order_id, outcome)?;
+    if let Ok(location) = HeaderValue::from_str(&format!("/orders/{order_id}")) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+/// The answer to the other commands: 200.
+pub(crate) fn changed(order_id: OrderId, outcome: Result<Executed, Refusal<Order>>) -> Result<Response, Problem> {
+    answer(StatusCode::OK, order_id, outcome)
+}
+
+fn answer(
+    status: StatusCode,
+    order_id: OrderId,
+    outcome: Result<Executed, Refusal<Order>>,
+) -> Result<Response, Problem> {
+    let Executed { version, replayed } = outcome.map_err(problem)?;
+    let document = json!({ "order_id": order_id, "status": "accepted", "version": version });
+    let mut response = json(status, &document)?;
+    response.headers_mut().insert(header::ETAG, etag(version));
+    if replayed {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+fn problem(refusal: Refusal<Order>) -> Problem {
+    match refusal {
+        Refusal::NotFound => Problem::not_found(),
+        Refusal::Rejected { rejection, state, version } => {
+            let problem = Problem::new(
+                StatusCode::CONFLICT,
+                rejection_type(rejection),
+                "The order does not allow this",
+                format!("It cannot be done: {rejection}."),
+            );
+            problem.with("order_status", state.status().map(|status| status.as_str())).with("version", version.get())
+        }
+        Refusal::Stale { version } => Problem::new(
+            StatusCode::PRECONDITION_FAILED,
+            "version-mismatch",
+            "The order has moved on",
+            "The order is not at the version in If-Match any more. Look at it and decide again.",
+        )
+        .with("version", version.get()),
+        Refusal::KeyReused => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "idempotency-key-reused",
+            "The key belongs to another command",
+            "This Idempotency-Key was used for a command that asked for something else. Take a new key.",
+        ),
+        Refusal::Contended => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "contended",
+            "The order is being changed by many at once",
+            "Nothing was changed. Try again after the time in Retry-After.",
+        ),
+        Refusal::Failed(failure) => failure.into(),
+    }
+}
+
+fn rejection_type(rejection: OrderRejection) -> &'static str {
+    match rejection {
+        OrderRejection::AlreadyPlaced => "already-placed",
+        OrderRejection::NotPlaced => "not-placed",
+        OrderRejection::NotShipped => "not-shipped",
+        OrderRejection::AlreadyShipped => "already-shipped",
+        OrderRejection::AlreadyDelivered => "already-delivered",
+        OrderRejection::AlreadyCancelled => "already-cancelled",
+    }
+}

@@ -1,0 +1,37 @@
+//! The dashboard: the sums over all orders.
+
+use app::{App, Caller, InTime, Parameters, Problem, Scope, json};
+use axum::{Router, response::Response, routing::get};
+use cqrs_dynamodb::SumsTable;
+use http::StatusCode;
+use orders::Dashboard;
+
+const DEFAULT_DAYS: u16 = 30;
+const MAX_DAYS: u64 = 90;
+
+/// The function: its route over `app`.
+pub fn router(app: App) -> Router {
+    Router::new().route("/dashboard", get(get_dashboard)).with_state(app)
+}
+
+/// Opens the connection to DynamoDB while Lambda starts the function at full speed.
+pub async fn warm_up(app: &App) {
+    // A failure is none of the start's: the first request will meet it and say so.
+    let _ = sums(app).row(Dashboard::TOTALS).await;
+}
+
+/// `GET /dashboard`
+async fn get_dashboard(InTime(app): InTime, caller: Caller, parameters: Parameters) -> Result<Response, Problem> {
+    caller.needs_any(&[Scope::Admin])?;
+    let days = parameters.only(&["days"])?.number("days", 1, MAX_DAYS)?;
+    let days = days.and_then(|days| u16::try_from(days).ok()).unwrap_or(DEFAULT_DAYS);
+    let now = app.dynamo.ambient.now();
+    let [first, last] = Dashboard::day_rows(now, days);
+    let mut read = sums(&app).row(Dashboard::TOTALS).await?;
+    read += &sums(&app).rows(&first, &last).await?;
+    json(StatusCode::OK, &Dashboard::new(&read, now, days))
+}
+
+fn sums(app: &App) -> SumsTable {
+    SumsTable::new(app.dynamo.clone(), app.tables.dashboard.clone())
+}

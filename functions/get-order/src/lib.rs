@@ -1,0 +1,76 @@
+//! One order: as it stands, and how it came to that.
+//!
+//! 1. The routes, here.
+//! 2. [`history`]: an order's events as a document.
+
+mod history;
+
+use app::{App, Caller, InTime, Key, Parameters, Problem, Scope, etag::unless_matched, json};
+use axum::{Router, response::Response, routing::get};
+use cqrs::{Aggregate, StreamId};
+use cqrs_dynamodb::{Reader, Reading, Views};
+use http::{HeaderMap, StatusCode};
+use orders::{
+    Order, OrderEvent, OrderSummaries,
+    order::{CustomerId, OrderId},
+};
+
+use crate::history::History;
+
+/// The function: its routes over `app`.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/orders/{order_id}", get(get_order))
+        .route("/orders/{order_id}/events", get(get_events))
+        .with_state(app)
+}
+
+/// `GET /orders/{order_id}`
+async fn get_order(
+    InTime(app): InTime,
+    caller: Caller,
+    Key(order_id): Key<OrderId>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.needs_any(&[Scope::Read, Scope::Fulfil, Scope::Admin])?;
+    let at_least = parameters.only(&["min_version"])?.version("min_version")?;
+    match reader(&app).read(&order_id.to_string(), at_least).await? {
+        Reading::Found(order) if may_see(&caller, &order.view.customer_id) => {
+            Ok(unless_matched(&headers, order.version, json(StatusCode::OK, &order)?))
+        }
+        Reading::Found(_) | Reading::NotFound => Err(Problem::not_found()),
+        Reading::VersionNotFound(Some(order)) if may_see(&caller, &order.customer_id) => {
+            Err(Problem::version_not_found())
+        }
+        Reading::VersionNotFound(_) => Err(Problem::not_found()),
+    }
+}
+
+/// `GET /orders/{order_id}/events`
+async fn get_events(
+    InTime(app): InTime,
+    caller: Caller,
+    Key(order_id): Key<OrderId>,
+    parameters: Parameters,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.needs_any(&[Scope::Read, Scope::Fulfil, Scope::Admin])?;
+    parameters.only(&[])?;
+    let commits = app.events().load::<OrderEvent>(&StreamId::of::<OrderEvent>(order_id)).await?;
+    let order = Order::replay(commits.iter().flat_map(|commit| &commit.events));
+    match (commits.last(), order.customer_id()) {
+        (Some(head), Some(customer_id)) if may_see(&caller, customer_id) => {
+            Ok(unless_matched(&headers, head.version, json(StatusCode::OK, &History::of(&commits)?)?))
+        }
+        _ => Err(Problem::not_found()),
+    }
+}
+
+fn reader(app: &App) -> Reader<OrderSummaries> {
+    Reader::new(Views::new(app.dynamo.clone(), app.tables.order_summaries.clone()), app.events())
+}
+
+fn may_see(caller: &Caller, customer_id: &CustomerId) -> bool {
+    caller.has_any(&[Scope::Fulfil, Scope::Admin]) || customer_id.as_str() == caller.subject
+}
