@@ -1,0 +1,100 @@
+//! The functions, invoked as Lambda does it: an event in JSON in, an answer in JSON out, and a deadline.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use app::App;
+use axum::Router;
+use lambda_http::{Adapter, request::LambdaRequest};
+use lambda_runtime::{Context, LambdaEvent};
+use serde_json::Value;
+use tower_service::Service;
+
+type Invocation = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
+
+/// A Lambda function.
+#[derive(Clone)]
+pub struct Function {
+    handler: Arc<dyn Fn(Value, Context) -> Invocation + Send + Sync>,
+    timeout: Duration,
+    invocations: Arc<AtomicU64>,
+}
+
+/// Why an invocation has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionError {
+    /// The function ended with an error, or panicked.
+    #[error("{0}")]
+    Failed(String),
+    /// The function took longer than it may.
+    #[error("the function took longer than {0:?}")]
+    TimedOut(Duration),
+}
+
+/// The function with this binary's name: the same composition as on Lambda. `None` if there is none.
+pub fn named(binary: &str, app: &App, timeout: Duration) -> Option<Function> {
+    let app = app.clone();
+    match binary {
+        "command" => Some(Function::http(command::router(app), timeout)),
+        "get-order" => Some(Function::http(get_order::router(app), timeout)),
+        "list-orders" => Some(Function::http(list_orders::router(app), timeout)),
+        "get-dashboard" => Some(Function::http(get_dashboard::router(app), timeout)),
+        "projector" => Some(Function::new(timeout, move |event, context| {
+            let app = app.clone();
+            Box::pin(async move {
+                let event = serde_json::from_value(event).map_err(|error| error.to_string())?;
+                let event = LambdaEvent::new(event, context);
+                let answer = projector::handle(&app, event).await.map_err(|error| error.to_string())?;
+                serde_json::to_value(answer).map_err(|error| error.to_string())
+            })
+        })),
+        _ => None,
+    }
+}
+
+impl Function {
+    /// A function of one's own.
+    pub fn new(timeout: Duration, handler: impl Fn(Value, Context) -> Invocation + Send + Sync + 'static) -> Self {
+        Self { handler: Arc::new(handler), timeout, invocations: Arc::default() }
+    }
+
+    /// A function of an HTTP API, as `lambda_http::run` serves it.
+    fn http(router: Router, timeout: Duration) -> Self {
+        Self::new(timeout, move |event, context| {
+            let answer = serde_json::from_value::<LambdaRequest>(event)
+                .map(|event| Adapter::from(router.clone()).call(LambdaEvent::new(event, context)));
+            Box::pin(async move {
+                let Ok(answer) = answer.map_err(|error| error.to_string())?.await;
+                serde_json::to_value(answer).map_err(|error| error.to_string())
+            })
+        })
+    }
+
+    /// Invokes the function, and ends it at its deadline, as Lambda does.
+    ///
+    /// # Errors
+    /// [`FunctionError`].
+    pub async fn invoke(&self, event: Value, now_ms: i64) -> Result<Value, FunctionError> {
+        let number = self.invocations.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut context = Context::default();
+        context.request_id = format!("local-{number}");
+        context.deadline =
+            u64::try_from(now_ms).unwrap_or_default() + u64::try_from(self.timeout.as_millis()).unwrap_or_default();
+        // A task of its own: a panic ends the invocation, not the stack; and so does the deadline.
+        let mut invocation = tokio::spawn((self.handler)(event, context));
+        match tokio::time::timeout(self.timeout, &mut invocation).await {
+            Ok(Ok(answer)) => answer.map_err(FunctionError::Failed),
+            Ok(Err(panic)) => Err(FunctionError::Failed(panic.to_string())),
+            Err(_) => {
+                invocation.abort();
+                Err(FunctionError::TimedOut(self.timeout))
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! An HTTP API: routes of the template, events of payload format 2.0, and the answers that API Gateway gives by itself.
+
+mod event;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use cqrs_dynamodb::Ambient;
+use http::{StatusCode, header, request::Parts};
+use serde_json::json;
+
+use crate::{
+    authorizer::{Authorizer, Refused},
+    functions::{Function, FunctionError},
+    template::Route,
+};
+
+/// The most bytes of a request (API Gateway, "Quotas for HTTP APIs").
+const MAX_PAYLOAD: usize = 10 * 1024 * 1024;
+/// The most bytes of a path that reaches a route.
+const MAX_PATH: usize = 2048;
+
+/// The parameters in a path, in their order.
+type Parameters = Vec<(String, String)>;
+
+/// An HTTP API.
+pub struct Gateway {
+    /// Which route leads to which function.
+    pub routes: Vec<(Route, Function)>,
+    /// Who passes.
+    pub authorizer: Arc<Authorizer>,
+    /// The clock.
+    pub ambient: Ambient,
+}
+
+impl Gateway {
+    /// The API with `GET /health` beside it, to be served.
+    pub fn into_router(self) -> Router {
+        Router::new().route("/health", get(health)).fallback(answer).with_state(Arc::new(self))
+    }
+
+    /// The route that a request takes, its function, and the parameters in its path.
+    fn find(&self, method: &str, path: &str) -> Option<(&Route, &Function, Parameters)> {
+        self.routes
+            .iter()
+            .filter(|(route, _)| route.method == method && path.len() <= MAX_PATH)
+            .find_map(|(route, function)| Some((route, function, parameters(&route.path, path)?)))
+    }
+}
+
+/// `GET /health`: all is ready.
+async fn health() -> Response {
+    message(StatusCode::OK, "ok")
+}
+
+async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    match to_bytes(body, MAX_PAYLOAD).await {
+        Ok(body) => gateway.answer(&parts, &body).await,
+        Err(_) => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+    }
+}
+
+impl Gateway {
+    async fn answer(&self, parts: &Parts, body: &Bytes) -> Response {
+        let Some((route, function, parameters)) = self.find(parts.method.as_str(), parts.uri.path()) else {
+            return message(StatusCode::NOT_FOUND, "Not Found");
+        };
+        let authorization = parts.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
+        let claims = match self.authorizer.claims(authorization, &route.scopes) {
+            Ok(claims) => claims,
+            Err(Refused::Unauthorized) => return message(StatusCode::UNAUTHORIZED, "Unauthorized"),
+            Err(Refused::Forbidden) => return message(StatusCode::FORBIDDEN, "Forbidden"),
+        };
+        let now = self.ambient.now();
+        let event = event::request(parts, body, route, &parameters, &claims, now);
+        match function.invoke(event, now.as_millisecond()).await {
+            Ok(answer) => event::response(&answer)
+                .unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")),
+            Err(error) => {
+                tracing::error!("{} {}: {error}", route.method, route.path);
+                match error {
+                    FunctionError::Failed(_) => message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"),
+                    FunctionError::TimedOut(_) => message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable"),
+                }
+            }
+        }
+    }
+}
+
+/// An answer of API Gateway's own.
+fn message(status: StatusCode, message: &str) -> Response {
+    let body = Body::from(json!({ "message": message }).to_string());
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+/// The parameters of `pattern` in `path`, as they stand there; `None` if it does not match.
+fn parameters(pattern: &str, path: &str) -> Option<Parameters> {
+    let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
+    if pattern.len() != path.len() {
+        return None;
+    }
+    let mut parameters = Vec::new();
+    for (wanted, given) in pattern.into_iter().zip(path) {
+        match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(name) if !given.is_empty() => parameters.push((name.to_owned(), given.to_owned())),
+            Some(_) => return None,
+            None if wanted != given => return None,
+            None => {}
+        }
+    }
+    Some(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_matches_segment_by_segment() {
+        let matches = |path| parameters("/orders/{order_id}/ship", path);
+        assert_eq!(matches("/orders/42/ship"), Some(vec![("order_id".to_owned(), "42".to_owned())]));
+        for other in ["/orders/42/ship/", "/orders//ship", "/orders/42", "/Orders/42/ship", "/orders/4/2/ship"] {
+            assert_eq!(matches(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Requests as events of payload format 2.0, and answers of functions as responses.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::template::Route;
+
+/// The event of a request. Headers and query parameters of one name are joined by commas.
+pub(super) fn request(
+    parts: &Parts,
+    body: &[u8],
+    route: &Route,
+    parameters: &[(String, String)],
+    claims: &Map<String, Value>,
+    now: Timestamp,
+) -> Value {
+    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
+    let query_pairs = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into(), value.into()));
+    let (text, is_base64) = match std::str::from_utf8(body) {
+        Ok(text) => (text.to_owned(), false),
+        Err(_) => (BASE64_STANDARD.encode(body), true),
+    };
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": format!("{} {}", route.method, route.path),
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": joined(headers(&parts.headers)),
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "local",
+            "domainName": "localhost",
+            "domainPrefix": "localhost",
+            "requestId": format!("local-{}", now.as_microsecond()),
+            "routeKey": format!("{} {}", route.method, route.path),
+            "stage": "$default",
+            "time": now.to_string(),
+            "timeEpoch": now.as_millisecond(),
+            "http": {
+                "method": parts.method.as_str(),
+                "path": path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "127.0.0.1",
+                "userAgent": "",
+            },
+            "authorizer": { "jwt": { "claims": claims, "scopes": route.scopes } },
+        },
+        "isBase64Encoded": is_base64,
+    });
+    if !query.is_empty() {
+        event["queryStringParameters"] = joined(query_pairs.collect()).into();
+    }
+    if !parameters.is_empty() {
+        event["pathParameters"] = joined(parameters.to_vec()).into();
+    }
+    if !body.is_empty() {
+        event["body"] = text.into();
+    }
+    event
+}
+
+fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+fn joined(pairs: Vec<(String, String)>) -> Map<String, Value> {
+    let mut joined: Map<String, Value> = Map::new();
+    for (name, value) in pairs {
+        let value = match joined.get(&name).and_then(Value::as_str) {
+            Some(before) => format!("{before},{value}"),
+            None => value,
+        };
+        joined.insert(name, value.into());
+    }
+    joined
+}
+
+/// The response in the answer of a function; `None` if it is not one.
+pub(super) fn response(answer: &Value) -> Option<Response> {
+    let status = StatusCode::from_u16(answer.get("statusCode")?.as_u64()?.try_into().ok()?).ok()?;
+    let body = answer.get("body").and_then(Value::as_str).unwrap_or_default();
+    let body = match answer.get("isBase64Encoded").and_then(Value::as_bool) {
+        Some(true) => BASE64_STANDARD.decode(body).ok()?,
+        Some(false) | None => body.as_bytes().to_vec(),
+    };
+    let mut response = (status, Body::from(body)).into_response();
+    response.headers_mut().clear();
+    let single = answer.get("headers").and_then(Value::as_object).into_iter().flatten();
+    let single = single.filter_map(|(name, value)| Some((name, value.as_str()?)));
+    let multiple = answer.get("multiValueHeaders").and_then(Value::as_object).into_iter().flatten();
+    let multiple = multiple.flat_map(|(name, values)| {
+        values.as_array().into_iter().flatten().filter_map(move |value| Some((name, value.as_str()?)))
+    });
+    let mut named = HeaderMap::new();
+    for (name, value) in multiple {
+        named.append(HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value).ok()?);
+    }
+    for (name, value) in single {
+        named.insert(HeaderName::try_from(name.as_str()).ok()?, HeaderValue::try_from(value).ok()?);
+    }
+    response.headers_mut().extend(named);
+    Some(response)
+}

@@ -1,0 +1,23 @@
+//! The local stack: all of AWS that this system touches, on one machine.
+//!
+//! 1. [`template`]: what is to be deployed, read from `template.yaml`.
+//! 2. [`engine`]: a DynamoDB, embedded or elsewhere; [`tables`]: its tables, as the template has them.
+//! 3. [`functions`]: the functions themselves, invoked with the events and answers of Lambda.
+//! 4. [`gateway`]: an HTTP API in front of them; [`authorizer`]: its JWT authorizer.
+//! 5. [`pump`]: an event source mapping, from the stream to the projector.
+//! 6. [`stack`]: all of it together.
+
+#![allow(clippy::indexing_slicing, reason = "a field of a JSON object is set by indexing, which does not panic")]
+
+pub mod authorizer;
+pub mod engine;
+pub mod functions;
+pub mod gateway;
+pub mod pump;
+pub mod stack;
+pub mod tables;
+pub mod template;
+
+pub use engine::Engine;
+pub use stack::{Stack, StartError};
+pub use template::Template;

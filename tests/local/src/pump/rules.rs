@@ -1,0 +1,225 @@
+//! What becomes of a batch (AWS Lambda Developer Guide, "Using Lambda with Amazon DynamoDB").
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::record::Record;
+use crate::template::EventSourceMapping;
+
+/// A batch of records, to be delivered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// The records, in the order of the stream.
+    pub records: Vec<Record>,
+    /// How often it has failed.
+    pub failures: u32,
+}
+
+/// What the function did with a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took all of it.
+    Success,
+    /// It took what comes before this place.
+    FailedFrom(usize),
+    /// It took nothing, as far as is known.
+    Failed,
+}
+
+/// A batch that was given up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Discarded {
+    /// Why: `RetryAttemptsExhausted` or `RecordAgeExceeded`.
+    pub condition: &'static str,
+    /// What is lost to the function.
+    pub delivery: Delivery,
+    /// Where it was.
+    pub shard: String,
+}
+
+impl Delivery {
+    /// The event that the function is invoked with.
+    pub fn event(&self) -> Value {
+        json!({ "Records": self.records.iter().map(|record| &record.json).collect::<Vec<_>>() })
+    }
+}
+
+/// Cuts records into batches of at most `size`.
+pub fn cut(records: Vec<Record>, size: usize) -> Vec<Delivery> {
+    let whole = |records: &[Record]| Delivery { records: records.to_vec(), failures: 0 };
+    records.chunks(size.max(1)).map(whole).collect()
+}
+
+/// What an answer says. With `reports_failures`, the lowest sequence number in `batchItemFailures` is where the batch
+/// failed; an identifier that is null, empty or not of the batch fails all of it.
+pub fn outcome(answer: &Value, delivery: &Delivery, reports_failures: bool) -> Outcome {
+    let failures = answer.get("batchItemFailures").and_then(Value::as_array);
+    let Some(failures) = failures.filter(|failures| reports_failures && !failures.is_empty()) else {
+        return Outcome::Success;
+    };
+    let place = |failure: &Value| {
+        let identifier = failure.get("itemIdentifier")?.as_str()?;
+        delivery.records.iter().position(|record| record.sequence_number == identifier)
+    };
+    match failures.iter().map(place).collect::<Option<Vec<usize>>>() {
+        Some(places) => places.into_iter().min().map_or(Outcome::Failed, Outcome::FailedFrom),
+        None => Outcome::Failed,
+    }
+}
+
+/// What is to be delivered next in place of a batch with this outcome, and what was given up.
+pub fn after(
+    mapping: &EventSourceMapping,
+    delivery: Delivery,
+    outcome: Outcome,
+    now: Timestamp,
+) -> (Vec<Delivery>, Option<Discarded>) {
+    let Delivery { mut records, failures } = delivery;
+    let taken = match outcome {
+        Outcome::Success => return (Vec::new(), None),
+        Outcome::FailedFrom(place) => place,
+        Outcome::Failed => 0,
+    };
+    records.drain(..taken.min(records.len()));
+    let too_old = |record: &Record| {
+        mapping
+            .max_age
+            .is_some_and(|max_age| now.duration_since(record.arrived_at).as_secs() > max_age.as_secs() as i64)
+    };
+    let splits = mapping.bisects && outcome == Outcome::Failed && records.len() > 1;
+    // A split does not consume a retry.
+    let failures = if splits { failures } else { failures + 1 };
+    let condition = match records.first() {
+        None => return (Vec::new(), None),
+        Some(first) if too_old(first) => "RecordAgeExceeded",
+        Some(_) if mapping.retries.is_some_and(|retries| failures > retries) => "RetryAttemptsExhausted",
+        Some(_) if splits => {
+            let second = records.split_off(records.len() / 2);
+            return ([records, second].map(|records| Delivery { records, failures }).into(), None);
+        }
+        Some(_) => return (vec![Delivery { records, failures }], None),
+    };
+    let delivery = Delivery { records, failures };
+    (Vec::new(), Some(Discarded { condition, delivery, shard: String::new() }))
+}
+
+impl Discarded {
+    /// What the on-failure destination is told: where the batch was in the stream, and nothing of what was in it.
+    pub fn message(&self, stream_arn: &str) -> Value {
+        let (first, last) = (self.delivery.records.first(), self.delivery.records.last());
+        json!({
+            "requestContext": {
+                "requestId": "local",
+                "functionArn": "local",
+                "condition": self.condition,
+                "approximateInvokeCount": self.delivery.failures,
+            },
+            "responseContext": { "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled" },
+            "version": "1.0",
+            "timestamp": last.map(|record| record.arrived_at.to_string()),
+            "DDBStreamBatchInfo": {
+                "shardId": self.shard,
+                "startSequenceNumber": first.map(|record| &record.sequence_number),
+                "endSequenceNumber": last.map(|record| &record.sequence_number),
+                "approximateArrivalOfFirstRecord": first.map(|record| record.arrived_at.to_string()),
+                "approximateArrivalOfLastRecord": last.map(|record| record.arrived_at.to_string()),
+                "batchSize": self.delivery.records.len(),
+                "streamArn": stream_arn,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn batch(records: std::ops::Range<usize>) -> Delivery {
+        let record = |number: usize| Record {
+            sequence_number: number.to_string(),
+            arrived_at: Timestamp::UNIX_EPOCH,
+            json: json!({}),
+        };
+        Delivery { records: records.map(record).collect(), failures: 0 }
+    }
+
+    fn mapping() -> EventSourceMapping {
+        EventSourceMapping {
+            table: "events".to_owned(),
+            batch_size: 10,
+            window: Duration::ZERO,
+            reports_failures: true,
+            bisects: false,
+            retries: Some(2),
+            max_age: Some(Duration::from_secs(60)),
+        }
+    }
+
+    fn failing(identifiers: &[Value]) -> Value {
+        let failures: Vec<_> = identifiers.iter().map(|identifier| json!({ "itemIdentifier": identifier })).collect();
+        json!({ "batchItemFailures": failures })
+    }
+
+    #[test]
+    fn the_lowest_sequence_number_is_where_a_batch_failed() {
+        let said = |answer: Value| outcome(&answer, &batch(0..10), true);
+        assert_eq!(said(failing(&[json!("7"), json!("3")])), Outcome::FailedFrom(3));
+        for success in
+            [json!({}), json!(null), json!({ "batchItemFailures": [] }), json!({ "batchItemFailures": null })]
+        {
+            assert_eq!(said(success), Outcome::Success);
+        }
+    }
+
+    #[test]
+    fn an_identifier_that_is_none_fails_the_whole_batch() {
+        for identifier in [json!(null), json!(""), json!("99"), json!(3)] {
+            assert_eq!(outcome(&failing(&[json!("7"), identifier]), &batch(0..10), true), Outcome::Failed);
+        }
+        let misnamed = json!({ "batchItemFailures": [{ "id": "3" }] });
+        assert_eq!(outcome(&misnamed, &batch(0..10), true), Outcome::Failed);
+    }
+
+    #[test]
+    fn failures_that_the_mapping_does_not_ask_for_are_not_heard() {
+        assert_eq!(outcome(&failing(&[json!("3")]), &batch(0..10), false), Outcome::Success);
+    }
+
+    #[test]
+    fn what_failed_and_all_after_it_comes_again() {
+        let (next, gave_up) = after(&mapping(), batch(0..10), Outcome::FailedFrom(3), Timestamp::UNIX_EPOCH);
+        assert_eq!((next, gave_up), (vec![Delivery { failures: 1, ..batch(3..10) }], None));
+    }
+
+    #[test]
+    fn a_split_does_not_consume_a_retry() {
+        let bisecting = EventSourceMapping { bisects: true, ..mapping() };
+        let (next, _) = after(&bisecting, batch(0..10), Outcome::Failed, Timestamp::UNIX_EPOCH);
+        assert_eq!(next, [batch(0..5), batch(5..10)]);
+        let (next, _) = after(&bisecting, batch(0..1), Outcome::Failed, Timestamp::UNIX_EPOCH);
+        assert_eq!(next, [Delivery { failures: 1, ..batch(0..1) }]);
+    }
+
+    #[test]
+    fn a_batch_is_given_up_after_its_retries() {
+        let worn = Delivery { failures: 2, ..batch(0..10) };
+        let (next, gave_up) = after(&mapping(), worn, Outcome::FailedFrom(4), Timestamp::UNIX_EPOCH);
+        let gave_up = gave_up.unwrap();
+        assert_eq!((next.len(), gave_up.condition, gave_up.delivery.records.len()), (0, "RetryAttemptsExhausted", 6));
+    }
+
+    #[test]
+    fn a_batch_is_given_up_at_its_age() {
+        let later = Timestamp::from_second(61).unwrap();
+        let (_, gave_up) = after(&mapping(), batch(0..10), Outcome::Failed, later);
+        assert_eq!(gave_up.unwrap().condition, "RecordAgeExceeded");
+    }
+
+    #[test]
+    fn records_are_cut_into_batches() {
+        let lengths: Vec<_> = cut(batch(0..25).records, 10).iter().map(|batch| batch.records.len()).collect();
+        assert_eq!(lengths, [10, 10, 5]);
+    }
+}

@@ -1,0 +1,130 @@
+//! All of it together.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use app::{App, Settings};
+use cqrs_dynamodb::Ambient;
+
+use crate::{
+    Engine, Template,
+    authorizer::Authorizer,
+    functions::{self, Function},
+    gateway::Gateway,
+    pump::Pump,
+    tables,
+    template::Unreadable,
+};
+
+/// The system of a template, on an engine.
+pub struct Stack {
+    /// What is deployed.
+    pub template: Template,
+    /// Issues the tokens that the gateway trusts.
+    pub authorizer: Arc<Authorizer>,
+    /// What the functions work with.
+    pub app: App,
+    engine: Engine,
+    functions: BTreeMap<String, Function>,
+    stream_arns: BTreeMap<String, String>,
+}
+
+/// Why a stack does not start, and what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The template cannot be played.
+    #[error("the template cannot be read: {0}")]
+    Template(#[from] Unreadable),
+    /// The engine does not do what it is asked.
+    #[error("DynamoDB at {endpoint} does not create the table {table}: {reason}")]
+    Table {
+        /// Where it is.
+        endpoint: String,
+        /// Which table.
+        table: String,
+        /// What it says.
+        reason: String,
+    },
+    /// A function of the template is not one that the stack has, or lacks a setting.
+    #[error("the template and the functions do not agree: {0}")]
+    Functions(String),
+}
+
+impl Stack {
+    /// Creates the tables of the template on the engine, and composes its functions over them.
+    ///
+    /// `prefix` is put before the names of the tables, so that many stacks can share an engine.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(template: Template, engine: Engine, ambient: Ambient, prefix: &str) -> Result<Self, StartError> {
+        let app = app(&template, &engine, &ambient, prefix)?;
+        let mut stream_arns = BTreeMap::new();
+        for (id, table) in &template.tables {
+            let name = format!("{prefix}{id}");
+            let stream = tables::create(&app.dynamo.client, &name, table).await;
+            let stream = stream.map_err(|reason| {
+                let endpoint = engine.endpoint().to_owned();
+                StartError::Table { endpoint, table: name, reason }
+            })?;
+            stream_arns.extend(stream.map(|arn| (id.clone(), arn)));
+        }
+        let mut functions = BTreeMap::new();
+        for (binary, function) in &template.functions {
+            let composed = functions::named(binary, &app, function.timeout)
+                .ok_or_else(|| StartError::Functions(format!("there is no function {binary}")))?;
+            functions.insert(binary.clone(), composed);
+        }
+        let authorizer = Arc::new(Authorizer::new().map_err(StartError::Functions)?);
+        Ok(Self { template, authorizer, app, engine, functions, stream_arns })
+    }
+
+    /// The engine it runs on.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The function with this binary's name.
+    pub fn function(&self, binary: &str) -> Option<&Function> {
+        self.functions.get(binary)
+    }
+
+    /// The HTTP API in front of the functions.
+    pub fn gateway(&self) -> Gateway {
+        let functions = self.template.functions.iter();
+        let routes = functions.filter_map(|(binary, function)| Some((&function.routes, self.functions.get(binary)?)));
+        Gateway {
+            routes: routes.flat_map(|(routes, f)| routes.iter().map(|route| (route.clone(), f.clone()))).collect(),
+            authorizer: Arc::clone(&self.authorizer),
+            ambient: self.app.dynamo.ambient.clone(),
+        }
+    }
+
+    /// The event source mappings, each at the start of its stream.
+    pub fn pumps(&self) -> Vec<Pump> {
+        let mut pumps = Vec::new();
+        for (binary, function) in &self.template.functions {
+            for mapping in &function.mappings {
+                if let (Some(arn), Some(function)) = (self.stream_arns.get(&mapping.table), self.functions.get(binary))
+                {
+                    let ambient = self.app.dynamo.ambient.clone();
+                    let streams = self.engine.streams();
+                    pumps.push(Pump::new(streams, arn.clone(), mapping.clone(), function.clone(), ambient));
+                }
+            }
+        }
+        pumps
+    }
+}
+
+/// What the functions work with: the environment that the template gives them, on this engine.
+fn app(template: &Template, engine: &Engine, ambient: &Ambient, prefix: &str) -> Result<App, StartError> {
+    let environments = template.functions.values().flat_map(|function| &function.environment);
+    let environment: BTreeMap<_, _> = environments.collect();
+    let settings = Settings::read(|name| match (name, environment.get(&name.to_owned())) {
+        ("AWS_ENDPOINT_URL_DYNAMODB", _) => Some(engine.endpoint().to_owned()),
+        (_, Some(table)) if template.tables.contains_key(*table) => Some(format!("{prefix}{table}")),
+        (_, value) => value.map(|value| (*value).clone()),
+    });
+    let settings = settings.map_err(|missing| StartError::Functions(missing.to_string()))?;
+    Ok(App { dynamo: engine.dynamo(&settings, ambient.clone()), tables: settings.tables })
+}

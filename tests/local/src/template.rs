@@ -1,0 +1,255 @@
+//! What is to be deployed, read from `template.yaml`: nothing of it is written a second time.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use serde_yaml_ng::Value;
+
+/// A SAM template, as far as the local stack plays it.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The tables, by logical id.
+    pub tables: BTreeMap<String, Table>,
+    /// The functions, by the name of their binary.
+    pub functions: BTreeMap<String, Function>,
+}
+
+/// A DynamoDB table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// Its attributes and their types (`S`, `N`), as far as keys need them.
+    pub attributes: Vec<(String, String)>,
+    /// Its key.
+    pub key: Key,
+    /// Its global secondary indexes.
+    pub indexes: Vec<Index>,
+    /// What its stream shows, if it has one.
+    pub stream: Option<String>,
+}
+
+/// The key of a table or an index: partition key, and sort key if there is one.
+pub type Key = Vec<String>;
+
+/// A global secondary index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Index {
+    /// What it is called.
+    pub name: String,
+    /// Its key.
+    pub key: Key,
+    /// How much of an item it has: `ALL`, `KEYS_ONLY`, `INCLUDE`.
+    pub projection: String,
+    /// What it has beside keys.
+    pub attributes: Vec<String>,
+}
+
+/// A Lambda function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Function {
+    /// The environment, with references to tables replaced by their logical ids.
+    pub environment: BTreeMap<String, String>,
+    /// How long an invocation may take.
+    pub timeout: Duration,
+    /// The routes that lead to it.
+    pub routes: Vec<Route>,
+    /// The streams that invoke it.
+    pub mappings: Vec<EventSourceMapping>,
+}
+
+/// A route of the HTTP API.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// In upper case.
+    pub method: String,
+    /// With parameters in braces.
+    pub path: String,
+    /// A token needs one of these.
+    pub scopes: Vec<String>,
+}
+
+/// A stream that invokes a function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventSourceMapping {
+    /// The table whose stream it is.
+    pub table: String,
+    /// The most records of an invocation.
+    pub batch_size: usize,
+    /// How long records are gathered for a fuller batch.
+    pub window: Duration,
+    /// Whether the answer names the records that failed.
+    pub reports_failures: bool,
+    /// Whether a batch that failed is split.
+    pub bisects: bool,
+    /// How often a batch is tried again; `None` is for ever.
+    pub retries: Option<u32>,
+    /// Up to which age; `None` is as long as the stream keeps it.
+    pub max_age: Option<Duration>,
+}
+
+/// A template that cannot be played.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {reason}")]
+pub struct Unreadable {
+    path: String,
+    reason: String,
+}
+
+impl Template {
+    /// Reads the template at `path`.
+    ///
+    /// # Errors
+    /// What is missing or not as it must be, in one line.
+    pub fn read(path: &Path) -> Result<Self, Unreadable> {
+        let unreadable = |reason: String| Unreadable { path: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let yaml: Value = serde_yaml_ng::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
+        Self::of(&Node { value: &yaml, path: String::new() }).map_err(unreadable)
+    }
+
+    fn of(template: &Node<'_>) -> Result<Self, String> {
+        let globals = template.get("Globals").and_then(|globals| globals.get("Function"));
+        let mut tables = BTreeMap::new();
+        let mut functions = BTreeMap::new();
+        for (id, resource) in template.need("Resources")?.entries() {
+            match resource.need("Type")?.text()?.as_str() {
+                "AWS::DynamoDB::Table" => {
+                    tables.insert(id, table(&resource.need("Properties")?)?);
+                }
+                "AWS::Serverless::Function" => {
+                    let binary = resource.need("Metadata")?.need("BuildProperties")?.need("Binary")?.text()?;
+                    functions.insert(binary, function(&resource.need("Properties")?, globals.as_ref())?);
+                }
+                _ => {}
+            }
+        }
+        Ok(Self { tables, functions })
+    }
+}
+
+fn table(table: &Node<'_>) -> Result<Table, String> {
+    let attribute = |node: &Node<'_>| Ok((node.need("AttributeName")?.text()?, node.need("AttributeType")?.text()?));
+    Ok(Table {
+        attributes: table.need("AttributeDefinitions")?.list(attribute)?,
+        key: key(table)?,
+        indexes: table.get("GlobalSecondaryIndexes").map_or(Ok(Vec::new()), |indexes| indexes.list(index))?,
+        stream: table
+            .get("StreamSpecification")
+            .map(|stream| stream.need("StreamViewType").and_then(|view| view.text()))
+            .transpose()?,
+    })
+}
+
+fn key(keyed: &Node<'_>) -> Result<Key, String> {
+    keyed.need("KeySchema")?.list(|key| key.need("AttributeName")?.text())
+}
+
+fn index(index: &Node<'_>) -> Result<Index, String> {
+    let projection = index.need("Projection")?;
+    Ok(Index {
+        name: index.need("IndexName")?.text()?,
+        key: key(index)?,
+        projection: projection.need("ProjectionType")?.text()?,
+        attributes: projection.get("NonKeyAttributes").map_or(Ok(Vec::new()), |names| names.list(Node::text))?,
+    })
+}
+
+fn function(function: &Node<'_>, globals: Option<&Node<'_>>) -> Result<Function, String> {
+    let mut environment = BTreeMap::new();
+    for scope in globals.into_iter().chain([function]) {
+        let variables = scope.get("Environment").and_then(|environment| environment.get("Variables"));
+        for (name, value) in variables.iter().flat_map(Node::entries) {
+            environment.insert(name, value.text()?);
+        }
+    }
+    let timeout = function.get("Timeout").or_else(|| globals?.get("Timeout")).map_or(Ok(3), |node| node.number())?;
+    let (mut routes, mut mappings) = (Vec::new(), Vec::new());
+    for (_, event) in function.get("Events").iter().flat_map(Node::entries) {
+        let properties = event.need("Properties")?;
+        match event.need("Type")?.text()?.as_str() {
+            "HttpApi" => routes.push(route(&properties)?),
+            "DynamoDB" => mappings.push(mapping(&properties)?),
+            other => return Err(format!("{}: the local stack knows no events of type {other}", event.path)),
+        }
+    }
+    Ok(Function { environment, timeout: Duration::from_secs(timeout), routes, mappings })
+}
+
+fn route(route: &Node<'_>) -> Result<Route, String> {
+    let scopes = route.get("Auth").and_then(|auth| auth.get("AuthorizationScopes"));
+    Ok(Route {
+        method: route.need("Method")?.text()?.to_uppercase(),
+        path: route.need("Path")?.text()?,
+        scopes: scopes.map_or(Ok(Vec::new()), |scopes| scopes.list(Node::text))?,
+    })
+}
+
+/// The defaults are those of `AWS::Lambda::EventSourceMapping`.
+fn mapping(mapping: &Node<'_>) -> Result<EventSourceMapping, String> {
+    let number = |name: &str| mapping.get(name).map(|node| node.number()).transpose();
+    let unless_endless = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+    let signed = |name: &str| mapping.get(name).map(|node| node.integer()).transpose();
+    let stream = mapping.need("Stream")?.text()?;
+    let responses = mapping.get("FunctionResponseTypes").map_or(Ok(Vec::new()), |types| types.list(Node::text))?;
+    Ok(EventSourceMapping {
+        table: stream.strip_suffix(".StreamArn").unwrap_or(&stream).to_owned(),
+        batch_size: usize::try_from(number("BatchSize")?.unwrap_or(100)).unwrap_or(usize::MAX),
+        window: Duration::from_secs(number("MaximumBatchingWindowInSeconds")?.unwrap_or(0)),
+        reports_failures: responses.iter().any(|response| response == "ReportBatchItemFailures"),
+        bisects: mapping.get("BisectBatchOnFunctionError").is_some_and(|node| node.value.as_bool() == Some(true)),
+        retries: unless_endless(signed("MaximumRetryAttempts")?).map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+        max_age: unless_endless(signed("MaximumRecordAgeInSeconds")?).map(Duration::from_secs),
+    })
+}
+
+/// A place in the template, which errors can name.
+struct Node<'a> {
+    value: &'a Value,
+    path: String,
+}
+
+impl<'a> Node<'a> {
+    fn get(&self, name: &str) -> Option<Node<'a>> {
+        let value = self.value.as_mapping()?.get(name)?;
+        Some(Node { value, path: format!("{}/{name}", self.path) })
+    }
+
+    fn need(&self, name: &str) -> Result<Node<'a>, String> {
+        self.get(name).ok_or_else(|| format!("{}: {name} is missing", self.path))
+    }
+
+    fn entries(&self) -> Vec<(String, Node<'a>)> {
+        let mapping = self.value.as_mapping().into_iter().flatten();
+        let entry = |(name, value): (&'a Value, &'a Value)| {
+            let name = name.as_str()?.to_owned();
+            Some((name.clone(), Node { value, path: format!("{}/{name}", self.path) }))
+        };
+        mapping.filter_map(entry).collect()
+    }
+
+    fn list<T>(&self, read: impl Fn(&Node<'a>) -> Result<T, String>) -> Result<Vec<T>, String> {
+        let values = self.value.as_sequence().ok_or_else(|| format!("{}: must be a list", self.path))?;
+        values
+            .iter()
+            .enumerate()
+            .map(|(at, value)| read(&Node { value, path: format!("{}/{at}", self.path) }))
+            .collect()
+    }
+
+    /// A text; a reference (`!Ref`, `!GetAtt`) is the text of what it refers to.
+    fn text(&self) -> Result<String, String> {
+        match self.value {
+            Value::String(text) => Ok(text.clone()),
+            Value::Number(number) => Ok(number.to_string()),
+            Value::Bool(truth) => Ok(truth.to_string()),
+            Value::Tagged(tagged) => Node { value: &tagged.value, path: self.path.clone() }.text(),
+            Value::Null | Value::Sequence(_) | Value::Mapping(_) => Err(format!("{}: must be a text", self.path)),
+        }
+    }
+
+    fn number(&self) -> Result<u64, String> {
+        self.value.as_u64().ok_or_else(|| format!("{}: must be a whole number", self.path))
+    }
+
+    fn integer(&self) -> Result<i64, String> {
+        self.value.as_i64().ok_or_else(|| format!("{}: must be a whole number", self.path))
+    }
+}

@@ -1,0 +1,2 @@
+//! The system as its users meet it.
+fn main() {}
