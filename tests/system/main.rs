@@ -1,2 +1,28 @@
-//! The system as its users meet it.
-fn main() {}
+//! The system as its users meet it: over HTTP and the stream, one behaviour a test, one module per subject.
+//!
+//! Every test has a system of its own: an embedded DynamoDB, all functions behind a URL, fixed times and ids, and a
+//! projector that is stepped by hand. Nothing sleeps.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly"
+)]
+
+mod harness;
+
+mod architecture;
+mod bad_input;
+mod concurrency;
+mod cost;
+mod delivery;
+mod idempotency;
+mod identity;
+mod kernel;
+mod projector;
+mod queries;
+mod read_your_writes;
+mod storage_faults;
+mod walkthrough;

@@ -10,8 +10,8 @@ mod documents;
 mod headers;
 mod outcome;
 
-use app::{App, Caller, InTime, Key, Problem, Scope};
-use axum::{Router, extract::Request, response::Response, routing::post};
+use app::{App, Caller, InTime, Key, Problem, Routes, Scope};
+use axum::{Router, extract::Request, response::Response};
 use cqrs::{Fingerprint, StreamId};
 use cqrs_dynamodb::{create, execute};
 use orders::{
@@ -24,14 +24,18 @@ use crate::{
     headers::CommandHeaders,
 };
 
-/// The function: its routes over `app`.
+/// The function.
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/orders", post(place_order))
-        .route("/orders/{order_id}/ship", post(ship_order))
-        .route("/orders/{order_id}/deliver", post(deliver_order))
-        .route("/orders/{order_id}/cancel", post(cancel_order))
-        .with_state(app)
+    routes().over(app)
+}
+
+/// Its routes.
+pub fn routes() -> Routes {
+    Routes::default()
+        .post("/orders", place_order)
+        .post("/orders/{order_id}/ship", ship_order)
+        .post("/orders/{order_id}/deliver", deliver_order)
+        .post("/orders/{order_id}/cancel", cancel_order)
 }
 
 /// `POST /orders`

@@ -1,7 +1,7 @@
 //! The dashboard: the sums over all orders.
 
-use app::{App, Caller, InTime, Parameters, Problem, Scope, json};
-use axum::{Router, response::Response, routing::get};
+use app::{App, Caller, InTime, Parameters, Problem, Routes, Scope, json};
+use axum::{Router, response::Response};
 use cqrs_dynamodb::SumsTable;
 use http::StatusCode;
 use orders::Dashboard;
@@ -9,9 +9,14 @@ use orders::Dashboard;
 const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u64 = 90;
 
-/// The function: its route over `app`.
+/// The function.
 pub fn router(app: App) -> Router {
-    Router::new().route("/dashboard", get(get_dashboard)).with_state(app)
+    routes().over(app)
+}
+
+/// Its routes.
+pub fn routes() -> Routes {
+    Routes::default().get("/dashboard", get_dashboard)
 }
 
 /// Opens the connection to DynamoDB while Lambda starts the function at full speed.

@@ -5,8 +5,8 @@
 
 mod history;
 
-use app::{App, Caller, InTime, Key, Parameters, Problem, Scope, etag::unless_matched, json};
-use axum::{Router, response::Response, routing::get};
+use app::{App, Caller, InTime, Key, Parameters, Problem, Routes, Scope, etag::unless_matched, json};
+use axum::{Router, response::Response};
 use cqrs::{Aggregate, StreamId};
 use cqrs_dynamodb::{Reader, Reading, Views};
 use http::{HeaderMap, StatusCode};
@@ -17,12 +17,14 @@ use orders::{
 
 use crate::history::History;
 
-/// The function: its routes over `app`.
+/// The function.
 pub fn router(app: App) -> Router {
-    Router::new()
-        .route("/orders/{order_id}", get(get_order))
-        .route("/orders/{order_id}/events", get(get_events))
-        .with_state(app)
+    routes().over(app)
+}
+
+/// Its routes.
+pub fn routes() -> Routes {
+    Routes::default().get("/orders/{order_id}", get_order).get("/orders/{order_id}/events", get_events)
 }
 
 /// `GET /orders/{order_id}`

@@ -7,8 +7,8 @@
 mod page;
 mod query;
 
-use app::{App, Caller, Cursor, InTime, Key, Parameters, Problem, Scope, json};
-use axum::{Router, response::Response, routing::get};
+use app::{App, Caller, Cursor, InTime, Key, Parameters, Problem, Routes, Scope, json};
+use axum::{Router, response::Response};
 use cqrs_dynamodb::{Failure, Index, Reader, Reading, Versioned, Views};
 use http::StatusCode;
 use orders::{ListedOrder, OrderSummaries, order::CustomerId};
@@ -28,9 +28,14 @@ struct List {
     next_cursor: Option<String>,
 }
 
-/// The function: its route over `app`.
+/// The function.
 pub fn router(app: App) -> Router {
-    Router::new().route("/customers/{customer_id}/orders", get(list_orders)).with_state(app)
+    routes().over(app)
+}
+
+/// Its routes.
+pub fn routes() -> Routes {
+    Routes::default().get("/customers/{customer_id}/orders", list_orders)
 }
 
 /// `GET /customers/{customer_id}/orders`

@@ -2,9 +2,10 @@
 //!
 //! 1. [`settings`]: what a function is told by its environment.
 //! 2. [`start`]: from settings to an [`App`], and its [`client`] of DynamoDB.
-//! 3. [`caller`]: who asks, and what they may ask for.
-//! 4. [`parameters`], [`etag`], [`cursor`]: what else a request says.
-//! 5. [`problem`]: what is answered when something is wrong, and [`answer`] when nothing is.
+//! 3. [`routes`]: which requests a function answers.
+//! 4. [`caller`]: who asks, and what they may ask for.
+//! 5. [`parameters`], [`etag`], [`cursor`]: what else a request says.
+//! 6. [`problem`]: what is answered when something is wrong, and [`answer`] when nothing is.
 
 pub mod answer;
 pub mod caller;
@@ -13,6 +14,7 @@ pub mod cursor;
 pub mod etag;
 pub mod parameters;
 pub mod problem;
+pub mod routes;
 pub mod settings;
 pub mod start;
 
@@ -21,5 +23,6 @@ pub use caller::{Caller, Scope};
 pub use cursor::Cursor;
 pub use parameters::{Key, Parameters};
 pub use problem::Problem;
+pub use routes::Routes;
 pub use settings::{Settings, Tables};
 pub use start::{App, InTime};

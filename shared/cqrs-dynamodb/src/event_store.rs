@@ -148,15 +148,20 @@ impl EventStore {
         if item.get(VERSION) != Some(&number(version)) {
             return Err(corrupt("a version is missing"));
         }
-        let commit: StoredCommit = from_item(item).map_err(|_| corrupt("the item is no commit"))?;
-        if commit.events.is_empty() { Err(corrupt("the commit has no events")) } else { Ok(commit) }
+        from_item(item).map_err(|_| corrupt("the item is no commit"))
     }
 }
 
 /// The commit with its events decoded.
 pub(crate) fn decode<E: Event>(commit: StoredCommit) -> Result<Commit<E>, Failure> {
     let (stream, version) = (commit.stream.clone(), commit.version);
-    commit.decode().map_err(|error| Failure::Corrupt { stream, version, reason: error.to_string() })
+    match commit.decode() {
+        Ok(commit) if commit.events.is_empty() => {
+            Err(Failure::Corrupt { stream, version, reason: "the commit has no events".to_owned() })
+        }
+        Ok(commit) => Ok(commit),
+        Err(error) => Err(Failure::Corrupt { stream, version, reason: error.to_string() }),
+    }
 }
 
 /// What the item that stands in the way of `commit` tells about it.

@@ -88,6 +88,11 @@ impl Stack {
         self.functions.get(binary)
     }
 
+    /// The ARN of the stream of the table with this logical id.
+    pub fn stream_arn(&self, table: &str) -> Option<&str> {
+        self.stream_arns.get(table).map(String::as_str)
+    }
+
     /// The HTTP API in front of the functions.
     pub fn gateway(&self) -> Gateway {
         let functions = self.template.functions.iter();

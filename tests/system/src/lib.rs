@@ -1,1 +1,1 @@
-//! Has tests alone.
+//! Has tests alone: see `main.rs`.

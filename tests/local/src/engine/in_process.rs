@@ -34,8 +34,8 @@ pub trait Wire: Send + Sync {
         Fault::None
     }
 
-    /// After a call that the engine has answered.
-    fn after(&self, call: &Call, answer: &Value) {
+    /// After a call that the engine has answered: may change the answer.
+    fn after(&self, call: &Call, answer: &mut Value) {
         let _ = (call, answer);
     }
 }
@@ -56,12 +56,16 @@ pub enum Fault {
     None,
     /// The engine never sees it: it is throttled.
     Throttled,
+    /// The engine never sees it: a transaction that collides with another one on its first item.
+    Conflict,
     /// The engine never sees it: 500.
     ServerError,
     /// The engine never sees it: access is denied.
     AccessDenied,
     /// The engine never sees it: the connection is lost.
     Lost,
+    /// The engine never sees it, and no answer ever comes.
+    Unheard,
     /// The engine carries it out, and the answer is lost.
     AnswerLost,
     /// The engine carries it out, and no answer ever comes.
@@ -94,18 +98,20 @@ impl InProcess {
         let fault = self.wire.as_ref().map_or(Fault::None, |wire| wire.before(&mut call));
         let refuse = |status, kind: &str| Ok((status, json!({ "__type": kind, "message": "injected" })));
         match fault {
+            Fault::Conflict => return Ok((400, conflict(&call))),
             Fault::Throttled => return refuse(400, "com.amazonaws.dynamodb.v20120810#ThrottlingException"),
             Fault::ServerError => return refuse(500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
             Fault::AccessDenied => return refuse(400, "com.amazon.coral.service#AccessDeniedException"),
+            Fault::Unheard => std::future::pending().await,
             Fault::Lost => return Err(ConnectorError::io("injected: connection lost".into())),
             Fault::None | Fault::AnswerLost | Fault::Silence => {}
         }
-        let (status, body) = match carry_out(&self.database, &call) {
+        let (status, mut body) = match carry_out(&self.database, &call) {
             Ok(answer) => (200, answer),
             Err(error) => (error.status_code(), serde_json::from_str(&error.to_json()).unwrap_or_default()),
         };
         if let (200, Some(wire)) = (status, &self.wire) {
-            wire.after(&call, &body);
+            wire.after(&call, &mut body);
         }
         match fault {
             Fault::AnswerLost => Err(ConnectorError::io("injected: answer lost".into())),
@@ -113,6 +119,17 @@ impl InProcess {
             _ => Ok((status, body)),
         }
     }
+}
+
+/// A transaction that is cancelled for a conflict, which the engine itself never has: it has one writer.
+fn conflict(call: &Call) -> Value {
+    let actions = call.body["TransactItems"].as_array().map(Vec::len).unwrap_or_default();
+    let code = |place| if place == 0 { "TransactionConflict" } else { "None" };
+    let reasons: Vec<Value> = (0..actions).map(|place| json!({ "Code": code(place) })).collect();
+    json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "injected", "CancellationReasons": reasons,
+    })
 }
 
 /// Calls the engine's method of the operation's name.

@@ -1,0 +1,113 @@
+//! What the crates may use, and what the template and the code must agree on.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::harness::template;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The crates that a crate uses, directly and indirectly, as `cargo tree` says.
+fn used_by(package: &str) -> BTreeSet<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}", "--package", package])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let names = String::from_utf8(tree.stdout).unwrap();
+    names.lines().filter_map(|line| line.split(' ').next()).filter(|name| *name != package).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_crate_uses_only_what_it_points_to() {
+    let functions = ["command", "projector", "get-order", "list-orders", "get-dashboard"];
+    let ours: BTreeSet<&str> =
+        [&["cqrs", "cqrs-dynamodb", "orders", "app", "local", "system"][..], &functions].concat().into_iter().collect();
+    let mut allowed = BTreeMap::from([
+        ("cqrs", vec![]),
+        ("cqrs-dynamodb", vec!["cqrs"]),
+        ("orders", vec!["cqrs"]),
+        ("app", vec!["cqrs-dynamodb", "cqrs"]),
+    ]);
+    for function in functions {
+        allowed.insert(function, vec!["orders", "app", "cqrs-dynamodb", "cqrs"]);
+    }
+    for (package, allowed) in allowed {
+        let used = used_by(package);
+        let used: BTreeSet<&str> = used.iter().map(String::as_str).filter(|name| ours.contains(name)).collect();
+        assert_eq!(used, allowed.into_iter().collect(), "{package}");
+    }
+}
+
+#[test]
+fn the_theory_and_the_domain_wait_for_nothing() {
+    for package in ["cqrs", "orders"] {
+        for used in used_by(package) {
+            let waits = used.starts_with("aws") || used.starts_with("lambda") || used.starts_with("tokio");
+            assert!(!waits, "{package} uses {used}");
+        }
+    }
+}
+
+#[test]
+fn only_the_local_stack_knows_that_there_are_emulators() {
+    for package in ["command", "projector", "get-order", "list-orders", "get-dashboard"] {
+        let used = used_by(package);
+        assert!(!used.contains("dynoxide-rs"), "{package}");
+        // One TLS stack, and no chain of credential providers.
+        for unwanted in ["aws-config", "aws-lc-rs", "native-tls", "chrono-tz"] {
+            assert!(!used.contains(unwanted), "{package} uses {unwanted}");
+        }
+        assert!(used.contains("ring"), "{package}");
+    }
+}
+
+#[test]
+fn a_main_is_at_most_fifteen_lines() {
+    for function in fs::read_dir(root().join("functions")).unwrap() {
+        let main = function.unwrap().path().join("src/main.rs");
+        let lines = fs::read_to_string(&main).unwrap().lines().count();
+        assert!(lines <= 15, "{} has {lines} lines", main.display());
+    }
+}
+
+#[test]
+fn the_routes_of_the_template_are_those_of_the_functions() {
+    let routes = BTreeMap::from([
+        ("command", command::routes()),
+        ("get-order", get_order::routes()),
+        ("list-orders", list_orders::routes()),
+        ("get-dashboard", get_dashboard::routes()),
+        ("projector", app::Routes::default()),
+    ]);
+    let template = template();
+    assert!(template.functions.keys().eq(routes.keys()));
+    for (binary, function) in &template.functions {
+        let deployed: BTreeSet<_> =
+            function.routes.iter().map(|route| (route.method.as_str(), route.path.as_str())).collect();
+        let served: BTreeSet<_> = routes[binary.as_str()].listed().iter().copied().collect();
+        assert_eq!(deployed, served, "{binary}");
+        assert!(function.routes.iter().all(|route| !route.scopes.is_empty()), "{binary}");
+    }
+}
+
+#[test]
+fn the_template_maps_the_stream_of_the_events_to_the_projector() {
+    let template = template();
+    let projector = &template.functions["projector"];
+    let [mapping] = &projector.mappings[..] else { panic!("{:?}", projector.mappings) };
+    assert_eq!(mapping.table, "EventsTable");
+    assert_eq!(template.tables["EventsTable"].stream.as_deref(), Some("NEW_IMAGE"));
+    assert!(mapping.reports_failures && mapping.bisects);
+    assert_eq!((mapping.retries, mapping.max_age.unwrap().as_secs()), (Some(1000), 23 * 3600));
+    // What the projector writes is not what wakes it.
+    let others = ["OrderSummariesTable", "DashboardTable"];
+    assert!(others.iter().all(|table| template.tables[*table].stream.is_none()));
+}

@@ -1,0 +1,267 @@
+//! A system to test, and callers who talk to it.
+
+pub mod tables;
+pub mod wire;
+
+use std::{
+    future::{Future, IntoFuture},
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use cqrs_dynamodb::Ambient;
+use jiff::Timestamp;
+use local::{Engine, Stack, Template, pump::Pump};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::Mutex};
+
+use self::wire::TestWire;
+
+/// When every test begins.
+pub const START: &str = "2026-11-22T10:00:00Z";
+
+/// A system of its own.
+pub struct System {
+    pub stack: Stack,
+    pub wire: Arc<TestWire>,
+    pub clock: Clock,
+    url: String,
+    client: Client,
+    pump: Mutex<Pump>,
+}
+
+/// A clock that a test holds: it moves on by a millisecond whenever it is looked at.
+#[derive(Clone)]
+pub struct Clock(Arc<AtomicI64>);
+
+impl Clock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.fetch_add(1, Ordering::SeqCst)).unwrap()
+    }
+
+    /// Moves the clock on, or back.
+    pub fn advance_ms(&self, milliseconds: i64) {
+        self.0.fetch_add(milliseconds, Ordering::SeqCst);
+    }
+}
+
+/// The template that is deployed.
+pub fn template() -> Template {
+    Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap()
+}
+
+impl System {
+    pub async fn start() -> Self {
+        let start: Timestamp = START.parse().unwrap();
+        let clock = Clock(Arc::new(AtomicI64::new(start.as_millisecond())));
+        let (time, chance) = (clock.clone(), AtomicU64::new(1));
+        let ambient = Ambient::new(
+            move || time.now(),
+            move || u128::from(chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
+        );
+        let wire = Arc::new(TestWire::default());
+        let engine = Engine::embedded().unwrap().over(wire.clone());
+        let stack = Stack::start(template(), engine, ambient, "").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let gateway = stack.gateway().into_router();
+        tokio::spawn(async move { axum::serve(listener, gateway).await });
+        let pump = Mutex::new(stack.pumps().pop().unwrap());
+        Self { stack, wire, clock, url, client: Client::new(), pump }
+    }
+
+    /// Steps the projector until the stream is empty.
+    pub async fn project(&self) {
+        self.pump.lock().await.drain().await.unwrap();
+    }
+
+    /// Writes a commit past all rules, as no code of the system does.
+    pub async fn append_raw(&self, order_id: &str, version: u64, events: Value) {
+        let commit = json!({
+            "stream": format!("order#{order_id}"), "version": version, "command_id": "raw", "fingerprint": "raw",
+            "recorded_at": START, "caller": "raw", "events": events,
+        });
+        let put = self.stack.app.dynamo.client.put_item().table_name(&*self.stack.app.tables.events);
+        put.set_item(Some(serde_dynamo::to_item(commit).unwrap())).send().await.unwrap();
+    }
+
+    /// A pump of its own, at the start of the stream: all that ever happened comes again.
+    pub fn replaying_pump(&self) -> Pump {
+        self.stack.pumps().pop().unwrap()
+    }
+
+    /// Somebody with a token of these scopes.
+    pub fn caller(&self, sub: &str, scope: &str) -> Caller<'_> {
+        // The issuer's clock is the machine's: a token that expires in 2100.
+        let token = self.stack.authorizer.token(sub, scope, 4_102_444_800).unwrap();
+        Caller { system: self, token: Some(token) }
+    }
+
+    /// A customer, who may do what customers may.
+    pub fn customer(&self, sub: &str) -> Caller<'_> {
+        self.caller(sub, "orders/write orders/read")
+    }
+
+    /// Somebody in the warehouse.
+    pub fn fulfilment(&self) -> Caller<'_> {
+        self.caller("warehouse", "orders/fulfil")
+    }
+
+    /// Nobody in particular: without `--auth`, an operator with all scopes.
+    pub fn operator(&self) -> Caller<'_> {
+        Caller { system: self, token: None }
+    }
+}
+
+/// Somebody who talks to the system.
+pub struct Caller<'a> {
+    system: &'a System,
+    token: Option<String>,
+}
+
+impl Caller<'_> {
+    pub fn get(&self, path: impl AsRef<str>) -> Ask {
+        self.ask(reqwest::Method::GET, path.as_ref())
+    }
+
+    /// A post of an empty document.
+    pub fn post(&self, path: impl AsRef<str>) -> Ask {
+        self.ask(reqwest::Method::POST, path.as_ref()).json(&json!({}))
+    }
+
+    pub fn ask(&self, method: reqwest::Method, path: &str) -> Ask {
+        let request = self.system.client.request(method, format!("{}{path}", self.system.url));
+        Ask(match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        })
+    }
+
+    /// Places an order with this key, and gives its id.
+    pub async fn places_order(&self, key: &str) -> String {
+        self.post("/orders").json(&order()).header("Idempotency-Key", key).await.expect(201).text("order_id")
+    }
+
+    /// Ships, and gives the version.
+    pub async fn ships(&self, order_id: &str) -> u64 {
+        self.post(format!("/orders/{order_id}/ship")).json(&shipment()).await.expect(200).version()
+    }
+
+    /// Cancels, and gives the version.
+    pub async fn cancels(&self, order_id: &str) -> u64 {
+        self.post(format!("/orders/{order_id}/cancel")).json(&cancellation()).await.expect(200).version()
+    }
+}
+
+/// A request that is sent when it is awaited.
+pub struct Ask(RequestBuilder);
+
+impl Ask {
+    pub fn json(self, document: &Value) -> Self {
+        self.body(document.to_string())
+    }
+
+    pub fn body(self, body: impl Into<reqwest::Body>) -> Self {
+        Self(self.0.body(body)).header("Content-Type", "application/json")
+    }
+
+    /// Sets the header, in place of one that was set before.
+    pub fn header(self, name: &str, value: &str) -> Self {
+        let headers = reqwest::header::HeaderMap::from_iter([(
+            reqwest::header::HeaderName::try_from(name).unwrap(),
+            reqwest::header::HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+        )]);
+        Self(self.0.headers(headers))
+    }
+
+    /// Adds one more line of the header.
+    pub fn header_line(self, name: &str, value: &str) -> Self {
+        Self(self.0.header(name, value))
+    }
+}
+
+impl IntoFuture for Ask {
+    type Output = Answer;
+    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let response = self.0.send().await.expect("the gateway answers");
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let body = response.bytes().await.expect("the answer is whole");
+            let document = serde_json::from_slice(&body).unwrap_or_default();
+            Answer { status, headers, document }
+        })
+    }
+}
+
+/// What was answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: reqwest::header::HeaderMap,
+    pub document: Value,
+}
+
+impl Answer {
+    /// The answer, which has this status.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{:?}", self.document);
+        if status >= 400 && self.document.get("message").is_none() {
+            assert_eq!(self.header("content-type"), Some("application/problem+json"));
+            assert_eq!(self.document["status"], json!(status));
+        }
+        self
+    }
+
+    /// The problem, which has this status and type.
+    #[track_caller]
+    pub fn expect_problem(self, status: u16, kind: &str) -> Self {
+        let answer = self.expect(status);
+        assert_eq!(answer.document["type"], kind, "{:?}", answer.document);
+        answer
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    #[track_caller]
+    pub fn text(&self, field: &str) -> String {
+        self.document[field].as_str().unwrap_or_else(|| panic!("no {field} in {:?}", self.document)).to_owned()
+    }
+
+    #[track_caller]
+    pub fn version(&self) -> u64 {
+        self.document["version"].as_u64().unwrap_or_else(|| panic!("no version in {:?}", self.document))
+    }
+
+    /// The pointers of the fields that are wrong.
+    pub fn pointers(&self) -> Vec<String> {
+        let errors = self.document["errors"].as_array().cloned().unwrap_or_default();
+        errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+/// An order of whoever sends it.
+pub fn order() -> Value {
+    json!({
+        "currency": "EUR",
+        "items": [{ "sku": "BOOK-1", "quantity": 2, "unit_price": 1250 }, { "sku": "PEN-7", "quantity": 1, "unit_price": 300 }],
+        "shipping_address": "1 Main Street, Springfield",
+    })
+}
+
+pub fn shipment() -> Value {
+    json!({ "carrier": "DHL", "tracking_number": "JD0123456789" })
+}
+
+pub fn cancellation() -> Value {
+    json!({ "reason": "changed my mind" })
+}

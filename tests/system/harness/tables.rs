@@ -1,0 +1,97 @@
+//! What is in the tables and the stream, and whether it is as the invariants say.
+
+use std::collections::BTreeMap;
+
+use cqrs::{Commit, Projection, Rollup, StreamId, Sums, Version};
+use cqrs_dynamodb::{SumsTable, Views, views::Content};
+use local::pump::record::Record;
+use orders::{Dashboard, OrderEvent, OrderSummaries};
+use serde_json::{Value, json};
+
+use super::System;
+
+impl System {
+    /// The records of the stream, from its start, as Lambda delivers them.
+    pub async fn stream_records(&self) -> Vec<Record> {
+        let streams = self.stack.engine().streams();
+        let arn = self.stack.stream_arn("EventsTable").unwrap();
+        let description = streams.describe_stream().stream_arn(arn).send().await.unwrap().stream_description.unwrap();
+        let mut records = Vec::new();
+        for shard in description.shards.unwrap() {
+            let iterator = streams.get_shard_iterator().stream_arn(arn).shard_id(shard.shard_id.unwrap());
+            let iterator = iterator.shard_iterator_type("TRIM_HORIZON".into()).send().await.unwrap().shard_iterator;
+            let page = streams.get_records().set_shard_iterator(iterator).send().await.unwrap();
+            records.extend(page.records.unwrap().into_iter().map(Record::from));
+        }
+        records
+    }
+
+    /// Delivers these records to the projector, and gives its answer.
+    pub async fn deliver(&self, records: &[Record]) -> Value {
+        let event = json!({ "Records": records.iter().map(|record| &record.json).collect::<Vec<_>>() });
+        let now = self.stack.app.dynamo.ambient.now().as_millisecond();
+        self.stack.function("projector").unwrap().invoke(event, now).await.unwrap()
+    }
+
+    /// The streams in the write table.
+    pub async fn streams(&self) -> BTreeMap<StreamId, Vec<Commit<OrderEvent>>> {
+        let scan = self.stack.app.dynamo.client.scan().table_name(&*self.stack.app.tables.events);
+        let mut streams = BTreeMap::new();
+        for item in scan.send().await.unwrap().items.unwrap() {
+            let stream = StreamId::try_from(item["stream"].as_s().unwrap().clone()).unwrap();
+            let events = self.stack.app.events();
+            streams.entry(stream.clone()).or_insert(events.load(&stream).await.unwrap());
+        }
+        streams
+    }
+
+    /// The versions of the views that are there, by order id.
+    pub async fn view_versions(&self) -> BTreeMap<String, Version> {
+        let scan = self.stack.app.dynamo.client.scan().table_name(&*self.stack.app.tables.order_summaries);
+        let items = scan.send().await.unwrap().items.unwrap();
+        let version = |text: &str| Version::new(text.parse().unwrap());
+        items
+            .iter()
+            .map(|item| (item["order_id"].as_s().unwrap().clone(), version(item["version"].as_n().unwrap())))
+            .collect()
+    }
+
+    /// Invariant I8: the sums are those of what the views have counted, whatever has been delivered so far.
+    pub async fn check_sums(&self) {
+        let views = self.views();
+        let mut counted = Sums::default();
+        for id in self.view_versions().await.keys() {
+            counted += &views.get(id).await.unwrap().unwrap().counted;
+        }
+        assert_eq!(self.sums().await, counted);
+    }
+
+    /// Invariant I6: every view is the fold of its stream, and the sums are those over the folds.
+    pub async fn check_read_models(&self) {
+        self.check_sums().await;
+        let views = self.views();
+        let mut sums = Sums::default();
+        let streams = self.streams().await;
+        assert_eq!(streams.len(), self.view_versions().await.len());
+        for (stream, commits) in streams {
+            let stored = views.get(stream.key()).await.unwrap().unwrap();
+            let folded = OrderSummaries::fold(None, &commits).unwrap();
+            sums += &Dashboard::contribution(&folded);
+            assert_eq!(stored.counted, Dashboard::contribution(&folded));
+            assert_eq!(stored.content, Content::Current(folded));
+            assert_eq!((stored.version, stored.shape), (commits.last().unwrap().version, OrderSummaries::SHAPE));
+        }
+        assert_eq!(self.sums().await, sums);
+    }
+
+    fn views(&self) -> Views<OrderSummaries> {
+        Views::new(self.stack.app.dynamo.clone(), self.stack.app.tables.order_summaries.clone())
+    }
+
+    async fn sums(&self) -> Sums {
+        let table = SumsTable::new(self.stack.app.dynamo.clone(), self.stack.app.tables.dashboard.clone());
+        let mut sums = table.row(Dashboard::TOTALS).await.unwrap();
+        sums += &table.rows("day#", "day#~").await.unwrap();
+        sums
+    }
+}

@@ -1,0 +1,122 @@
+//! The wire between the functions and DynamoDB: counts what goes over it, and fails on demand.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+
+use local::engine::in_process::{Call, Fault, Wire};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+/// A wire that does nothing until it is told to.
+#[derive(Default)]
+pub struct TestWire {
+    faults: Mutex<Vec<Planned>>,
+    spent: Mutex<Vec<Spent>>,
+    leave_unprocessed: AtomicBool,
+    rewrite: Mutex<Option<Rewrite>>,
+    struck: Notify,
+}
+
+/// Calls of any operation.
+pub const ANY: &str = "any";
+
+/// An operation, and how its calls are changed.
+type Rewrite = (&'static str, fn(&mut Value));
+
+struct Planned {
+    operation: &'static str,
+    /// How many calls pass before it strikes.
+    after: usize,
+    fault: Fault,
+    times: usize,
+}
+
+/// What one call cost.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spent {
+    pub operation: String,
+    pub units: f64,
+}
+
+impl TestWire {
+    /// The next `times` calls of this operation meet this fault.
+    pub fn strike(&self, operation: &'static str, fault: Fault, times: usize) {
+        self.strike_after(operation, 0, fault, times);
+    }
+
+    /// The same, after `after` calls have passed.
+    pub fn strike_after(&self, operation: &'static str, after: usize, fault: Fault, times: usize) {
+        self.faults.lock().unwrap().push(Planned { operation, after, fault, times });
+    }
+
+    /// The next `BatchGetItem` processes none of its keys.
+    pub fn leave_unprocessed(&self) {
+        self.leave_unprocessed.store(true, Ordering::SeqCst);
+    }
+
+    /// Every call of this operation is changed on its way.
+    pub fn rewrite(&self, operation: &'static str, change: fn(&mut Value)) {
+        *self.rewrite.lock().unwrap() = Some((operation, change));
+    }
+
+    /// Waits until a fault has struck.
+    pub async fn has_struck(&self) {
+        self.struck.notified().await;
+    }
+
+    /// No more faults.
+    pub fn mend(&self) {
+        self.faults.lock().unwrap().clear();
+    }
+
+    /// What the calls since the last time cost, in their order.
+    pub fn spent(&self) -> Vec<(String, f64)> {
+        self.spent.lock().unwrap().drain(..).map(|spent| (spent.operation, spent.units)).collect()
+    }
+}
+
+impl Wire for TestWire {
+    fn before(&self, call: &mut Call) -> Fault {
+        let metered = ["PutItem", "GetItem", "Query", "BatchGetItem", "TransactWriteItems", "TransactGetItems"];
+        if metered.contains(&call.operation.as_str()) {
+            call.body["ReturnConsumedCapacity"] = json!("TOTAL");
+        }
+        if let Some((operation, change)) = *self.rewrite.lock().unwrap()
+            && operation == call.operation
+        {
+            change(&mut call.body);
+        }
+        let mut faults = self.faults.lock().unwrap();
+        for planned in faults
+            .iter_mut()
+            .filter(|planned| [call.operation.as_str(), ANY].contains(&planned.operation) && planned.times > 0)
+        {
+            if planned.after > 0 {
+                planned.after -= 1;
+            } else {
+                planned.times -= 1;
+                self.struck.notify_one();
+                return planned.fault;
+            }
+        }
+        Fault::None
+    }
+
+    fn after(&self, call: &Call, answer: &mut Value) {
+        if call.operation == "BatchGetItem" && self.leave_unprocessed.swap(false, Ordering::SeqCst) {
+            let requested = call.body["RequestItems"].clone();
+            *answer = json!({ "Responses": {}, "UnprocessedKeys": requested });
+        }
+        let capacity = &answer["ConsumedCapacity"];
+        let units = |capacity: &Value| capacity["CapacityUnits"].as_f64().unwrap_or_default();
+        let units = match capacity {
+            Value::Array(tables) => tables.iter().map(units).sum(),
+            one => units(one),
+        };
+        if !capacity.is_null() {
+            self.spent.lock().unwrap().push(Spent { operation: call.operation.clone(), units });
+        }
+    }
+}

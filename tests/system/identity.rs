@@ -1,0 +1,131 @@
+//! Who may do what.
+
+use serde_json::json;
+
+use crate::harness::{System, cancellation, order, shipment};
+
+#[tokio::test]
+async fn each_route_answers_whom_it_should() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("first").await;
+    system.project().await;
+    let routes = [
+        ("POST", "/orders".to_owned()),
+        ("POST", format!("/orders/{id}/ship")),
+        ("POST", format!("/orders/{id}/deliver")),
+        ("POST", format!("/orders/{id}/cancel")),
+        ("GET", format!("/orders/{id}")),
+        ("GET", format!("/orders/{id}/events")),
+        ("GET", "/customers/alice/orders".to_owned()),
+        ("GET", "/dashboard".to_owned()),
+    ];
+    // The statuses of the routes above for each caller. Bodies are empty documents: whoever passes gets 422, or the
+    // 409 that the order gives them.
+    for (sub, scope, expected) in [
+        ("alice", "orders/write orders/read", [422, 403, 403, 422, 200, 200, 200, 403]),
+        ("bob", "orders/write orders/read", [422, 403, 403, 422, 404, 404, 403, 403]),
+        ("warehouse", "orders/fulfil", [403, 422, 409, 403, 200, 200, 200, 403]),
+        ("root", "orders/admin", [422, 422, 409, 422, 200, 200, 200, 200]),
+        ("alice", "orders/read", [403, 403, 403, 403, 200, 200, 200, 403]),
+        ("alice", "orders/write", [422, 403, 403, 422, 403, 403, 403, 403]),
+        ("alice", "openid", [403; 8]),
+    ] {
+        let caller = system.caller(sub, scope);
+        let mut got = Vec::new();
+        for (method, path) in &routes {
+            let ask = if *method == "POST" { caller.post(path) } else { caller.get(path) };
+            got.push(ask.await.status);
+        }
+        assert_eq!(got, expected, "{sub} with {scope}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_of_another_customer_looks_as_if_there_were_none() {
+    let system = System::start().await;
+    let (alice, bob) = (system.customer("alice"), system.customer("bob"));
+    let id = alice.places_order("first").await;
+    let none = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+    for path in ["", "?min_version=1", "?min_version=9", "/events"] {
+        let theirs = bob.get(format!("/orders/{id}{path}")).await.expect_problem(404, "not-found");
+        if path != "?min_version=9" && path != "?min_version=1" {
+            let missing = bob.get(format!("/orders/{none}{path}")).await.expect_problem(404, "not-found");
+            assert_eq!(theirs.document, missing.document);
+        }
+    }
+    let cancel = |id: &str| bob.post(format!("/orders/{id}/cancel")).json(&cancellation());
+    let (theirs, missing) = (cancel(&id).await.expect(404), cancel(none).await.expect(404));
+    assert_eq!(theirs.document, missing.document);
+    system.project().await;
+    assert_eq!(alice.get(format!("/orders/{id}")).await.expect(200).text("status"), "placed");
+}
+
+#[tokio::test]
+async fn only_an_administrator_orders_for_somebody_else() {
+    let system = System::start().await;
+    let mut for_bob = order();
+    for_bob["customer_id"] = json!("bob");
+    system.customer("alice").post("/orders").json(&for_bob).await.expect_problem(403, "forbidden");
+    let root = system.caller("root", "orders/admin");
+    let id = root.post("/orders").json(&for_bob).await.expect(201).text("order_id");
+    assert_eq!(system.customer("bob").get(format!("/orders/{id}")).await.expect(200).text("customer_id"), "bob");
+    let mut for_herself = order();
+    for_herself["customer_id"] = json!("alice");
+    system.customer("alice").post("/orders").json(&for_herself).await.expect(201);
+}
+
+#[tokio::test]
+async fn the_warehouse_ships_and_delivers_any_order_and_cancels_none() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("first").await;
+    let warehouse = system.fulfilment();
+    warehouse.post(format!("/orders/{id}/cancel")).json(&cancellation()).await.expect(403);
+    warehouse.post(format!("/orders/{id}/ship")).json(&shipment()).await.expect(200);
+    warehouse.post(format!("/orders/{id}/deliver")).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_ours_does_not_pass_the_gateway() {
+    let system = System::start().await;
+    let ask = |token: &str| system.operator().get("/dashboard").header("Authorization", token);
+    let forged = local::authorizer::Authorizer::new().unwrap().token("root", "orders/admin", 4_102_444_800).unwrap();
+    let expired = system.stack.authorizer.token("root", "orders/admin", 1).unwrap();
+    for token in ["", "Bearer", "Bearer x.y.z", &format!("Bearer {forged}"), &format!("Bearer {expired}")] {
+        assert_eq!(ask(token).await.expect(401).document, json!({ "message": "Unauthorized" }), "{token}");
+    }
+    let fit = system.stack.authorizer.token("root", "orders/admin", 4_102_444_800).unwrap();
+    ask(&format!("Bearer {fit}")).await.expect(200);
+}
+
+/// The functions do not rely on the gateway: without claims they answer 401, without scopes 403.
+#[tokio::test]
+async fn a_function_that_is_invoked_past_the_gateway_refuses_by_itself() {
+    let system = System::start().await;
+    let event = |authorizer: serde_json::Value| {
+        json!({
+            "version": "2.0", "routeKey": "GET /dashboard", "rawPath": "/dashboard", "rawQueryString": "",
+            "headers": { "x-user": "root", "authorization": "Bearer whatever" },
+            "requestContext": {
+                "accountId": "1", "apiId": "1", "requestId": "1", "stage": "$default", "timeEpoch": 1,
+                "routeKey": "GET /dashboard", "authorizer": authorizer,
+                "http": { "method": "GET", "path": "/dashboard", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" },
+            },
+            "isBase64Encoded": false,
+        })
+    };
+    let claims = |claims| json!({ "jwt": { "claims": claims, "scopes": null } });
+    let dashboard = system.stack.function("get-dashboard").unwrap();
+    for (authorizer, status) in [
+        (json!(null), 401),
+        (claims(json!({ "scope": "orders/admin" })), 401),
+        (claims(json!({ "sub": "", "scope": "orders/admin" })), 401),
+        (claims(json!({ "sub": "root" })), 403),
+        (claims(json!({ "sub": "root", "scope": "orders/administrator" })), 403),
+        (claims(json!({ "sub": "root", "scope": "orders/read orders/admin" })), 200),
+        (claims(json!({ "sub": "root", "scp": "[orders/read orders/admin]" })), 200),
+    ] {
+        let now = system.stack.app.dynamo.ambient.now().as_millisecond();
+        let answer = dashboard.invoke(event(authorizer.clone()), now).await.unwrap();
+        assert_eq!(answer["statusCode"], status, "{authorizer}");
+    }
+}

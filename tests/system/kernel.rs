@@ -1,0 +1,84 @@
+//! The toolkit without orders: an aggregate of its own, two projections and a rollup, on tables of its own.
+
+mod catch_up;
+mod execute;
+mod jar;
+mod store;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
+
+use app::{Settings, settings::Missing};
+use cqrs_dynamodb::{Ambient, Dynamo, EventStore, Projector, SumsTable, Views};
+use jiff::Timestamp;
+use local::{Engine, tables, template::Table};
+
+use self::jar::{Inventory, Levels, Visits};
+use crate::harness::wire::TestWire;
+
+/// Tables for jars.
+struct Jars {
+    dynamo: Dynamo,
+    wire: Arc<TestWire>,
+}
+
+impl Jars {
+    async fn start() -> Self {
+        let wire = Arc::new(TestWire::default());
+        let engine = Engine::embedded().unwrap().over(wire.clone());
+        let (time, chance) = (AtomicI64::new(1_700_000_000_000), AtomicU64::new(1));
+        let ambient = Ambient::new(
+            move || Timestamp::from_millisecond(time.fetch_add(1, Ordering::SeqCst)).unwrap(),
+            move || u128::from(chance.fetch_add(1, Ordering::SeqCst)).to_be_bytes(),
+        );
+        let dynamo = engine.dynamo(&settings().unwrap(), ambient);
+        for (name, attributes) in [
+            ("events", &[("stream", "S"), ("version", "N")][..]),
+            ("levels", &[("jar", "S")]),
+            ("visits", &[("jar", "S")]),
+            ("inventory", &[("lane", "S"), ("row", "S")]),
+        ] {
+            let table = Table {
+                attributes: attributes.iter().map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned())).collect(),
+                key: attributes.iter().map(|(name, _)| (*name).to_owned()).collect(),
+                indexes: Vec::new(),
+                stream: None,
+            };
+            tables::create(&dynamo.client, name, &table).await.unwrap();
+        }
+        Self { dynamo, wire }
+    }
+
+    fn events(&self) -> EventStore {
+        EventStore::new(self.dynamo.clone(), "events")
+    }
+
+    fn levels<const SHAPE: u32>(&self) -> Views<Levels<SHAPE>> {
+        Views::new(self.dynamo.clone(), "levels")
+    }
+
+    fn visits(&self) -> Views<Visits> {
+        Views::new(self.dynamo.clone(), "visits")
+    }
+
+    fn inventory(&self) -> SumsTable {
+        SumsTable::new(self.dynamo.clone(), "inventory")
+    }
+
+    /// The projector of a deployment whose levels have this shape.
+    fn projector<const SHAPE: u32>(&self) -> Projector {
+        Projector::new(self.events())
+            .with_rollup::<Levels<SHAPE>, Inventory<SHAPE>>(self.levels(), self.inventory())
+            .with(self.visits())
+    }
+}
+
+fn settings() -> Result<Settings, Missing> {
+    Settings::read(|name| match name {
+        "EVENTS_TABLE" | "ORDER_SUMMARIES_TABLE" | "DASHBOARD_TABLE" => Some("unused".to_owned()),
+        "AWS_ENDPOINT_URL_DYNAMODB" => Some("http://in-process".to_owned()),
+        _ => None,
+    })
+}

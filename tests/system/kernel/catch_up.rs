@@ -1,0 +1,241 @@
+//! Two projections and a rollup, caught up.
+
+use cqrs::{Aggregate, StreamId, Sums, Version, spec::commit_of};
+use cqrs_dynamodb::{Doorbell, Failure, Reader, Reading, views::Content};
+use local::engine::in_process::Fault;
+
+use super::{
+    Jars,
+    jar::{CURSED, Jar, JarEvent, Level, Visit, filled},
+};
+
+/// A stream of these events, one a commit, in the write table; and a bell that brings them all.
+async fn stream(jars: &Jars, key: &str, events: &[JarEvent]) -> Doorbell {
+    let mut bell = Doorbell::new(StreamId::of::<JarEvent>(key));
+    for (event, version) in events.iter().zip(1..) {
+        let commit = commit_of(key, version, "2026-11-22T10:00:00Z", event.clone());
+        jars.events().append(&commit).await.unwrap();
+        bell.ring(commit.version, Some(commit.encode().unwrap()));
+    }
+    bell
+}
+
+fn bell(bell: &Doorbell, versions: &[u64]) -> Doorbell {
+    let mut some = Doorbell::new(bell.stream.clone());
+    for version in versions.iter().copied().map(Version::new) {
+        some.ring(version, bell.commits.get(&version).cloned());
+    }
+    some
+}
+
+async fn level<const SHAPE: u32>(jars: &Jars, key: &str) -> (u64, Content<Level>) {
+    let stored = jars.levels::<SHAPE>().get(key).await.unwrap().unwrap();
+    (stored.version.get(), stored.content)
+}
+
+async fn visits(jars: &Jars, key: &str) -> Option<u64> {
+    match jars.visits().get(key).await.unwrap()?.content {
+        Content::Current(Visit { visits, .. }) => Some(visits),
+        _ => None,
+    }
+}
+
+async fn inventory(jars: &Jars) -> (i128, i128) {
+    let sums: Sums = jars.inventory().row("all").await.unwrap();
+    (sums.get("all", "jars"), sums.get("all", "content"))
+}
+
+fn current(key: &str, level: u64) -> Content<Level> {
+    Content::Current(Level { jar: key.to_owned(), level, note: String::new() })
+}
+
+#[tokio::test]
+async fn several_commits_of_a_stream_become_one_write_a_view() {
+    let jars = Jars::start().await;
+    let a = stream(&jars, "a", &[filled(3), filled(4), JarEvent::Emptied { amount: 2 }]).await;
+    jars.wire.spent();
+    let report = jars.projector::<1>().catch_up(&[a]).await;
+    assert_eq!((report.projected, report.healed, report.failed.len()), (2, 0, 0));
+    assert_eq!(level::<1>(&jars, "a").await, (3, current("a", 5)));
+    assert_eq!((visits(&jars, "a").await, inventory(&jars).await), (Some(3), (1, 5)));
+    let writes: Vec<_> = jars.wire.spent().into_iter().map(|(operation, _)| operation).collect();
+    // A projection without a rollup is written by a plain put, at half the price.
+    assert_eq!(writes[..2], ["TransactWriteItems", "PutItem"]);
+}
+
+#[tokio::test]
+async fn duplicates_gaps_and_late_commits_end_in_the_fold() {
+    let jars = Jars::start().await;
+    let all = stream(&jars, "a", &[filled(1), filled(2), filled(3), filled(4), filled(5)]).await;
+    let projector = jars.projector::<1>();
+    for (versions, report_is, after) in [
+        (&[2, 4][..], (2, 2), 5), // a gap: healed up to the head of the stream
+        (&[1], (0, 0), 5),
+        (&[3, 3, 5], (0, 0), 5),
+        (&[1, 2, 3, 4, 5], (0, 0), 5),
+    ] {
+        let report = projector.catch_up(&[bell(&all, versions)]).await;
+        assert_eq!((report.projected, report.healed), report_is, "{versions:?}");
+        assert_eq!(level::<1>(&jars, "a").await.0, after);
+        assert_eq!(inventory(&jars).await, (1, 15));
+    }
+    assert_eq!(visits(&jars, "a").await, Some(5));
+}
+
+#[tokio::test]
+async fn a_bell_that_brings_nothing_catches_up_to_the_head() {
+    let jars = Jars::start().await;
+    let a = stream(&jars, "a", &[filled(1), filled(2)]).await;
+    let report = jars.projector::<1>().catch_up(&[Doorbell::new(a.stream)]).await;
+    assert_eq!((report.projected, report.healed), (2, 0));
+    assert_eq!(level::<1>(&jars, "a").await, (2, current("a", 3)));
+    let none = Doorbell::new(StreamId::of::<JarEvent>("none"));
+    assert_eq!(jars.projector::<1>().catch_up(&[none]).await.projected, 0);
+}
+
+#[tokio::test]
+async fn a_view_that_ends_leaves_a_tombstone_and_counts_no_more() {
+    let jars = Jars::start().await;
+    let a = stream(&jars, "a", &[filled(3), JarEvent::Smashed {}]).await;
+    let projector = jars.projector::<1>();
+    projector.catch_up(&[bell(&a, &[1])]).await;
+    assert_eq!(inventory(&jars).await, (1, 3));
+    projector.catch_up(&[bell(&a, &[2])]).await;
+    assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, Content::Ended), (0, 0)));
+    // A late commit finds the tombstone, and does not raise the dead.
+    projector.catch_up(&[bell(&a, &[1])]).await;
+    assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, Content::Ended), (0, 0)));
+    let reader = Reader::new(jars.levels::<1>(), jars.events());
+    assert_eq!(reader.read("a", None).await.unwrap(), Reading::NotFound);
+    assert_eq!(reader.read("a", Some(Version::new(2))).await.unwrap(), Reading::NotFound);
+}
+
+#[tokio::test]
+async fn a_view_of_an_older_shape_is_folded_anew_and_the_sums_stay_right() {
+    let jars = Jars::start().await;
+    let a = stream(&jars, "a", &[filled(24), filled(36)]).await;
+    let b = stream(&jars, "b", &[filled(120)]).await;
+    jars.projector::<1>().catch_up(&[bell(&a, &[1]), b.clone()]).await;
+    assert_eq!(inventory(&jars).await, (2, 144));
+
+    // Touched by the new code: folded anew from the start. The other one keeps its count for now.
+    jars.projector::<2>().catch_up(&[bell(&a, &[2])]).await;
+    assert_eq!((level::<2>(&jars, "a").await, inventory(&jars).await), ((2, current("a", 5)), (2, 125)));
+    // A reader of the new code folds in memory what is not folded anew yet.
+    let reader = Reader::new(jars.levels::<2>(), jars.events());
+    let Reading::Found(b_read) = reader.read("b", None).await.unwrap() else { panic!() };
+    assert_eq!(b_read.view.level, 10);
+    // A rebuild is catching up all streams.
+    let report =
+        jars.projector::<2>().catch_up(&[Doorbell::new(a.stream.clone()), Doorbell::new(b.stream.clone())]).await;
+    assert_eq!((report.failed.len(), inventory(&jars).await), (0, (2, 15)));
+
+    // Code of the older shape leaves it alone, and says so.
+    let report = jars.projector::<1>().catch_up(&[a.clone(), b]).await;
+    assert_eq!(report.failed.len(), 2);
+    assert!(report.failed.values().all(|failure| matches!(**failure, Failure::NewerShape { .. })));
+    assert_eq!(inventory(&jars).await, (2, 15));
+}
+
+#[tokio::test]
+async fn a_fold_that_panics_fails_its_own_stream_in_its_own_projection() {
+    let jars = Jars::start().await;
+    let cursed = stream(&jars, "cursed", &[filled(1), filled(CURSED)]).await;
+    let fine = stream(&jars, "fine", &[filled(1)]).await;
+    let report = jars.projector::<1>().catch_up(&[cursed.clone(), fine]).await;
+    assert_eq!(report.failed.keys().collect::<Vec<_>>(), [&cursed.stream]);
+    assert_eq!((visits(&jars, "cursed").await, visits(&jars, "fine").await), (Some(2), Some(1)));
+    assert_eq!(inventory(&jars).await, (1, 1));
+}
+
+#[tokio::test]
+async fn a_view_too_large_is_found_among_the_others_and_fails_alone() {
+    let jars = Jars::start().await;
+    let mut bells = Vec::new();
+    for number in 0..7 {
+        bells.push(stream(&jars, &format!("small-{number}"), &[filled(1)]).await);
+    }
+    let note = JarEvent::Filled { amount: 1, note: "x".repeat(300_000) };
+    let large = stream(&jars, "large", &[note.clone(), note]).await;
+    bells.insert(3, large.clone());
+    let report = jars.projector::<1>().catch_up(&bells).await;
+    assert_eq!(report.failed.keys().collect::<Vec<_>>(), [&large.stream]);
+    assert_eq!((report.projected, inventory(&jars).await), (7 + 8, (7, 7)));
+}
+
+#[tokio::test]
+async fn a_chunk_stays_within_the_bytes_of_a_transaction() {
+    let jars = Jars::start().await;
+    let note = JarEvent::Filled { amount: 1, note: "x".repeat(300_000) };
+    let mut bells = Vec::new();
+    for number in 0..20 {
+        bells.push(stream(&jars, &format!("jar-{number}"), std::slice::from_ref(&note)).await);
+    }
+    let report = jars.projector::<1>().catch_up(&bells).await;
+    assert_eq!((report.failed.len(), inventory(&jars).await), (0, (20, 20)));
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_is_not_counted_twice() {
+    let jars = Jars::start().await;
+    let a = stream(&jars, "a", &[filled(3)]).await;
+    // Lost so often that the SDK gives up, with another token the next time.
+    jars.wire.strike("TransactWriteItems", Fault::AnswerLost, 10);
+    let report = jars.projector::<1>().catch_up(&[a]).await;
+    assert_eq!((report.failed.len(), inventory(&jars).await), (0, (1, 3)));
+}
+
+#[tokio::test]
+async fn a_damaged_view_is_folded_anew() {
+    let jars = Jars::start().await;
+    let a = stream(&jars, "a", &[filled(3), filled(4)]).await;
+    let projector = jars.projector::<1>();
+    projector.catch_up(&[bell(&a, &[1])]).await;
+    let update = jars.dynamo.client.update_item().table_name("levels");
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let update =
+        update.key("jar", text("a")).update_expression("SET #l = :l").expression_attribute_names("#l", "level");
+    update.expression_attribute_values(":l", text("much")).send().await.unwrap();
+    projector.catch_up(&[bell(&a, &[2])]).await;
+    assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, current("a", 7)), (1, 7)));
+}
+
+#[tokio::test]
+async fn streams_of_no_projection_are_counted() {
+    let jars = Jars::start().await;
+    let stranger = Doorbell::new(StreamId::try_from("lamp#1".to_owned()).unwrap());
+    let report = jars.projector::<1>().catch_up(&[stranger]).await;
+    assert_eq!((report.unclaimed, report.failed.len()), (1, 0));
+}
+
+/// Any way to cut and order a stream's commits: all permutations of four, each cut at every place.
+#[tokio::test]
+async fn every_order_and_cut_of_four_commits_ends_in_the_same_views() {
+    let events = [filled(10), JarEvent::Emptied { amount: 4 }, filled(1), JarEvent::Emptied { amount: 2 }];
+    let expected = Jar::replay(&events).level;
+    for order in permutations(&[1, 2, 3, 4]) {
+        for cut in 0..=4 {
+            let jars = Jars::start().await;
+            let all = stream(&jars, "a", &events).await;
+            for versions in [&order[..cut], &order[cut..]] {
+                if !versions.is_empty() {
+                    jars.projector::<1>().catch_up(&[bell(&all, versions)]).await;
+                }
+            }
+            assert_eq!(level::<1>(&jars, "a").await, (4, current("a", expected)), "{order:?} cut at {cut}");
+            assert_eq!((inventory(&jars).await, visits(&jars, "a").await), ((1, i128::from(expected)), Some(4)));
+        }
+    }
+}
+
+fn permutations(items: &[u64]) -> Vec<Vec<u64>> {
+    if items.is_empty() {
+        return vec![Vec::new()];
+    }
+    let mut all = Vec::new();
+    for (at, first) in items.iter().enumerate() {
+        let rest: Vec<u64> = [&items[..at], &items[at + 1..]].concat();
+        all.extend(permutations(&rest).into_iter().map(|rest| [vec![*first], rest].concat()));
+    }
+    all
+}

@@ -1,0 +1,131 @@
+//! Carrying out commands.
+
+use cqrs::{CommandId, Fingerprint, StreamId, Version};
+use cqrs_dynamodb::{Executed, Refusal, Request, create, execute};
+use futures_util::future::join_all;
+use local::engine::in_process::Fault;
+
+use super::{
+    Jars,
+    jar::{Jar, JarCommand, JarEvent, JarRejection},
+};
+
+fn request(key: &str, command: JarCommand) -> Request<JarCommand> {
+    Request {
+        stream: StreamId::of::<JarEvent>("a"),
+        command_id: CommandId::derived("anna", key),
+        fingerprint: Fingerprint::of(&[&format!("{command:?}")]),
+        expected: None,
+        caller: "anna".to_owned(),
+        trace: None,
+        command,
+    }
+}
+
+fn executed(version: u64, replayed: bool) -> Executed {
+    Executed { version: Version::new(version), replayed }
+}
+
+async fn with_a_jar_of_five() -> Jars {
+    let jars = Jars::start().await;
+    create::<Jar>(&jars.events(), &request("put", JarCommand::Put(5)), |_| true).await.unwrap();
+    jars
+}
+
+#[tokio::test]
+async fn a_command_creates_decides_and_is_rejected() {
+    let jars = with_a_jar_of_five().await;
+    let take = |key, amount| request(key, JarCommand::Take(amount));
+    let done = execute::<Jar>(&jars.events(), &take("1", 3), |_| true).await.unwrap();
+    assert_eq!(done, executed(2, false));
+    match execute::<Jar>(&jars.events(), &take("2", 3), |_| true).await {
+        Err(Refusal::Rejected { rejection: JarRejection::NotThatMuch, state, version }) => {
+            assert_eq!((state, version), (Jar { level: 2 }, Version::new(2)));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_command_without_events_is_accepted_and_leaves_no_commit() {
+    let jars = with_a_jar_of_five().await;
+    let look = execute::<Jar>(&jars.events(), &request("look", JarCommand::Look), |_| true).await.unwrap();
+    assert_eq!(look, executed(1, false));
+    assert_eq!(jars.events().load_after(&request("", JarCommand::Look).stream, Version::NONE).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn there_is_nothing_to_command_for_those_who_may_not() {
+    let jars = with_a_jar_of_five().await;
+    let refused = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| false).await;
+    assert!(matches!(refused, Err(Refusal::NotFound)), "{refused:?}");
+    let elsewhere = Request { stream: StreamId::of::<JarEvent>("b"), ..request("1", JarCommand::Take(1)) };
+    let refused = execute::<Jar>(&jars.events(), &elsewhere, |_| true).await;
+    assert!(matches!(refused, Err(Refusal::NotFound)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_repeat_gives_the_first_result_even_when_the_rules_have_changed_since() {
+    let jars = with_a_jar_of_five().await;
+    let take = request("take", JarCommand::Take(5));
+    assert_eq!(execute::<Jar>(&jars.events(), &take, |_| true).await.unwrap(), executed(2, false));
+    let stale = Request { expected: Some(Version::new(1)), ..take.clone() };
+    assert_eq!(execute::<Jar>(&jars.events(), &stale, |_| true).await.unwrap(), executed(2, true));
+    let other = request("take", JarCommand::Put(1));
+    let reused = execute::<Jar>(&jars.events(), &other, |_| true).await;
+    assert!(matches!(reused, Err(Refusal::KeyReused)), "{reused:?}");
+}
+
+#[tokio::test]
+async fn creating_what_exists_is_decided_on_what_is_there() {
+    let jars = with_a_jar_of_five().await;
+    let again = create::<Jar>(&jars.events(), &request("put", JarCommand::Put(5)), |_| true).await.unwrap();
+    assert_eq!(again, executed(1, true));
+    let other = create::<Jar>(&jars.events(), &request("more", JarCommand::Put(2)), |_| true).await.unwrap();
+    assert_eq!(other, executed(2, false));
+}
+
+#[tokio::test]
+async fn an_expected_version_is_held() {
+    let jars = with_a_jar_of_five().await;
+    let at = |version| Request { expected: Some(Version::new(version)), ..request("1", JarCommand::Take(1)) };
+    let stale = execute::<Jar>(&jars.events(), &at(2), |_| true).await;
+    assert!(matches!(stale, Err(Refusal::Stale { version }) if version == Version::new(1)), "{stale:?}");
+    assert_eq!(execute::<Jar>(&jars.events(), &at(1), |_| true).await.unwrap(), executed(2, false));
+}
+
+/// Everybody who takes one gets one, or is told that the jar is contended; nothing is taken twice.
+#[tokio::test]
+async fn commands_that_race_are_decided_one_after_the_other() {
+    let jars = with_a_jar_of_five().await;
+    let take = |number: usize| {
+        let events = jars.events();
+        async move { execute::<Jar>(&events, &request(&number.to_string(), JarCommand::Take(1)), |_| true).await }
+    };
+    let outcomes = join_all((0..8).map(take)).await;
+    let taken = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    let contended = outcomes.iter().filter(|outcome| matches!(outcome, Err(Refusal::Contended))).count();
+    let rejected = outcomes.iter().filter(|outcome| matches!(outcome, Err(Refusal::Rejected { .. }))).count();
+    assert_eq!(taken + contended + rejected, 8);
+    let history = jars.events().load::<JarEvent>(&request("", JarCommand::Look).stream).await.unwrap();
+    assert_eq!(history.len(), 1 + taken);
+}
+
+#[tokio::test]
+async fn a_command_that_is_overtaken_five_times_gives_up() {
+    let jars = with_a_jar_of_five().await;
+    // Wherever the command wants to go, another one is already: its commit meets version 1.
+    jars.wire.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
+    jars.wire.spent();
+    let refused = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| true).await;
+    assert!(matches!(refused, Err(Refusal::Contended)), "{refused:?}");
+    assert_eq!(jars.wire.spent().len(), 5, "five loads");
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_no_conflict() {
+    let jars = with_a_jar_of_five().await;
+    jars.wire.strike("PutItem", Fault::AnswerLost, 1);
+    let take = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| true).await.unwrap();
+    assert_eq!(take.version, Version::new(2));
+}

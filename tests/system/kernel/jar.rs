@@ -1,0 +1,148 @@
+//! Jars: things are put in and taken out, until one is smashed.
+
+use cqrs::{Aggregate, Event, Projection, Recorded, Rollup, Sums};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug)]
+pub enum JarCommand {
+    Put(u64),
+    Take(u64),
+    Look,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub enum JarEvent {
+    #[serde(rename = "jar.filled")]
+    Filled {
+        amount: u64,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        note: String,
+    },
+    #[serde(rename = "jar.emptied")]
+    Emptied { amount: u64 },
+    #[serde(rename = "jar.smashed")]
+    Smashed {},
+}
+
+/// An amount that the projection of levels cannot stand.
+pub const CURSED: u64 = 666;
+
+#[derive(Debug, PartialEq)]
+pub enum JarRejection {
+    NotThatMuch,
+}
+
+#[derive(Debug, Default, PartialEq)]
+pub struct Jar {
+    pub level: u64,
+}
+
+impl Event for JarEvent {
+    const CATEGORY: &'static str = "jar";
+
+    fn schema(&self) -> u32 {
+        1
+    }
+
+    fn current_schema(event_type: &str) -> Option<u32> {
+        ["jar.filled", "jar.emptied", "jar.smashed"].contains(&event_type).then_some(1)
+    }
+}
+
+impl Aggregate for Jar {
+    type Command = JarCommand;
+    type Event = JarEvent;
+    type Rejection = JarRejection;
+
+    fn decide(&self, command: JarCommand) -> Result<Vec<JarEvent>, JarRejection> {
+        match command {
+            JarCommand::Put(amount) => Ok(vec![filled(amount)]),
+            JarCommand::Take(amount) if amount > self.level => Err(JarRejection::NotThatMuch),
+            JarCommand::Take(amount) => Ok(vec![JarEvent::Emptied { amount }]),
+            JarCommand::Look => Ok(Vec::new()),
+        }
+    }
+
+    fn evolve(self, event: &JarEvent) -> Self {
+        match event {
+            JarEvent::Filled { amount, .. } => Self { level: self.level + amount },
+            JarEvent::Emptied { amount } => Self { level: self.level - amount },
+            JarEvent::Smashed {} => self,
+        }
+    }
+}
+
+pub fn filled(amount: u64) -> JarEvent {
+    JarEvent::Filled { amount, note: String::new() }
+}
+
+/// How full a jar is, and what was noted. It ends when the jar is smashed. Shape 2 counts in dozens.
+pub struct Levels<const SHAPE: u32>;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    pub jar: String,
+    pub level: u64,
+    #[serde(default)]
+    pub note: String,
+}
+
+impl<const SHAPE: u32> Projection for Levels<SHAPE> {
+    type Event = JarEvent;
+    type View = Level;
+
+    const NAME: &'static str = "levels";
+    const KEY: &'static str = "jar";
+    const SHAPE: u32 = SHAPE;
+
+    fn evolve(view: Option<Level>, recorded: Recorded<'_, JarEvent>) -> Option<Level> {
+        let unit = if SHAPE == 1 { 1 } else { 12 };
+        let mut view =
+            view.unwrap_or_else(|| Level { jar: recorded.stream.key().to_owned(), level: 0, note: String::new() });
+        match recorded.event {
+            JarEvent::Filled { amount, .. } if *amount == CURSED => panic!("the number of the beast"),
+            JarEvent::Filled { amount, note } => {
+                view.level += amount / unit;
+                view.note += note;
+                Some(view)
+            }
+            JarEvent::Emptied { amount } => Some(Level { level: view.level - amount / unit, ..view }),
+            JarEvent::Smashed {} => None,
+        }
+    }
+}
+
+/// How many jars there are and how much is in them.
+pub struct Inventory<const SHAPE: u32>;
+
+impl<const SHAPE: u32> Rollup for Inventory<SHAPE> {
+    type View = Level;
+
+    fn contribution(view: &Level) -> Sums {
+        Sums::default().with("all", "jars", 1).with("all", "content", i128::from(view.level))
+    }
+}
+
+/// How often a jar was touched.
+pub struct Visits;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Visit {
+    pub jar: String,
+    pub visits: u64,
+}
+
+impl Projection for Visits {
+    type Event = JarEvent;
+    type View = Visit;
+
+    const NAME: &'static str = "visits";
+    const KEY: &'static str = "jar";
+    const SHAPE: u32 = 1;
+
+    fn evolve(view: Option<Visit>, recorded: Recorded<'_, JarEvent>) -> Option<Visit> {
+        let visits = view.map_or(0, |view| view.visits) + 1;
+        Some(Visit { jar: recorded.stream.key().to_owned(), visits })
+    }
+}

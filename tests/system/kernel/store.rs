@@ -1,0 +1,97 @@
+//! The event store.
+
+use cqrs::{CommandId, Commit, Fingerprint, StreamId, Version};
+use cqrs_dynamodb::{Failure, event_store::Appended};
+use local::engine::in_process::Fault;
+
+use super::{
+    Jars,
+    jar::{JarEvent, filled},
+};
+
+fn commit(version: u64, key: &str, events: Vec<JarEvent>) -> Commit<JarEvent> {
+    Commit {
+        stream: StreamId::of::<JarEvent>("a"),
+        version: Version::new(version),
+        command_id: CommandId::derived("anna", key),
+        fingerprint: Fingerprint::of(&[key]),
+        recorded_at: "2026-11-22T10:00:00.123456Z".parse().unwrap(),
+        caller: "anna".to_owned(),
+        trace: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        events,
+    }
+}
+
+#[tokio::test]
+async fn what_is_appended_is_loaded_to_the_letter() {
+    let jars = Jars::start().await;
+    let commits = vec![commit(1, "1", vec![filled(5)]), commit(2, "2", vec![filled(u64::MAX), JarEvent::Smashed {}])];
+    for commit in &commits {
+        assert!(matches!(jars.events().append(commit).await.unwrap(), Appended::Written));
+    }
+    assert_eq!(jars.events().load::<JarEvent>(&commits[0].stream).await.unwrap(), commits);
+    assert_eq!(jars.events().load::<JarEvent>(&StreamId::of::<JarEvent>("b")).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_stands_in_the_way_tells_a_repeat_a_reused_key_and_a_conflict_apart() {
+    let jars = Jars::start().await;
+    let first = commit(1, "1", vec![filled(5)]);
+    jars.events().append(&first).await.unwrap();
+    let later = Commit { recorded_at: "2026-11-23T10:00:00Z".parse().unwrap(), ..first.clone() };
+    assert!(matches!(jars.events().append(&later).await.unwrap(), Appended::Already));
+    let other = Commit { fingerprint: Fingerprint::of(&["other"]), ..first.clone() };
+    assert!(matches!(jars.events().append(&other).await.unwrap(), Appended::KeyReused));
+    assert!(matches!(jars.events().append(&commit(1, "2", vec![filled(5)])).await.unwrap(), Appended::Conflict));
+    assert_eq!(jars.events().load::<JarEvent>(&first.stream).await.unwrap(), [first]);
+}
+
+#[tokio::test]
+async fn a_commit_that_is_too_large_is_refused_before_any_call() {
+    let jars = Jars::start().await;
+    jars.wire.strike("PutItem", Fault::AccessDenied, usize::MAX);
+    let large = JarEvent::Filled { amount: 1, note: "x".repeat(350 * 1024) };
+    let refused = jars.events().append(&commit(1, "1", vec![large])).await;
+    assert!(matches!(refused, Err(Failure::TooLarge { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_long_stream_is_loaded_whole_or_not_at_all() {
+    let jars = Jars::start().await;
+    let stream = StreamId::of::<JarEvent>("a");
+    for version in 1..=10_000 {
+        jars.events().append(&commit(version, "key", vec![filled(1)])).await.unwrap();
+    }
+    let loaded = jars.events().load::<JarEvent>(&stream).await.unwrap();
+    assert!(loaded.iter().map(|commit| commit.version.get()).eq(1..=10_000));
+    let after = jars.events().load_after(&stream, Version::new(9_990)).await.unwrap();
+    assert!(after.iter().map(|commit| commit.version.get()).eq(9_991..=10_000));
+    // The second page fails.
+    jars.wire.strike_after("Query", 1, Fault::AccessDenied, 1);
+    assert!(jars.events().load::<JarEvent>(&stream).await.is_err());
+}
+
+#[tokio::test]
+async fn a_stream_with_a_hole_or_a_foreign_item_is_corrupt() {
+    let jars = Jars::start().await;
+    jars.events().append(&commit(1, "1", vec![filled(1)])).await.unwrap();
+    jars.events().append(&commit(3, "3", vec![filled(1)])).await.unwrap();
+    let corrupt = jars.events().load::<JarEvent>(&StreamId::of::<JarEvent>("a")).await.unwrap_err();
+    assert!(matches!(corrupt, Failure::Corrupt { version, .. } if version == Version::new(2)), "{corrupt}");
+}
+
+#[tokio::test]
+async fn failures_are_told_apart_from_conflicts() {
+    let jars = Jars::start().await;
+    let commit = commit(1, "1", vec![filled(1)]);
+    for (fault, expected) in [
+        (Fault::Throttled, "the tables are not available"),
+        (Fault::ServerError, "the outcome of a write is unknown"),
+        (Fault::AnswerLost, "the outcome of a write is unknown"),
+        (Fault::AccessDenied, "the tables refused a request"),
+    ] {
+        jars.wire.strike("PutItem", fault, usize::MAX);
+        assert_eq!(jars.events().append(&commit).await.unwrap_err().to_string(), expected);
+        jars.wire.mend();
+    }
+}

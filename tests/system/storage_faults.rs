@@ -1,0 +1,111 @@
+//! What the commands and queries make of a DynamoDB that does not do as it should.
+
+use local::engine::in_process::Fault;
+use serde_json::json;
+
+use crate::harness::{System, order, shipment};
+
+#[tokio::test]
+async fn throttling_that_passes_is_not_noticed() {
+    let system = System::start().await;
+    for fault in [Fault::Throttled, Fault::ServerError, Fault::Lost] {
+        system.wire.strike("PutItem", fault, 2);
+        let answer = system.customer("alice").post("/orders").json(&order()).await.expect(201);
+        assert_eq!(answer.header("idempotency-replayed"), None);
+    }
+}
+
+#[tokio::test]
+async fn throttling_that_does_not_pass_is_said_before_the_deadline() {
+    let system = System::start().await;
+    let alice = system.customer("alice");
+    system.wire.strike("PutItem", Fault::Throttled, usize::MAX);
+    let ask = || alice.post("/orders").json(&order()).header("Idempotency-Key", "key");
+    let refused = ask().await.expect_problem(503, "unavailable");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    system.wire.mend();
+    assert_eq!(ask().await.expect(201).header("idempotency-replayed"), None);
+}
+
+#[tokio::test]
+async fn a_write_that_landed_is_not_called_a_conflict_when_its_answer_is_lost() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("first").await;
+    system.wire.strike("PutItem", Fault::AnswerLost, 1);
+    assert_eq!(system.fulfilment().ships(&id).await, 2);
+    system.wire.strike("PutItem", Fault::AnswerLost, 1);
+    system.customer("alice").post("/orders").json(&order()).await.expect(201);
+    let history = system.operator().get(format!("/orders/{id}/events")).await.expect(200);
+    assert_eq!(history.header("etag"), Some("\"2\""));
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_resolved_by_sending_the_command_again() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("first").await;
+    let warehouse = system.fulfilment();
+    let ask = || warehouse.post(format!("/orders/{id}/ship")).json(&shipment()).header("Idempotency-Key", "ship");
+    system.wire.strike("PutItem", Fault::AnswerLost, usize::MAX);
+    let unknown = ask().await.expect_problem(503, "outcome-unknown");
+    assert_eq!(unknown.header("retry-after"), Some("1"));
+    system.wire.mend();
+    let resolved = ask().await.expect(200);
+    assert_eq!((resolved.version(), resolved.header("idempotency-replayed")), (2, Some("true")));
+}
+
+#[tokio::test]
+async fn what_trying_again_does_not_mend_is_an_error_without_detail() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("first").await;
+    system.wire.strike("PutItem", Fault::AccessDenied, 1);
+    let answer = system.customer("alice").post("/orders").json(&order()).await.expect_problem(500, "internal");
+    assert!(!answer.document.to_string().contains("ccess"));
+    system.wire.strike("GetItem", Fault::AccessDenied, 1);
+    system.operator().get(format!("/orders/{id}")).await.expect_problem(500, "internal");
+    let tables = &system.stack.app.tables;
+    system.stack.app.dynamo.client.delete_table().table_name(&*tables.dashboard).send().await.unwrap();
+    system.operator().get("/dashboard").await.expect_problem(500, "internal");
+}
+
+#[tokio::test]
+async fn a_query_that_cannot_read_says_so() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("first").await;
+    system.wire.strike("Query", Fault::Lost, usize::MAX);
+    system.operator().get(format!("/orders/{id}/events")).await.expect_problem(503, "unavailable");
+    system.operator().post(format!("/orders/{id}/deliver")).await.expect_problem(503, "unavailable");
+}
+
+#[tokio::test]
+async fn recorded_times_never_go_back_with_the_clock() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("first").await;
+    system.clock.advance_ms(-3_600_000);
+    system.fulfilment().ships(&id).await;
+    let history = system.operator().get(format!("/orders/{id}/events")).await.expect(200);
+    let time = |at: usize| history.document["events"][at]["recorded_at"].as_str().unwrap().to_owned();
+    assert_eq!(time(0), time(1));
+}
+
+#[tokio::test]
+async fn nothing_is_decided_on_a_stream_that_cannot_be_understood() {
+    for (event_type, schema, data) in [
+        ("order.lost", 1, json!({})),
+        ("order.shipped", 2, json!({ "carrier": "DHL", "tracking_number": "1" })),
+        ("order.shipped", 1, json!({ "carrier": 5 })),
+    ] {
+        let system = System::start().await;
+        let id = system.customer("alice").places_order("first").await;
+        system.append_raw(&id, 2, json!([{ "type": event_type, "schema": schema, "data": data }])).await;
+        system.operator().post(format!("/orders/{id}/deliver")).await.expect_problem(500, "internal");
+        system.operator().get(format!("/orders/{id}/events")).await.expect_problem(500, "internal");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_decided_on_a_stream_with_a_hole() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("first").await;
+    system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
+    system.operator().post(format!("/orders/{id}/deliver")).await.expect_problem(500, "internal");
+}
