@@ -4,7 +4,7 @@
 //!
 //! 1. [`dynamo`]: the client, with the clock, the randomness and the deadline of one invocation.
 //! 2. [`event_store`]: loads and appends commits.
-//! 3. [`execute`]: carries out one command.
+//! 3. [`mod@execute`]: carries out one command.
 //! 4. [`views`]: keeps the views of one projection.
 //! 5. [`sums`]: keeps the sums of one rollup.
 //! 6. [`projector`]: brings views and sums to the head of their streams.
