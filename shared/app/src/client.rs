@@ -10,7 +10,7 @@ use cqrs_dynamodb::Dynamo;
 use crate::Settings;
 
 /// The roots behind every endpoint of DynamoDB (<https://www.amazontrust.com/repository/>). Reading the roots of the
-/// machine instead takes three times as long as all the rest of the start.
+/// machine instead makes the whole start three times as long.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../tls/amazon-roots.pem");
 
 /// The client that `settings` ask for, over HTTPS, or HTTP where the endpoint says so.

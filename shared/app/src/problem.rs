@@ -89,7 +89,7 @@ impl From<Failure> for Problem {
         match failure {
             Failure::Unavailable(_) => {
                 tracing::warn!(causes, "{failure}");
-                let detail = "Nothing was changed. Try again after the time in Retry-After.";
+                let detail = "Try again after the time in Retry-After; a command with the same Idempotency-Key.";
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service is busy", detail)
             }
             Failure::OutcomeUnknown(_) => {

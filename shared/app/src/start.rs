@@ -38,7 +38,7 @@ impl App {
         EventStore::new(self.dynamo.clone(), self.tables.events.clone())
     }
 
-    /// Opens the connection to DynamoDB while Lambda starts the function at full speed: half a read unit.
+    /// Opens the connection to DynamoDB while Lambda starts the function at full speed: one read unit.
     ///
     /// A failure is none of the start's: the first request will meet it and say so.
     pub async fn warm_up(&self) {

@@ -9,7 +9,8 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// Why the tables could not do what they were asked. Never a conflict and never a rejection: those are outcomes.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Throttled, out of reach or out of time; nothing was written. Trying again later helps.
+    /// Throttled, out of reach or out of time. Trying again later helps. A write was refused at its last attempt; that
+    /// none of the attempts before had landed cannot be told, so a command is tried again with the same id.
     #[error("the tables are not available")]
     Unavailable(#[source] Source),
     /// A write was sent and no answer came: it may have landed. Trying again with the same command id tells.

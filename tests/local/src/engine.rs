@@ -1,7 +1,7 @@
 //! A DynamoDB: embedded in this process, or elsewhere.
 //!
 //! This crate alone knows that there are others than Amazon's. What the embedded one does not do as AWS does is listed
-//! in the README.
+//! in `docs/adr/0006-embedded-engine-for-the-local-stack.md`.
 
 pub mod in_process;
 

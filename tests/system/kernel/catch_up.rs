@@ -138,6 +138,17 @@ async fn a_view_of_an_older_shape_is_folded_anew_and_the_sums_stay_right() {
 }
 
 #[tokio::test]
+async fn a_view_that_is_folded_anew_never_goes_back() {
+    let jars = Jars::start().await;
+    let a = stream(&jars, "a", &[filled(12), filled(24), filled(36), filled(48)]).await;
+    jars.projector::<1>().catch_up(std::slice::from_ref(&a)).await;
+    // The first two commits come late, to code of a newer shape.
+    let report = jars.projector::<2>().catch_up(&[bell(&a, &[1, 2])]).await;
+    assert_eq!((level::<2>(&jars, "a").await, inventory(&jars).await), ((4, current("a", 10)), (1, 10)));
+    assert_eq!(report.failed.len(), 0);
+}
+
+#[tokio::test]
 async fn a_fold_that_panics_fails_its_own_stream_in_its_own_projection() {
     let jars = Jars::start().await;
     let cursed = stream(&jars, "cursed", &[filled(1), filled(CURSED)]).await;

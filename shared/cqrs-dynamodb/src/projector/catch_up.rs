@@ -142,7 +142,9 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         if bell.head.is_some_and(|head| head <= from) {
             return Ok(None);
         }
-        let in_hand = commits_in_hand(bell, from);
+        // What is folded anew has to come at least as far as the view that it replaces.
+        let reached = stored.as_ref().map_or(Version::NONE, |stored| stored.version);
+        let in_hand = commits_in_hand(bell, from).filter(|_| bell.head >= Some(reached));
         let healed = in_hand.is_none() && bell.head.is_some();
         let commits = match in_hand {
             Some(commits) => commits,
