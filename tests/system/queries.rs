@@ -118,6 +118,12 @@ async fn a_cursor_serves_its_own_list_alone() {
         let refused = alice.get(format!("/customers/alice/orders?cursor={garbled}")).await;
         refused.expect_problem(400, "malformed-request");
     }
+    // The digest keeps no secret: one that is made by hand, of nonsense, is refused as well.
+    let list = app::Cursor { list: &["alice", "alice", ""] };
+    for nonsense in ["x#", "#", "2026-11-22T10:00:00Z#", "yesterday#7c9e6679-7425-40de-944b-e07fc1f90ae7"] {
+        let cursor = list.after(nonsense);
+        alice.get(format!("/customers/alice/orders?cursor={cursor}")).await.expect_problem(400, "malformed-request");
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,8 @@ async fn a_write_that_landed_is_not_called_a_conflict_when_its_answer_is_lost() 
     system.wire.strike("PutItem", Fault::AnswerLost, 1);
     assert_eq!(system.fulfilment().ships(&id).await, 2);
     system.wire.strike("PutItem", Fault::AnswerLost, 1);
-    system.customer("alice").post("/orders").json(&order()).await.expect(201);
+    let placed = system.customer("alice").post("/orders").json(&order()).await.expect(201);
+    assert_eq!(placed.header("idempotency-replayed"), None);
     let history = system.operator().get(format!("/orders/{id}/events")).await.expect(200);
     assert_eq!(history.header("etag"), Some("\"2\""));
 }

@@ -35,7 +35,9 @@ def main() -> int:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(translated(), file)
         file.flush()
-        return subprocess.run(["cfn-lint", "--regions", REGION, "--template", file.name]).returncode
+        # W2001, a parameter that is not used: SAM itself puts the value of AllowedOrigin in its place.
+        lint = ["cfn-lint", "--regions", REGION, "--ignore-checks", "W2001", "--template", file.name]
+        return subprocess.run(lint).returncode
 
 
 if __name__ == "__main__":

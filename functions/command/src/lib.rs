@@ -52,8 +52,8 @@ async fn place_order(
         Some(key) => OrderId::derived(&caller.subject, key),
         None => OrderId::random(app.dynamo.ambient.random_bytes()),
     };
-    let request = asked("POST /orders", &app, &caller, headers, order_id, OrderCommand::Place(order))?;
-    outcome::placed(order_id, create::<Order>(&app.events(), &request, |_| true).await)
+    let request = asked("POST /orders", &app, &caller, &headers, order_id, OrderCommand::Place(order))?;
+    outcome::placed(&headers, order_id, create::<Order>(&app.events(), &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/ship`
@@ -66,8 +66,8 @@ async fn ship_order(
 ) -> Result<Response, Problem> {
     caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
     let command = OrderCommand::Ship(body::read::<ShipOrderDocument>(request).await?.into_command()?);
-    let request = asked("POST /orders/{order_id}/ship", &app, &caller, headers, order_id, command)?;
-    outcome::changed(order_id, execute::<Order>(&app.events(), &request, |_| true).await)
+    let request = asked("POST /orders/{order_id}/ship", &app, &caller, &headers, order_id, command)?;
+    outcome::changed(&headers, order_id, execute::<Order>(&app.events(), &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/deliver`
@@ -80,8 +80,8 @@ async fn deliver_order(
 ) -> Result<Response, Problem> {
     caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
     let DeliverOrderDocument {} = body::read(request).await?;
-    let request = asked("POST /orders/{order_id}/deliver", &app, &caller, headers, order_id, OrderCommand::Deliver)?;
-    outcome::changed(order_id, execute::<Order>(&app.events(), &request, |_| true).await)
+    let request = asked("POST /orders/{order_id}/deliver", &app, &caller, &headers, order_id, OrderCommand::Deliver)?;
+    outcome::changed(&headers, order_id, execute::<Order>(&app.events(), &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/cancel`
@@ -94,8 +94,8 @@ async fn cancel_order(
 ) -> Result<Response, Problem> {
     caller.needs_any(&[Scope::Write, Scope::Admin])?;
     let command = OrderCommand::Cancel(body::read::<CancelOrderDocument>(request).await?.into_command()?);
-    let request = asked("POST /orders/{order_id}/cancel", &app, &caller, headers, order_id, command)?;
-    outcome::changed(order_id, execute(&app.events(), &request, |order| may_cancel(&caller, order)).await)
+    let request = asked("POST /orders/{order_id}/cancel", &app, &caller, &headers, order_id, command)?;
+    outcome::changed(&headers, order_id, execute(&app.events(), &request, |order| may_cancel(&caller, order)).await)
 }
 
 fn may_cancel(caller: &Caller, order: &Order) -> bool {
@@ -108,7 +108,7 @@ fn asked(
     route: &str,
     app: &App,
     caller: &Caller,
-    headers: CommandHeaders,
+    headers: &CommandHeaders,
     order_id: OrderId,
     command: OrderCommand,
 ) -> Result<cqrs_dynamodb::Request<OrderCommand>, Problem> {
@@ -119,7 +119,7 @@ fn asked(
         fingerprint: Fingerprint::of(&[route, &order_id.to_string(), &canonical]),
         expected: headers.expected,
         caller: caller.subject.clone(),
-        trace: headers.trace,
+        trace: headers.trace.clone(),
         command,
     })
 }

@@ -7,11 +7,17 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use orders::{Order, OrderRejection, order::OrderId};
 use serde_json::json;
 
+use crate::headers::CommandHeaders;
+
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The answer to PlaceOrder: 201 and where the order is.
-pub(crate) fn placed(order_id: OrderId, outcome: Result<Executed, Refusal<Order>>) -> Result<Response, Problem> {
-    let mut response = answer(StatusCode::CREATED, order_id, outcome)?;
+pub(crate) fn placed(
+    headers: &CommandHeaders,
+    order_id: OrderId,
+    outcome: Result<Executed, Refusal<Order>>,
+) -> Result<Response, Problem> {
+    let mut response = answer(StatusCode::CREATED, headers, order_id, outcome)?;
     if let Ok(location) = HeaderValue::from_str(&format!("/orders/{order_id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -19,12 +25,17 @@ pub(crate) fn placed(order_id: OrderId, outcome: Result<Executed, Refusal<Order>
 }
 
 /// The answer to the other commands: 200.
-pub(crate) fn changed(order_id: OrderId, outcome: Result<Executed, Refusal<Order>>) -> Result<Response, Problem> {
-    answer(StatusCode::OK, order_id, outcome)
+pub(crate) fn changed(
+    headers: &CommandHeaders,
+    order_id: OrderId,
+    outcome: Result<Executed, Refusal<Order>>,
+) -> Result<Response, Problem> {
+    answer(StatusCode::OK, headers, order_id, outcome)
 }
 
 fn answer(
     status: StatusCode,
+    headers: &CommandHeaders,
     order_id: OrderId,
     outcome: Result<Executed, Refusal<Order>>,
 ) -> Result<Response, Problem> {
@@ -32,7 +43,8 @@ fn answer(
     let document = json!({ "order_id": order_id, "status": "accepted", "version": version });
     let mut response = json(status, &document)?;
     response.headers_mut().insert(header::ETAG, etag(version));
-    if replayed {
+    // Without a key there is nothing to repeat: what was found is this request's own write, its answer lost.
+    if replayed && headers.key.is_some() {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)

@@ -3,6 +3,7 @@
 use app::{Cursor, Parameters, Problem};
 use cqrs::Version;
 use cqrs_dynamodb::{Position, Versioned};
+use jiff::Timestamp;
 use orders::{ListedOrder, Status, order::OrderId};
 
 const DEFAULT_LIMIT: u64 = 50;
@@ -51,12 +52,12 @@ impl Query {
 }
 
 fn position(cursor: &Cursor<'_>, text: &str) -> Result<Position, Problem> {
-    let sort = cursor.read(text);
-    let key = sort.as_deref().and_then(|sort| sort.split_once('#')).map(|(_, order_id)| order_id.to_owned());
-    match (sort, key) {
-        (Some(sort), Some(key)) => Ok(Position { sort, key }),
-        _ => Err(Problem::malformed("cursor must be the next_cursor of this same list.")),
-    }
+    let position = cursor.read(text).and_then(|sort| {
+        let (placed_at, order_id) = sort.split_once('#')?;
+        let key = order_id.parse::<OrderId>().ok()?.to_string();
+        placed_at.parse::<Timestamp>().is_ok().then_some(Position { key, sort })
+    });
+    position.ok_or_else(|| Problem::malformed("cursor must be the next_cursor of this same list."))
 }
 
 fn own_write(text: &str) -> Result<(String, Version), Problem> {

@@ -5,7 +5,7 @@
 
 mod batch;
 
-use app::App;
+use app::{App, problem::causes};
 use aws_lambda_events::{
     dynamodb::Event,
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
@@ -62,7 +62,6 @@ fn log(batch: &Batch, report: &Report) {
         tracing::error!(tampered = batch.tampered, "commits were changed or removed");
     }
     for (stream, failure) in failed {
-        let cause = std::error::Error::source(failure.as_ref()).map(ToString::to_string);
-        tracing::error!(%stream, cause, "{failure}");
+        tracing::error!(%stream, causes = causes(failure.as_ref()), "{failure}");
     }
 }

@@ -13,18 +13,22 @@ use crate::Settings;
 /// machine instead makes the whole start three times as long.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../tls/amazon-roots.pem");
 
-/// The client that `settings` ask for, over HTTPS, or HTTP where the endpoint says so.
+/// The client that `settings` ask for.
 pub fn client(settings: &Settings) -> Client {
     let roots = match settings.endpoint {
         None => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
         Some(_) => TrustStore::default(),
     };
+    client_over(settings, https(roots))
+}
+
+/// HTTPS that trusts these roots, or HTTP where the endpoint says so.
+pub fn https(roots: TrustStore) -> SharedHttpClient {
     let https = aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
-    let https = match TlsContext::builder().with_trust_store(roots).build() {
+    match TlsContext::builder().with_trust_store(roots).build() {
         Ok(context) => https.tls_context(context).build_https(),
         Err(_) => https.build_https(),
-    };
-    client_over(settings, https)
+    }
 }
 
 /// The client that `settings` ask for, over a transport of one's own.

@@ -112,8 +112,8 @@ impl From<Failure> for Problem {
     }
 }
 
-/// The chain of sources of an error, outermost first.
-fn causes(error: &dyn Error) -> String {
+/// The chain of sources of an error, outermost first, for a line in the log.
+pub fn causes(error: &dyn Error) -> String {
     let mut chain = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -90,13 +90,20 @@ enum Cause {
 fn cause<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Cause {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Cause::NoAnswer,
-        SdkError::DispatchFailure(failure) if failure.is_timeout() || failure.is_io() => Cause::NoAnswer,
+        // "Other" with a kind is what may pass, such as a connection that was closed before the answer.
+        SdkError::DispatchFailure(failure)
+            if failure.is_timeout() || failure.is_io() || failure.as_other().is_some() =>
+        {
+            Cause::NoAnswer
+        }
         SdkError::ServiceError(answer) => match answer.err().code() {
             Some(
                 "ThrottlingException"
                 | "ProvisionedThroughputExceededException"
                 | "RequestLimitExceeded"
                 | "TransactionConflictException"
+                // Of a read: it met a transaction that writes. Those that write look at the reasons themselves.
+                | "TransactionCanceledException"
                 | "TransactionInProgressException",
             ) => Cause::Throttled,
             _ if answer.raw().status().is_server_error() => Cause::NoAnswer,

@@ -8,7 +8,7 @@
 //!
 //! A sum is the sum over its lanes. Their number may grow, never shrink.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aws_sdk_dynamodb::types::{Get, TransactGetItem, Update};
 use cqrs::Sums;
@@ -22,6 +22,8 @@ const LANE: &str = "lane";
 const ROW: &str = "row";
 /// How many lanes there are: as many transactions on one row at once as do not conflict, at best.
 const LANES: u64 = 4;
+/// How often one row is read while projectors are writing it.
+const TRIES: u32 = 8;
 
 /// Keeps the sums of one rollup.
 #[derive(Clone, Debug)]
@@ -36,11 +38,23 @@ impl SumsTable {
         Self { dynamo, table: table.into() }
     }
 
-    /// One row over all lanes, as of one instant.
+    /// One row over all lanes, as of one instant: two read units a lane.
+    ///
+    /// A read that meets a projector's transaction on the row is cancelled by DynamoDB, and sent again.
     ///
     /// # Errors
     /// [`Failure`] of the read.
     pub async fn row(&self, row: &str) -> Result<Sums, Failure> {
+        for attempt in 1..TRIES {
+            match self.row_at_once(row).await {
+                Err(Failure::Unavailable(_)) => self.dynamo.back_off(attempt).await,
+                read => return read,
+            }
+        }
+        self.row_at_once(row).await
+    }
+
+    async fn row_at_once(&self, row: &str) -> Result<Sums, Failure> {
         let gets = (0..LANES).map(|lane| {
             let get = Get::builder().table_name(&*self.table).set_key(Some(key(lane, row))).build()?;
             Ok(TransactGetItem::builder().get(get).build())
@@ -111,7 +125,7 @@ impl SumsTable {
     /// [`Failure::Refused`] if an update cannot be built: a defect.
     pub(crate) fn updates(&self, delta: &Sums) -> Result<Vec<Update>, Failure> {
         let lane = self.dynamo.ambient.random_below(LANES);
-        let update = |(row, columns): (&str, &std::collections::BTreeMap<String, i128>)| {
+        let update = |(row, columns): (&str, &BTreeMap<String, i128>)| {
             let mut update = Update::builder().table_name(&*self.table).set_key(Some(key(lane, row)));
             let mut terms = Vec::with_capacity(columns.len());
             for (place, (column, amount)) in columns.iter().enumerate() {

@@ -13,7 +13,9 @@
 
 use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, builders::PutBuilder,
+};
 use cqrs::{Projection, Sums, Version};
 use serde::{Deserialize, Serialize};
 use serde_dynamo::{from_item, to_item};
@@ -23,8 +25,8 @@ use crate::{
     item::{Item, from_sums, number, text, to_sums},
 };
 
-pub(crate) const VERSION: &str = "version";
-pub(crate) const SHAPE: &str = "shape";
+const VERSION: &str = "version";
+const SHAPE: &str = "shape";
 const COUNTED: &str = "counted";
 
 /// The most keys of one `BatchGetItem`.
@@ -48,7 +50,14 @@ pub struct StoredView<V> {
     pub content: Content<V>,
     /// What it adds to the sums.
     pub counted: Sums,
+    /// What its successor must find unchanged.
+    pub(crate) stamp: Stamp,
 }
+
+/// The attributes that tell one state of a view's item from every other: version, shape, and what it has counted, each
+/// as it is stored, or missing.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Stamp([(&'static str, Option<AttributeValue>); 3]);
 
 /// What is stored of a view.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,6 +145,32 @@ impl<P: Projection> Views<P> {
     }
 }
 
+impl Stamp {
+    fn of(item: &Item) -> Self {
+        Self([VERSION, SHAPE, COUNTED].map(|name| (name, item.get(name).cloned())))
+    }
+
+    /// A put of `item`, on condition that the stored one is still as it was; `None` if there was none.
+    pub(crate) fn guard(stamp: Option<&Self>, key: &'static str, put: PutBuilder) -> PutBuilder {
+        let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Some(Self(attributes)) = stamp else {
+            return put.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", key);
+        };
+        let unchanged = |(name, value): &(&str, Option<AttributeValue>)| match value {
+            Some(_) => format!("#{name} = :{name}"),
+            None => format!("attribute_not_exists(#{name})"),
+        };
+        let condition = attributes.each_ref().map(unchanged).join(" AND ");
+        attributes.iter().fold(put.condition_expression(condition), |put, (name, value)| {
+            let put = put.expression_attribute_names(format!("#{name}"), *name);
+            match value {
+                Some(value) => put.expression_attribute_values(format!(":{name}"), value.clone()),
+                None => put,
+            }
+        })
+    }
+}
+
 /// The item of a view that was folded up to `version`; `None` for one that has ended.
 ///
 /// # Errors
@@ -170,6 +205,7 @@ pub(crate) fn decode<P: Projection>(item: Item) -> (String, StoredView<P::View>)
     let version = Version::new(read(item.get(VERSION)));
     let shape = read(item.get(SHAPE));
     let counted = item.get(COUNTED).map(to_sums).unwrap_or_default();
+    let stamp = Stamp::of(&item);
     let ended = item.keys().all(|name| [P::KEY, VERSION, SHAPE, COUNTED].contains(&name.as_str()));
     let content = if shape != P::SHAPE {
         Content::Foreign
@@ -178,5 +214,5 @@ pub(crate) fn decode<P: Projection>(item: Item) -> (String, StoredView<P::View>)
     } else {
         from_item(item).map_or(Content::Foreign, Content::Current)
     };
-    (key, StoredView { version, shape, content, counted })
+    (key, StoredView { version, shape, content, counted, stamp })
 }

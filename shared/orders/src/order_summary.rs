@@ -52,7 +52,8 @@ pub struct OrderSummary {
     pub cancel_reason: Option<Reason>,
 }
 
-/// An order as a row in its customer's list.
+/// An order as a row in its customer's list: read from the index, where rows of older shapes stand until they are
+/// folded anew. A field that is added needs a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ListedOrder {
     /// Which order.

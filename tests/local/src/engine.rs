@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use app::{Settings, client};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_smithy_http_client::tls::TrustStore;
 use cqrs_dynamodb::{Ambient, Dynamo};
 use dynoxide::Database;
 use tokio::net::TcpListener;
@@ -61,7 +62,7 @@ impl Engine {
             .endpoint_url(self.endpoint());
         let config = match self {
             Self::Embedded(engine) => config.http_client(engine.without_wire()),
-            Self::Elsewhere(_) => config.http_client(aws_smithy_http_client::Builder::new().build_http()),
+            Self::Elsewhere(_) => config.http_client(client::https(TrustStore::default())),
         };
         aws_sdk_dynamodbstreams::Client::from_conf(config.build())
     }

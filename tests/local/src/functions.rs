@@ -87,7 +87,8 @@ impl Function {
         context.deadline =
             u64::try_from(now_ms).unwrap_or_default() + u64::try_from(self.timeout.as_millis()).unwrap_or_default();
         // A task of its own: a panic ends the invocation, not the stack; and so does the deadline.
-        let mut invocation = tokio::spawn((self.handler)(event, context));
+        let handler = Arc::clone(&self.handler);
+        let mut invocation = tokio::spawn(async move { handler(event, context).await });
         match tokio::time::timeout(self.timeout, &mut invocation).await {
             Ok(Ok(answer)) => answer.map_err(FunctionError::Failed),
             Ok(Err(panic)) => Err(FunctionError::Failed(panic.to_string())),

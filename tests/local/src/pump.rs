@@ -41,6 +41,8 @@ pub struct Pump {
     function: Function,
     ambient: Ambient,
     shards: BTreeMap<String, Shard>,
+    /// The shard that was served last: the next one comes first, so that a shard that fails holds up no other.
+    served: Option<String>,
 }
 
 /// A shard of the stream, and the batches cut from it that are not done with.
@@ -75,7 +77,7 @@ impl Pump {
         function: Function,
         ambient: Ambient,
     ) -> Self {
-        Self { streams, stream_arn, mapping, function, ambient, shards: BTreeMap::new() }
+        Self { streams, stream_arn, mapping, function, ambient, shards: BTreeMap::new(), served: None }
     }
 
     /// Delivers until the stream is empty.
@@ -127,7 +129,9 @@ impl Pump {
     /// If the stream cannot be read.
     pub async fn step(&mut self) -> Result<Step, String> {
         self.find_shards().await?;
-        let ids: Vec<String> = self.shards.keys().cloned().collect();
+        let mut ids: Vec<String> = self.shards.keys().cloned().collect();
+        let next = ids.iter().position(|id| Some(id) > self.served.as_ref()).unwrap_or_default();
+        ids.rotate_left(next);
         for id in ids {
             if self.is_blocked(&id) {
                 continue;
@@ -135,6 +139,7 @@ impl Pump {
             self.fill(&id).await?;
             let Some(shard) = self.shards.get_mut(&id) else { continue };
             if let Some(delivery) = shard.waiting.pop_front() {
+                self.served = Some(id.clone());
                 return Ok(self.deliver(&id, delivery).await);
             }
         }

@@ -212,6 +212,27 @@ async fn a_damaged_view_is_folded_anew() {
 }
 
 #[tokio::test]
+async fn a_view_without_its_version_is_folded_anew() {
+    let jars = Jars::start().await;
+    let a = stream(&jars, "a", &[filled(3)]).await;
+    let key = aws_sdk_dynamodb::types::AttributeValue::S("a".to_owned());
+    jars.dynamo.client.put_item().table_name("levels").item("jar", key).send().await.unwrap();
+    let report = jars.projector::<1>().catch_up(&[a]).await;
+    assert_eq!((report.failed.len(), inventory(&jars).await), (0, (1, 3)));
+}
+
+#[tokio::test]
+async fn sums_are_read_though_they_are_being_written() {
+    let jars = Jars::start().await;
+    let a = stream(&jars, "a", &[filled(3)]).await;
+    jars.projector::<1>().catch_up(&[a]).await;
+    jars.wire.strike("TransactGetItems", Fault::Conflict, 3);
+    assert_eq!(inventory(&jars).await, (1, 3));
+    jars.wire.strike("TransactGetItems", Fault::Conflict, usize::MAX);
+    assert!(matches!(jars.inventory().row("all").await, Err(Failure::Unavailable(_))));
+}
+
+#[tokio::test]
 async fn streams_of_no_projection_are_counted() {
     let jars = Jars::start().await;
     let stranger = Doorbell::new(StreamId::try_from("lamp#1".to_owned()).unwrap());

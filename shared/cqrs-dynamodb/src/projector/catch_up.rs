@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use cqrs::{Commit, Projection, StoredCommit, Sums, Version};
+use cqrs::{Commit, Projection, StoredCommit, StreamId, Sums, Version};
 use futures_util::{StreamExt, stream};
 
 use super::{
@@ -18,7 +18,7 @@ use crate::{
     EventStore, Failure, SumsTable, Views,
     event_store::decode,
     item::{self, Item},
-    views::{self, Content, StoredView},
+    views::{self, Content, Stamp, StoredView},
 };
 
 /// How many streams are read, or single views written, at once.
@@ -56,9 +56,9 @@ pub(super) struct Write<'a, V> {
 }
 
 impl<V> Write<'_, V> {
-    /// Version and shape of the stored view that this one was folded from; `None` if there was none.
-    pub(super) fn folded_from(&self) -> Option<(Version, u32)> {
-        self.task.stored.as_ref().map(|stored| (stored.version, stored.shape))
+    /// The stamp of the stored view that this one was folded from; `None` if there was none.
+    pub(super) fn folded_from(&self) -> Option<&Stamp> {
+        self.task.stored.as_ref().map(|stored| &stored.stamp)
     }
 }
 
@@ -151,30 +151,32 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             None => self.events.load_after(&bell.stream, from).await?,
         };
         let Some(version) = commits.last().map(|commit| commit.version) else { return Ok(None) };
-        let commits: Vec<Commit<P::Event>> = commits.into_iter().map(decode).collect::<Result<_, _>>()?;
 
-        let (view, counted) = self.fold_and_count(view, &commits).ok_or_else(|| Failure::Corrupt {
-            stream: bell.stream.clone(),
-            version,
-            reason: format!("the fold of {} panicked", P::NAME),
+        let folded = catch_unwind(AssertUnwindSafe(|| self.fold_and_count(&bell.stream, version, view, commits)));
+        let (item, counted) = folded.unwrap_or_else(|_| {
+            let reason = format!("the code of {} panicked", P::NAME);
+            Err(Failure::Corrupt { stream: bell.stream.clone(), version, reason })
         })?;
-        let item = views::encode::<P>(bell.stream.key(), version, view.as_ref(), &counted)?;
         let before = stored.as_ref().map(|stored| stored.counted.clone()).unwrap_or_default();
         let bytes = item::size(&item);
         Ok(Some(Write { task: Task { bell, stored }, item, bytes, delta: counted - &before, healed }))
     }
 
-    /// The view after `commits` and what it adds to the sums; `None` if the projection's code panicked.
-    fn fold_and_count(&self, view: Option<P::View>, commits: &[Commit<P::Event>]) -> Option<(Option<P::View>, Sums)> {
-        catch_unwind(AssertUnwindSafe(|| {
-            let view = P::fold(view, commits);
-            let counted = match (&self.keeper.rollup, &view) {
-                (Some(counting), Some(view)) => (counting.contribution)(view),
-                (Some(_) | None, _) => Sums::default(),
-            };
-            (view, counted)
-        }))
-        .ok()
+    /// All that is the domain's own code: the item of the view after `commits`, and what it adds to the sums.
+    fn fold_and_count(
+        &self,
+        stream: &StreamId,
+        version: Version,
+        view: Option<P::View>,
+        commits: Vec<StoredCommit>,
+    ) -> Result<(Item, Sums), Failure> {
+        let commits: Vec<Commit<P::Event>> = commits.into_iter().map(decode).collect::<Result<_, _>>()?;
+        let view = P::fold(view, &commits);
+        let counted = match (&self.keeper.rollup, &view) {
+            (Some(counting), Some(view)) => (counting.contribution)(view),
+            (Some(_) | None, _) => Sums::default(),
+        };
+        Ok((views::encode::<P>(stream.key(), version, view.as_ref(), &counted)?, counted))
     }
 
     /// Writes the views, many to a transaction where there is a rollup, and gives back those to be folded again.

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
-    types::{
-        CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-        error::TransactionCanceledException,
-    },
+    types::{CancellationReason, Put, TransactWriteItem, error::TransactionCanceledException},
 };
 use cqrs::{Projection, Sums};
 
@@ -18,8 +15,8 @@ use super::{
 };
 use crate::{
     Failure,
-    item::{Item, in_the_way, number},
-    views::{self, SHAPE, StoredView, VERSION},
+    item::{Item, in_the_way},
+    views::{self, Stamp, StoredView},
 };
 
 /// What became of a chunk.
@@ -113,20 +110,8 @@ impl<P: Projection> Keeper<P> {
 
     /// The view, on condition that the stored one is still the one it was folded from.
     fn conditional_put(&self, write: &Write<'_, P::View>) -> Result<Put, Failure> {
-        let put = Put::builder()
-            .table_name(self.views.table())
-            .set_item(Some(write.item.clone()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = match write.folded_from() {
-            None => put.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", P::KEY),
-            Some((version, shape)) => put
-                .condition_expression("#version = :version AND #shape = :shape")
-                .expression_attribute_names("#version", VERSION)
-                .expression_attribute_names("#shape", SHAPE)
-                .expression_attribute_values(":version", number(version))
-                .expression_attribute_values(":shape", number(shape)),
-        };
-        put.build().map_err(|error| Failure::Refused(error.into()))
+        let put = Put::builder().table_name(self.views.table()).set_item(Some(write.item.clone()));
+        Stamp::guard(write.folded_from(), P::KEY, put).build().map_err(|error| Failure::Refused(error.into()))
     }
 }
 
