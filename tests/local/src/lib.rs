@@ -5,11 +5,12 @@
 //! 3. [`functions`]: the functions themselves, invoked with the events and answers of Lambda.
 //! 4. [`gateway`]: an HTTP API in front of them; [`authorizer`]: its JWT authorizer.
 //! 5. [`pump`]: an event source mapping, from the stream to the projector.
-//! 6. [`stack`]: all of it together.
+//! 6. [`stack`]: all of it together; [`cli`]: the command line.
 
 #![allow(clippy::indexing_slicing, reason = "a field of a JSON object is set by indexing, which does not panic")]
 
 pub mod authorizer;
+pub mod cli;
 pub mod engine;
 pub mod functions;
 pub mod gateway;

@@ -35,7 +35,7 @@ pub enum StartError {
     #[error("the template cannot be read: {0}")]
     Template(#[from] Unreadable),
     /// The engine does not do what it is asked.
-    #[error("DynamoDB at {endpoint} does not create the table {table}: {reason}")]
+    #[error("DynamoDB at {endpoint} does not create the table {table}: {reason}.")]
     Table {
         /// Where it is.
         endpoint: String,

@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::{
     Client,
-    error::{BuildError, DisplayErrorContext, SdkError},
+    error::{BuildError, ProvideErrorMetadata, SdkError},
     operation::create_table::{CreateTableError, CreateTableInput, builders::CreateTableInputBuilder},
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
@@ -21,11 +21,19 @@ pub async fn create(client: &Client, name: &str, table: &Table) -> Result<Option
     match request.send_with(client).await {
         Ok(_) => {}
         Err(SdkError::ServiceError(answer)) if matches!(answer.err(), CreateTableError::ResourceInUseException(_)) => {}
-        Err(error) => return Err(DisplayErrorContext(error).to_string()),
+        Err(error) => return Err(in_words(&error)),
     }
     let described = client.describe_table().table_name(name).send().await;
-    let described = described.map_err(|error| DisplayErrorContext(error).to_string())?;
+    let described = described.map_err(|error| in_words(&error))?;
     Ok(described.table.and_then(|table| table.latest_stream_arn))
+}
+
+/// What went wrong, in one line that says what to do.
+fn in_words<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+    match error.as_service_error() {
+        Some(refused) => format!("{} {}", refused.code().unwrap_or_default(), refused.message().unwrap_or_default()),
+        None => "nothing answers there. Start it, or leave out --dynamodb for the embedded one".to_owned(),
+    }
 }
 
 fn request(name: &str, table: &Table) -> Result<CreateTableInputBuilder, BuildError> {
