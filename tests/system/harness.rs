@@ -69,7 +69,7 @@ impl System {
         let stack = Stack::start(template(), engine, ambient, "").await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let gateway = stack.gateway().into_router();
+        let gateway = stack.gateway("in-process").into_router();
         tokio::spawn(async move { axum::serve(listener, gateway).await });
         let pump = Mutex::new(stack.pumps().pop().unwrap());
         Self { stack, wire, clock, url, client: Client::new(), pump }

@@ -1,27 +1,27 @@
 //! The commands: each changes one order, or says why not.
 //!
 //! 1. The routes, here: from request to command to answer.
-//! 2. [`body`]: how a request body is read, strictly; [`documents`]: what each may hold.
-//! 3. [`headers`]: idempotency key, expected version, trace.
+//! 2. [`asked`]: how a command was asked; [`headers`]: idempotency key, expected version, trace.
+//! 3. [`body`]: how a request body is read, strictly; [`documents`]: what each may hold.
 //! 4. [`outcome`]: what became of the command, as an answer.
 
+mod asked;
 mod body;
 mod documents;
 mod headers;
 mod outcome;
 
-use app::{App, Caller, InTime, Key, Problem, Routes, Scope};
+use app::{App, Caller, Key, Problem, Routes, Scope};
 use axum::{Router, extract::Request, response::Response};
-use cqrs::{Fingerprint, StreamId};
 use cqrs_dynamodb::{create, execute};
 use orders::{
-    Order, OrderCommand, OrderEvent,
+    Order, OrderCommand,
     order::{CustomerId, OrderId},
 };
 
 use crate::{
+    asked::Asked,
     documents::{CancelOrderDocument, DeliverOrderDocument, PlaceOrderDocument, ShipOrderDocument},
-    headers::CommandHeaders,
 };
 
 /// The function.
@@ -39,87 +39,44 @@ pub fn routes() -> Routes {
 }
 
 /// `POST /orders`
-async fn place_order(
-    InTime(app): InTime,
-    caller: Caller,
-    headers: CommandHeaders,
-    request: Request,
-) -> Result<Response, Problem> {
-    caller.needs_any(&[Scope::Write, Scope::Admin])?;
-    headers.no_expected_version()?;
-    let order = body::read::<PlaceOrderDocument>(request).await?.into_command(&caller)?;
-    let order_id = match &headers.key {
-        Some(key) => OrderId::derived(&caller.subject, key),
-        None => OrderId::random(app.dynamo.ambient.random_bytes()),
+async fn place_order(asked: Asked, body: Request) -> Result<Response, Problem> {
+    asked.caller.needs_any(&[Scope::Write, Scope::Admin])?;
+    asked.headers.no_expected_version()?;
+    let order = body::read::<PlaceOrderDocument>(body).await?.into_command(&asked.caller)?;
+    let order_id = match &asked.headers.key {
+        Some(key) => OrderId::derived(&asked.caller.subject, key),
+        None => OrderId::random(asked.app.dynamo.ambient.random_bytes()),
     };
-    let request = asked("POST /orders", &app, &caller, &headers, order_id, OrderCommand::Place(order))?;
-    outcome::placed(&headers, order_id, create::<Order>(&app.events(), &request, |_| true).await)
+    let request = asked.request("POST /orders", order_id, OrderCommand::Place(order))?;
+    outcome::placed(&asked.headers, order_id, create::<Order>(&asked.events(), &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/ship`
-async fn ship_order(
-    InTime(app): InTime,
-    caller: Caller,
-    headers: CommandHeaders,
-    Key(order_id): Key<OrderId>,
-    request: Request,
-) -> Result<Response, Problem> {
-    caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
-    let command = OrderCommand::Ship(body::read::<ShipOrderDocument>(request).await?.into_command()?);
-    let request = asked("POST /orders/{order_id}/ship", &app, &caller, &headers, order_id, command)?;
-    outcome::changed(&headers, order_id, execute::<Order>(&app.events(), &request, |_| true).await)
+async fn ship_order(asked: Asked, Key(order_id): Key<OrderId>, body: Request) -> Result<Response, Problem> {
+    asked.caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
+    let command = OrderCommand::Ship(body::read::<ShipOrderDocument>(body).await?.into_command()?);
+    let request = asked.request("POST /orders/{order_id}/ship", order_id, command)?;
+    outcome::changed(&asked.headers, order_id, execute::<Order>(&asked.events(), &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/deliver`
-async fn deliver_order(
-    InTime(app): InTime,
-    caller: Caller,
-    headers: CommandHeaders,
-    Key(order_id): Key<OrderId>,
-    request: Request,
-) -> Result<Response, Problem> {
-    caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
-    let DeliverOrderDocument {} = body::read(request).await?;
-    let request = asked("POST /orders/{order_id}/deliver", &app, &caller, &headers, order_id, OrderCommand::Deliver)?;
-    outcome::changed(&headers, order_id, execute::<Order>(&app.events(), &request, |_| true).await)
+async fn deliver_order(asked: Asked, Key(order_id): Key<OrderId>, body: Request) -> Result<Response, Problem> {
+    asked.caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
+    let DeliverOrderDocument {} = body::read(body).await?;
+    let request = asked.request("POST /orders/{order_id}/deliver", order_id, OrderCommand::Deliver)?;
+    outcome::changed(&asked.headers, order_id, execute::<Order>(&asked.events(), &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/cancel`
-async fn cancel_order(
-    InTime(app): InTime,
-    caller: Caller,
-    headers: CommandHeaders,
-    Key(order_id): Key<OrderId>,
-    request: Request,
-) -> Result<Response, Problem> {
-    caller.needs_any(&[Scope::Write, Scope::Admin])?;
-    let command = OrderCommand::Cancel(body::read::<CancelOrderDocument>(request).await?.into_command()?);
-    let request = asked("POST /orders/{order_id}/cancel", &app, &caller, &headers, order_id, command)?;
-    outcome::changed(&headers, order_id, execute(&app.events(), &request, |order| may_cancel(&caller, order)).await)
+async fn cancel_order(asked: Asked, Key(order_id): Key<OrderId>, body: Request) -> Result<Response, Problem> {
+    asked.caller.needs_any(&[Scope::Write, Scope::Admin])?;
+    let command = OrderCommand::Cancel(body::read::<CancelOrderDocument>(body).await?.into_command()?);
+    let request = asked.request("POST /orders/{order_id}/cancel", order_id, command)?;
+    let may = |order: &Order| may_cancel(&asked.caller, order);
+    outcome::changed(&asked.headers, order_id, execute(&asked.events(), &request, may).await)
 }
 
+/// One's own order, or any for an administrator.
 fn may_cancel(caller: &Caller, order: &Order) -> bool {
     caller.has_any(&[Scope::Admin]) || order.customer_id().map(CustomerId::as_str) == Some(&caller.subject)
-}
-
-/// The command as it was asked. Its fingerprint is over route, order and the canonical request after defaults; golden
-/// ones are tested, because stored ones are compared with it for ever.
-fn asked(
-    route: &str,
-    app: &App,
-    caller: &Caller,
-    headers: &CommandHeaders,
-    order_id: OrderId,
-    command: OrderCommand,
-) -> Result<cqrs_dynamodb::Request<OrderCommand>, Problem> {
-    let canonical = serde_json::to_string(&command).map_err(|error| cqrs_dynamodb::Failure::Refused(error.into()))?;
-    Ok(cqrs_dynamodb::Request {
-        stream: StreamId::of::<OrderEvent>(order_id),
-        command_id: headers.command_id(caller, &app.dynamo.ambient),
-        fingerprint: Fingerprint::of(&[route, &order_id.to_string(), &canonical]),
-        expected: headers.expected,
-        caller: caller.subject.clone(),
-        trace: headers.trace.clone(),
-        command,
-    })
 }

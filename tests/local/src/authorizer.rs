@@ -1,5 +1,8 @@
 //! A JWT authorizer of an HTTP API, and an issuer of its own for it to trust.
 
+use std::{fs, path::Path};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use ring::{
     rand::SystemRandom,
@@ -9,15 +12,19 @@ use serde_json::{Map, Value, json};
 
 /// Who the local issuer says it is.
 const ISSUER: &str = "https://local.invalid";
+/// What its key is called.
+const KEY_ID: &str = "local";
 /// Whom its tokens are for.
 const AUDIENCE: &str = "orders";
 /// All scopes there are.
-const OPERATOR_SCOPES: &str = "orders/write orders/read orders/fulfil orders/admin";
+pub const OPERATOR_SCOPES: &str = "orders/write orders/read orders/fulfil orders/admin";
 
 /// Issues tokens and verifies them.
 pub struct Authorizer {
     signs: EncodingKey,
     verifies: DecodingKey,
+    public: Vec<u8>,
+    required: bool,
 }
 
 /// Why a request does not pass: what API Gateway answers by itself.
@@ -36,11 +43,39 @@ impl Authorizer {
     /// If no key can be made.
     pub fn new() -> Result<Self, String> {
         let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|error| error.to_string())?;
-        let public = Ed25519KeyPair::from_pkcs8(key.as_ref()).map_err(|error| error.to_string())?;
-        Ok(Self {
-            signs: EncodingKey::from_ed_der(key.as_ref()),
-            verifies: DecodingKey::from_ed_der(public.public_key().as_ref()),
-        })
+        Self::with_key(key.as_ref())
+    }
+
+    /// An issuer with the key that is kept in this file, which is made if there is none: its tokens outlive it.
+    ///
+    /// # Errors
+    /// If the file is not one of ours, or cannot be written.
+    pub fn kept_in(file: &Path) -> Result<Self, String> {
+        let words = |error: std::io::Error| format!("{}: {error}", file.display());
+        if !file.exists() {
+            let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|error| error.to_string())?;
+            fs::write(file, key.as_ref()).map_err(words)?;
+        }
+        Self::with_key(&fs::read(file).map_err(words)?)
+    }
+
+    fn with_key(pkcs8: &[u8]) -> Result<Self, String> {
+        let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|error| error.to_string())?;
+        let public = pair.public_key().as_ref().to_vec();
+        let (signs, verifies) = (EncodingKey::from_ed_der(pkcs8), DecodingKey::from_ed_der(&public));
+        Ok(Self { signs, verifies, public, required: false })
+    }
+
+    /// The same, where no request passes without a token.
+    #[must_use]
+    pub fn required(self, required: bool) -> Self {
+        Self { required, ..self }
+    }
+
+    /// The public key, as a JSON Web Key Set (RFC 7517, and RFC 8037 for its kind).
+    pub fn key_set(&self) -> Value {
+        let x = BASE64_URL_SAFE_NO_PAD.encode(&self.public);
+        json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": KEY_ID, "x": x }] })
     }
 
     /// A token for `sub` with these scopes, separated by spaces, that expires at `expires` in seconds since 1970.
@@ -49,16 +84,20 @@ impl Authorizer {
     /// If it cannot be signed.
     pub fn token(&self, sub: &str, scope: &str, expires: i64) -> Result<String, String> {
         let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": sub, "scope": scope, "exp": expires });
-        encode(&Header::new(Algorithm::EdDSA), &claims, &self.signs).map_err(|error| error.to_string())
+        let header = Header { kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        encode(&header, &claims, &self.signs).map_err(|error| error.to_string())
     }
 
-    /// The claims of a request that passes, all as text as API Gateway hands them on. Without a token, an operator
-    /// with all scopes.
+    /// The claims of a request that passes, all as text as API Gateway hands them on. Without a token it is an operator
+    /// with all scopes, unless tokens are required.
     ///
     /// # Errors
     /// [`Refused`].
     pub fn claims(&self, authorization: Option<&str>, scopes: &[String]) -> Result<Map<String, Value>, Refused> {
         let Some(header) = authorization else {
+            if self.required {
+                return Err(Refused::Unauthorized);
+            }
             return Ok(texts(json!({ "sub": "operator", "scope": OPERATOR_SCOPES })));
         };
         let token = header.strip_prefix("Bearer ").unwrap_or(header);

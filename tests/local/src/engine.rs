@@ -4,14 +4,14 @@
 //! in `docs/adr/0006-embedded-engine-for-the-local-stack.md`.
 
 pub mod in_process;
+mod storage;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use app::{Settings, client};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_smithy_http_client::tls::TrustStore;
 use cqrs_dynamodb::{Ambient, Dynamo};
-use dynoxide::Database;
 use tokio::net::TcpListener;
 
 use self::in_process::{InProcess, Wire};
@@ -31,8 +31,15 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn embedded() -> Result<Self, String> {
-        let database = Database::memory().map_err(|error| error.to_string())?;
-        Ok(Self::Embedded(InProcess::new(database)))
+        Ok(Self::Embedded(InProcess::new(storage::in_memory()?)))
+    }
+
+    /// The engine whose data is in this directory, which is made if there is none.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn embedded_in(directory: &Path) -> Result<Self, String> {
+        Ok(Self::Embedded(InProcess::new(storage::on_disk(directory)?)))
     }
 
     /// The same engine, with `wire` between the SDK and it; one that is elsewhere stays as it is.

@@ -16,7 +16,8 @@ use lambda_runtime::{Context, LambdaEvent};
 use serde_json::Value;
 use tower_service::Service;
 
-type Invocation = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
+/// An invocation under way.
+pub type Invocation = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
 
 /// A Lambda function.
 #[derive(Clone)]
@@ -76,19 +77,24 @@ impl Function {
         })
     }
 
-    /// Invokes the function, and ends it at its deadline, as Lambda does.
-    ///
-    /// # Errors
-    /// [`FunctionError`].
-    pub async fn invoke(&self, event: Value, now_ms: i64) -> Result<Value, FunctionError> {
+    /// Starts an invocation, which goes on as long as it is polled.
+    pub fn start(&self, event: Value, now_ms: i64) -> Invocation {
         let number = self.invocations.fetch_add(1, Ordering::Relaxed) + 1;
         let mut context = Context::default();
         context.request_id = format!("local-{number}");
         context.deadline =
             u64::try_from(now_ms).unwrap_or_default() + u64::try_from(self.timeout.as_millis()).unwrap_or_default();
-        // A task of its own: a panic ends the invocation, not the stack; and so does the deadline.
         let handler = Arc::clone(&self.handler);
-        let mut invocation = tokio::spawn(async move { handler(event, context).await });
+        Box::pin(async move { handler(event, context).await })
+    }
+
+    /// Invokes the function, and ends it at its deadline, as Lambda does.
+    ///
+    /// # Errors
+    /// [`FunctionError`].
+    pub async fn invoke(&self, event: Value, now_ms: i64) -> Result<Value, FunctionError> {
+        // A task of its own: a panic ends the invocation, not the stack; and so does the deadline.
+        let mut invocation = tokio::spawn(self.start(event, now_ms));
         match tokio::time::timeout(self.timeout, &mut invocation).await {
             Ok(Ok(answer)) => answer.map_err(FunctionError::Failed),
             Ok(Err(panic)) => Err(FunctionError::Failed(panic.to_string())),

@@ -9,10 +9,10 @@ use axum::{
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use cqrs_dynamodb::Ambient;
-use http::{StatusCode, header, request::Parts};
+use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde_json::json;
 
 use crate::{
@@ -37,12 +37,19 @@ pub struct Gateway {
     pub authorizer: Arc<Authorizer>,
     /// The clock.
     pub ambient: Ambient,
+    /// Where DynamoDB is, for those who ask after the system's health.
+    pub dynamodb: String,
 }
 
 impl Gateway {
-    /// The API with `GET /health` beside it, to be served.
+    /// The API, to be served; and beside it `GET /health`, and the issuer of its tokens.
     pub fn into_router(self) -> Router {
-        Router::new().route("/health", get(health)).fallback(answer).with_state(Arc::new(self))
+        Router::new()
+            .route("/health", get(health))
+            .route("/.well-known/jwks.json", get(key_set))
+            .route("/token", post(token))
+            .fallback(answer)
+            .with_state(Arc::new(self))
     }
 
     /// The route that a request takes, its function, and the parameters in its path.
@@ -55,8 +62,28 @@ impl Gateway {
 }
 
 /// `GET /health`: all is ready.
-async fn health() -> Response {
-    message(StatusCode::OK, "ok")
+async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
+    document(StatusCode::OK, &json!({ "message": "ok", "dynamodb": gateway.dynamodb }))
+}
+
+/// `GET /.well-known/jwks.json`: the key by which tokens are verified.
+async fn key_set(State(gateway): State<Arc<Gateway>>) -> Response {
+    document(StatusCode::OK, &gateway.authorizer.key_set())
+}
+
+/// `POST /token` with `{"sub", "scope", "expires_in"}`: a token for anybody who asks. This is an issuer to try with.
+async fn token(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
+    let asked: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |name: &str| asked[name].as_str();
+    let (Some(sub), Some(scope)) = (text("sub"), text("scope")) else {
+        return message(StatusCode::BAD_REQUEST, "sub and scope are needed");
+    };
+    let expires_in = asked["expires_in"].as_i64().unwrap_or(3600);
+    let expires = gateway.ambient.now().as_second().saturating_add(expires_in);
+    match gateway.authorizer.token(sub, scope, expires) {
+        Ok(token) => document(StatusCode::OK, &json!({ "access_token": token, "expires_in": expires_in })),
+        Err(error) => message(StatusCode::INTERNAL_SERVER_ERROR, &error),
+    }
 }
 
 async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
@@ -75,7 +102,11 @@ impl Gateway {
         let authorization = parts.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
         let claims = match self.authorizer.claims(authorization, &route.scopes) {
             Ok(claims) => claims,
-            Err(Refused::Unauthorized) => return message(StatusCode::UNAUTHORIZED, "Unauthorized"),
+            Err(Refused::Unauthorized) => {
+                let mut response = message(StatusCode::UNAUTHORIZED, "Unauthorized");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                return response;
+            }
             Err(Refused::Forbidden) => return message(StatusCode::FORBIDDEN, "Forbidden"),
         };
         let now = self.ambient.now();
@@ -96,7 +127,11 @@ impl Gateway {
 
 /// An answer of API Gateway's own.
 fn message(status: StatusCode, message: &str) -> Response {
-    let body = Body::from(json!({ "message": message }).to_string());
+    document(status, &json!({ "message": message }))
+}
+
+fn document(status: StatusCode, document: &serde_json::Value) -> Response {
+    let body = Body::from(document.to_string());
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 

@@ -5,11 +5,13 @@
 //! 3. [`functions`]: the functions themselves, invoked with the events and answers of Lambda.
 //! 4. [`gateway`]: an HTTP API in front of them; [`authorizer`]: its JWT authorizer.
 //! 5. [`pump`]: an event source mapping, from the stream to the projector.
-//! 6. [`stack`]: all of it together; [`cli`]: the command line.
+//! 6. [`chaos`]: what all of them may do to the functions.
+//! 7. [`stack`]: all of it together; [`cli`]: the command line.
 
 #![allow(clippy::indexing_slicing, reason = "a field of a JSON object is set by indexing, which does not panic")]
 
 pub mod authorizer;
+pub mod chaos;
 pub mod cli;
 pub mod engine;
 pub mod functions;

@@ -1,60 +1,47 @@
 //! An event source mapping: from the stream of the write table to the projector, by the rules of Lambda.
 //!
-//! 1. [`rules`]: what becomes of a batch, pure.
-//! 2. [`record`]: the records of a stream as the events of Lambda.
-//! 3. [`Pump`]: reads the shards, one batch of each in flight.
+//! 1. [`rules`]: what becomes of a batch, pure; [`shards`]: in which order batches are delivered, pure.
+//! 2. [`source`]: reads the stream; [`record`]: its records as the events of Lambda.
+//! 3. [`Pump`]: delivers; [`keeping`]: what it keeps in files.
 
+pub mod keeping;
 pub mod record;
 pub mod rules;
+pub mod shards;
+pub mod source;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use aws_sdk_dynamodbstreams::{
-    Client,
-    error::{DisplayErrorContext, SdkError},
-    operation::get_records::GetRecordsError,
-    types::ShardIteratorType,
-};
 use cqrs_dynamodb::Ambient;
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use jiff::{SignedDuration, Timestamp};
 
 use self::{
-    record::Record,
+    keeping::Keeping,
     rules::{Delivery, Discarded, Outcome},
+    shards::{Place, Shards},
+    source::Source,
 };
-use crate::{functions::Function, template::EventSourceMapping};
+use crate::{chaos::Chaos, functions::Function, template::EventSourceMapping};
 
 /// How long the pump waits before it looks at an idle stream again: Lambda polls four times a second.
 const POLL: Duration = Duration::from_millis(250);
 /// The longest pause before a batch that failed is tried again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How many records are read ahead of their delivery.
+const READ_AHEAD: usize = 10_000;
 /// How often a batch may fail in a row before [`Pump::drain`] gives up.
-const PATIENCE: usize = 50;
+const PATIENCE: usize = 200;
 
 /// An event source mapping at work.
 pub struct Pump {
-    streams: Client,
-    stream_arn: String,
+    source: Source,
+    shards: Shards,
     mapping: EventSourceMapping,
     function: Function,
     ambient: Ambient,
-    shards: BTreeMap<String, Shard>,
-    /// The shard that was served last: the next one comes first, so that a shard that fails holds up no other.
-    served: Option<String>,
-}
-
-/// A shard of the stream, and the batches cut from it that are not done with.
-#[derive(Debug, Default)]
-struct Shard {
-    parent: Option<String>,
-    iterator: Option<String>,
-    /// The last record read; an iterator that has expired goes on after it.
-    read_to: Option<String>,
-    /// The shard is closed, and read to its end.
-    ended: bool,
-    waiting: VecDeque<Delivery>,
+    keeping: Keeping,
+    chaos: Option<Arc<Chaos>>,
 }
 
 /// What a step came to.
@@ -64,20 +51,47 @@ pub enum Step {
     Idle,
     /// A batch was delivered, with this outcome.
     Delivered(Outcome),
-    /// A batch was delivered and given up.
+    /// A batch, or a part of it, was given up.
     GaveUp(Discarded),
 }
 
+/// A delivery that has come to its end.
+type Concluded = (Place, Delivery, Outcome);
+
 impl Pump {
-    /// A pump at the start of the stream (`TRIM_HORIZON`).
+    /// A pump at the start of the stream, or after the position that is kept.
     pub fn new(
-        streams: Client,
+        streams: aws_sdk_dynamodbstreams::Client,
         stream_arn: String,
         mapping: EventSourceMapping,
         function: Function,
         ambient: Ambient,
     ) -> Self {
-        Self { streams, stream_arn, mapping, function, ambient, shards: BTreeMap::new(), served: None }
+        let shards = Shards::new(1, mapping.parallelization);
+        let source = Source::new(streams, stream_arn, None);
+        Self { source, shards, mapping, function, ambient, keeping: Keeping::default(), chaos: None }
+    }
+
+    /// The same, with so many virtual shards.
+    #[must_use]
+    pub fn with_shards(mut self, number: usize) -> Self {
+        self.shards = Shards::new(number, self.mapping.parallelization);
+        self
+    }
+
+    /// The same, going on from the position that is kept, and keeping it.
+    #[must_use]
+    pub fn keeping(mut self, keeping: Keeping) -> Self {
+        self.source = self.source.after(keeping.position());
+        self.keeping = keeping;
+        self
+    }
+
+    /// The same, with a hostile delivery.
+    #[must_use]
+    pub fn hostile(mut self, chaos: Arc<Chaos>) -> Self {
+        self.chaos = Some(chaos);
+        self
     }
 
     /// Delivers until the stream is empty.
@@ -96,153 +110,116 @@ impl Pump {
         Err(format!("{PATIENCE} deliveries in a row failed"))
     }
 
-    /// Delivers for ever.
-    pub async fn run(mut self) {
-        let mut failures = 0_u32;
-        loop {
-            let pause = match self.step().await {
-                Ok(Step::Idle) => POLL,
-                Ok(Step::Delivered(Outcome::Success)) => {
-                    failures = 0;
-                    self.mapping.window
-                }
-                Ok(Step::Delivered(Outcome::FailedFrom(_) | Outcome::Failed)) => {
-                    failures = failures.saturating_add(1);
-                    POLL.saturating_mul(2_u32.saturating_pow(failures)).min(LONGEST_PAUSE)
-                }
-                Ok(Step::GaveUp(discarded)) => {
-                    tracing::error!(on_failure = %discarded.message(&self.stream_arn), "a batch was given up");
-                    Duration::ZERO
-                }
-                Err(error) => {
-                    tracing::error!("the stream cannot be read: {error}");
-                    LONGEST_PAUSE
-                }
-            };
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    /// Delivers one batch, of the first shard that has one.
+    /// Delivers one batch, whatever pauses and windows say.
     ///
     /// # Errors
     /// If the stream cannot be read.
     pub async fn step(&mut self) -> Result<Step, String> {
-        self.find_shards().await?;
-        let mut ids: Vec<String> = self.shards.keys().cloned().collect();
-        let next = ids.iter().position(|id| Some(id) > self.served.as_ref()).unwrap_or_default();
-        ids.rotate_left(next);
-        for id in ids {
-            if self.is_blocked(&id) {
-                continue;
-            }
-            self.fill(&id).await?;
-            let Some(shard) = self.shards.get_mut(&id) else { continue };
-            if let Some(delivery) = shard.waiting.pop_front() {
-                self.served = Some(id.clone());
-                return Ok(self.deliver(&id, delivery).await);
-            }
-        }
-        Ok(Step::Idle)
+        self.read().await?;
+        let Some((place, delivery)) = self.shards.next(&self.mapping, Timestamp::MAX) else { return Ok(Step::Idle) };
+        let now = self.ambient.now();
+        let (delivery, gave_up) = rules::before(&self.mapping, delivery, now);
+        let Some(delivery) = delivery else {
+            self.shards.conclude(place, Vec::new(), Timestamp::MIN);
+            return Ok(gave_up.map_or(Step::Idle, |gave_up| self.give_up(place, gave_up)));
+        };
+        let (place, delivery, outcome) = self.deliver(place, delivery).await;
+        let gave_up = self.conclude(place, delivery, outcome, Timestamp::MIN).or(gave_up);
+        Ok(gave_up.map_or(Step::Delivered(outcome), |gave_up| self.give_up(place, gave_up)))
     }
 
-    async fn deliver(&mut self, shard: &str, delivery: Delivery) -> Step {
-        let now = self.ambient.now();
-        let answer = self.function.invoke(delivery.event(), now.as_millisecond()).await;
-        let outcome = match &answer {
-            Ok(answer) => rules::outcome(answer, &delivery, self.mapping.reports_failures),
-            Err(error) => {
-                tracing::warn!("the projector failed: {error}");
-                Outcome::Failed
+    /// Delivers for ever, a batch of each lane at once.
+    pub async fn run(mut self) {
+        let mut in_flight: FuturesUnordered<BoxFuture<'static, Concluded>> = FuturesUnordered::new();
+        loop {
+            let mut pause = POLL;
+            if let Err(error) = self.read().await {
+                tracing::error!("the stream cannot be read: {error}");
+                pause = LONGEST_PAUSE;
             }
-        };
-        let (next, discarded) = rules::after(&self.mapping, delivery, outcome, now);
-        if let Some(shard) = self.shards.get_mut(shard) {
-            next.into_iter().rev().for_each(|delivery| shard.waiting.push_front(delivery));
+            let now = self.ambient.now();
+            while let Some((place, delivery)) = self.shards.next(&self.mapping, now) {
+                let (delivery, gave_up) = rules::before(&self.mapping, delivery, now);
+                gave_up.map(|gave_up| self.give_up(place, gave_up));
+                match delivery {
+                    Some(delivery) => in_flight.push(self.deliver(place, delivery)),
+                    None => self.shards.conclude(place, Vec::new(), now),
+                }
+            }
+            tokio::select! {
+                Some((place, delivery, outcome)) = in_flight.next(), if !in_flight.is_empty() => {
+                    let not_before = self.ambient.now() + pause_after(&delivery, outcome);
+                    let gave_up = self.conclude(place, delivery, outcome, not_before);
+                    gave_up.map(|gave_up| self.give_up(place, gave_up));
+                }
+                () = tokio::time::sleep(pause) => {}
+            }
         }
-        discarded.map_or(Step::Delivered(outcome), |mut discarded| {
-            shard.clone_into(&mut discarded.shard);
-            Step::GaveUp(discarded)
+    }
+
+    /// Takes in what is new in the stream.
+    async fn read(&mut self) -> Result<(), String> {
+        if let Some(chaos) = &self.chaos {
+            chaos.before_reading(&mut self.source, &mut self.shards);
+        }
+        if self.shards.backlog() < READ_AHEAD {
+            let now = self.ambient.now();
+            for record in self.source.read().await? {
+                self.shards.take_in(record, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver(&self, place: Place, delivery: Delivery) -> BoxFuture<'static, Concluded> {
+        let (function, chaos) = (self.function.clone(), self.chaos.clone());
+        let (now, reports) = (self.ambient.now().as_millisecond(), self.mapping.reports_failures);
+        Box::pin(async move {
+            let outcome = match chaos {
+                Some(chaos) => chaos.deliver(&function, &delivery, now).await,
+                None => match function.invoke(delivery.event(), now).await {
+                    Ok(answer) => rules::outcome(&answer, &delivery, reports),
+                    Err(error) => {
+                        tracing::warn!("the projector failed: {error}");
+                        Outcome::Failed
+                    }
+                },
+            };
+            (place, delivery, outcome)
         })
     }
 
-    /// A shard waits until its parent is read and delivered to its end.
-    fn is_blocked(&self, id: &str) -> bool {
-        let parent = self.shards.get(id).and_then(|shard| shard.parent.as_ref()).and_then(|id| self.shards.get(id));
-        parent.is_some_and(|parent| !parent.ended || !parent.waiting.is_empty())
+    fn conclude(
+        &mut self,
+        place: Place,
+        delivery: Delivery,
+        outcome: Outcome,
+        not_before: Timestamp,
+    ) -> Option<Discarded> {
+        let (again, gave_up) = rules::after(&self.mapping, delivery, outcome, self.ambient.now());
+        self.shards.conclude(place, again, not_before);
+        // All before the first record that is not done with is done with; if all are, all that was read.
+        let position = match self.shards.first_open() {
+            Some(first) => Some(rules::place(first).saturating_sub(1).to_string()),
+            None => self.source.read_to().map(str::to_owned),
+        };
+        position.iter().for_each(|position| self.keeping.keep_position(position));
+        gave_up
     }
 
-    async fn find_shards(&mut self) -> Result<(), String> {
-        let mut from = None;
-        loop {
-            let request = self.streams.describe_stream().stream_arn(&self.stream_arn);
-            let described = request.set_exclusive_start_shard_id(from).send().await.map_err(in_words)?;
-            let Some(description) = described.stream_description else { return Ok(()) };
-            for shard in description.shards.unwrap_or_default() {
-                if let Some(id) = shard.shard_id {
-                    let parent = shard.parent_shard_id;
-                    self.shards.entry(id).or_insert_with(|| Shard { parent, ..Shard::default() });
-                }
-            }
-            from = description.last_evaluated_shard_id;
-            if from.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Reads the next page of a shard that has nothing waiting, and cuts it into batches.
-    async fn fill(&mut self, id: &str) -> Result<(), String> {
-        let Some(shard) = self.shards.get_mut(id).filter(|shard| shard.waiting.is_empty() && !shard.ended) else {
-            return Ok(());
-        };
-        let iterator = match shard.iterator.take() {
-            Some(iterator) => Some(iterator),
-            None => iterator(&self.streams, &self.stream_arn, id, shard.read_to.as_deref()).await?,
-        };
-        let page = match self.streams.get_records().set_shard_iterator(iterator).send().await {
-            Ok(page) => page,
-            // Asked for anew at the next step.
-            Err(SdkError::ServiceError(answer))
-                if matches!(answer.err(), GetRecordsError::ExpiredIteratorException(_)) =>
-            {
-                return Ok(());
-            }
-            Err(SdkError::ServiceError(answer))
-                if matches!(answer.err(), GetRecordsError::TrimmedDataAccessException(_)) =>
-            {
-                tracing::error!("records were trimmed before they were read");
-                shard.read_to = None;
-                return Ok(());
-            }
-            Err(error) => return Err(in_words(error)),
-        };
-        let records: Vec<Record> = page.records.unwrap_or_default().into_iter().map(Record::from).collect();
-        if let Some(last) = records.last() {
-            shard.read_to = Some(last.sequence_number.clone());
-        }
-        shard.ended = page.next_shard_iterator.is_none();
-        shard.iterator = page.next_shard_iterator;
-        shard.waiting.extend(rules::cut(records, self.mapping.batch_size));
-        Ok(())
+    fn give_up(&self, place: Place, gave_up: Discarded) -> Step {
+        self.keeping.keep_failure(&gave_up.message(self.source.stream_arn(), place.shard));
+        Step::GaveUp(gave_up)
     }
 }
 
-async fn iterator(
-    streams: &Client,
-    stream_arn: &str,
-    shard: &str,
-    read_to: Option<&str>,
-) -> Result<Option<String>, String> {
-    let kind = match read_to {
-        Some(_) => ShardIteratorType::AfterSequenceNumber,
-        None => ShardIteratorType::TrimHorizon,
+/// How long a lane rests: not at all, or longer with each failure.
+fn pause_after(delivery: &Delivery, outcome: Outcome) -> SignedDuration {
+    let pause = match outcome {
+        Outcome::Success => Duration::ZERO,
+        Outcome::FailedFrom(_) | Outcome::Failed => {
+            POLL.saturating_mul(2_u32.saturating_pow(delivery.failures)).min(LONGEST_PAUSE)
+        }
     };
-    let request = streams.get_shard_iterator().stream_arn(stream_arn).shard_id(shard).shard_iterator_type(kind);
-    let answer = request.set_sequence_number(read_to.map(str::to_owned)).send().await.map_err(in_words)?;
-    Ok(answer.shard_iterator)
-}
-
-fn in_words(error: impl std::error::Error) -> String {
-    DisplayErrorContext(error).to_string()
+    SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX)
 }

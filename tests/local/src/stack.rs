@@ -93,14 +93,21 @@ impl Stack {
         self.stream_arns.get(table).map(String::as_str)
     }
 
-    /// The HTTP API in front of the functions.
-    pub fn gateway(&self) -> Gateway {
+    /// The same stack, behind this authorizer.
+    #[must_use]
+    pub fn behind(self, authorizer: Authorizer) -> Self {
+        Self { authorizer: Arc::new(authorizer), ..self }
+    }
+
+    /// The HTTP API in front of the functions, of a system whose DynamoDB others find at `dynamodb`.
+    pub fn gateway(&self, dynamodb: &str) -> Gateway {
         let functions = self.template.functions.iter();
         let routes = functions.filter_map(|(binary, function)| Some((&function.routes, self.functions.get(binary)?)));
         Gateway {
             routes: routes.flat_map(|(routes, f)| routes.iter().map(|route| (route.clone(), f.clone()))).collect(),
             authorizer: Arc::clone(&self.authorizer),
             ambient: self.app.dynamo.ambient.clone(),
+            dynamodb: dynamodb.to_owned(),
         }
     }
 
@@ -122,7 +129,10 @@ impl Stack {
 }
 
 /// What the functions work with: the environment that the template gives them, on this engine.
-fn app(template: &Template, engine: &Engine, ambient: &Ambient, prefix: &str) -> Result<App, StartError> {
+///
+/// # Errors
+/// [`StartError::Functions`], if a setting is missing.
+pub fn app(template: &Template, engine: &Engine, ambient: &Ambient, prefix: &str) -> Result<App, StartError> {
     let environments = template.functions.values().flat_map(|function| &function.environment);
     let environment: BTreeMap<_, _> = environments.collect();
     let settings = Settings::read(|name| match (name, environment.get(&name.to_owned())) {

@@ -83,6 +83,8 @@ pub struct EventSourceMapping {
     pub retries: Option<u32>,
     /// Up to which age; `None` is as long as the stream keeps it.
     pub max_age: Option<Duration>,
+    /// How many batches of a shard are in flight at once.
+    pub parallelization: usize,
 }
 
 /// A template that cannot be played.
@@ -196,6 +198,7 @@ fn mapping(mapping: &Node<'_>) -> Result<EventSourceMapping, String> {
         reports_failures: responses.iter().any(|response| response == "ReportBatchItemFailures"),
         bisects: mapping.get("BisectBatchOnFunctionError").is_some_and(|node| node.value.as_bool() == Some(true)),
         retries: unless_endless(signed("MaximumRetryAttempts")?).map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+        parallelization: usize::try_from(number("ParallelizationFactor")?.unwrap_or(1)).unwrap_or(1),
         max_age: unless_endless(signed("MaximumRecordAgeInSeconds")?).map(Duration::from_secs),
     })
 }

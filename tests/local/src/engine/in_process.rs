@@ -96,6 +96,8 @@ impl InProcess {
 
     async fn answer(&self, mut call: Call) -> Result<(u16, Value), ConnectorError> {
         let fault = self.wire.as_ref().map_or(Fault::None, |wire| wire.before(&mut call));
+        // A call takes a moment each way, in which others go on and an invocation may end.
+        tokio::task::yield_now().await;
         let refuse = |status, kind: &str| Ok((status, json!({ "__type": kind, "message": "injected" })));
         match fault {
             Fault::Conflict => return Ok((400, conflict(&call))),
@@ -113,6 +115,7 @@ impl InProcess {
         if let (200, Some(wire)) = (status, &self.wire) {
             wire.after(&call, &mut body);
         }
+        tokio::task::yield_now().await;
         match fault {
             Fault::AnswerLost => Err(ConnectorError::io("injected: answer lost".into())),
             Fault::Silence => std::future::pending().await,

@@ -13,8 +13,23 @@ pub struct Record {
     pub sequence_number: String,
     /// When the change was made.
     pub arrived_at: Timestamp,
+    /// The partition key of its item, whatever its type: what decides on the shard.
+    pub partition_key: String,
+    /// How large it is, in bytes, as the stream says.
+    pub bytes: usize,
     /// As Lambda hands it on.
     pub json: Value,
+}
+
+/// The name of the write table's partition key.
+const PARTITION_KEY: &str = "stream";
+
+impl Record {
+    /// Whether the old and the new image are there, and the same.
+    pub fn changes_nothing(&self) -> bool {
+        let image = |name: &str| self.json["dynamodb"].get(name);
+        image("NewImage").is_some() && image("NewImage") == image("OldImage")
+    }
 }
 
 impl From<types::Record> for Record {
@@ -43,7 +58,10 @@ impl From<types::Record> for Record {
             "eventSourceARN": "arn:aws:dynamodb:local:000000000000:table/events/stream/local",
             "dynamodb": dynamodb,
         });
-        Self { sequence_number, arrived_at: Timestamp::from_second(seconds).unwrap_or_default(), json }
+        let partition_key = json["dynamodb"]["Keys"][PARTITION_KEY].to_string();
+        let bytes = change.size_bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or_default();
+        let arrived_at = Timestamp::from_second(seconds).unwrap_or_default();
+        Self { sequence_number, arrived_at, partition_key, bytes, json }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What becomes of a batch (AWS Lambda Developer Guide, "Using Lambda with Amazon DynamoDB").
 
+use std::{collections::VecDeque, time::Duration};
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -33,8 +35,6 @@ pub struct Discarded {
     pub condition: &'static str,
     /// What is lost to the function.
     pub delivery: Delivery,
-    /// Where it was.
-    pub shard: String,
 }
 
 impl Delivery {
@@ -44,10 +44,41 @@ impl Delivery {
     }
 }
 
-/// Cuts records into batches of at most `size`.
-pub fn cut(records: Vec<Record>, size: usize) -> Vec<Delivery> {
-    let whole = |records: &[Record]| Delivery { records: records.to_vec(), failures: 0 };
-    records.chunks(size.max(1)).map(whole).collect()
+/// The most bytes of a batch: an invocation takes 6 MB, of which the wrapping of the records needs a part.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Takes the next batch from the records: at most `size` of them, and what an invocation can carry.
+pub fn cut(records: &mut VecDeque<Record>, size: usize) -> Delivery {
+    let mut bytes = 0;
+    let fits = |record: &&Record| {
+        bytes += record.bytes;
+        bytes <= MAX_BYTES
+    };
+    let number = records.iter().take(size.max(1)).take_while(fits).count().max(1).min(records.len());
+    Delivery { records: records.drain(..number).collect(), failures: 0 }
+}
+
+/// The place of a sequence number among others.
+pub fn place(sequence_number: &str) -> u128 {
+    sequence_number.parse().unwrap_or_default()
+}
+
+/// Before a batch is delivered: the records that have become too old are given up.
+pub fn before(
+    mapping: &EventSourceMapping,
+    mut delivery: Delivery,
+    now: Timestamp,
+) -> (Option<Delivery>, Option<Discarded>) {
+    let old = delivery.records.iter().take_while(|record| is_too_old(mapping, record, now)).count();
+    let fresh = delivery.records.split_off(old);
+    let rest = Delivery { records: fresh, failures: delivery.failures };
+    let discarded = (old > 0).then(|| Discarded::new("RecordAgeExceeded", delivery));
+    (Some(rest).filter(|rest| !rest.records.is_empty()), discarded)
+}
+
+fn is_too_old(mapping: &EventSourceMapping, record: &Record, now: Timestamp) -> bool {
+    let age = Duration::try_from(now.duration_since(record.arrived_at)).unwrap_or_default();
+    mapping.max_age.is_some_and(|max_age| age > max_age)
 }
 
 /// What an answer says. With `reports_failures`, the lowest sequence number in `batchItemFailures` is where the batch
@@ -81,17 +112,12 @@ pub fn after(
         Outcome::Failed => 0,
     };
     records.drain(..taken.min(records.len()));
-    let too_old = |record: &Record| {
-        mapping
-            .max_age
-            .is_some_and(|max_age| now.duration_since(record.arrived_at).as_secs() > max_age.as_secs() as i64)
-    };
     let splits = mapping.bisects && outcome == Outcome::Failed && records.len() > 1;
     // A split does not consume a retry.
     let failures = if splits { failures } else { failures + 1 };
     let condition = match records.first() {
         None => return (Vec::new(), None),
-        Some(first) if too_old(first) => "RecordAgeExceeded",
+        Some(first) if is_too_old(mapping, first, now) => "RecordAgeExceeded",
         Some(_) if mapping.retries.is_some_and(|retries| failures > retries) => "RetryAttemptsExhausted",
         Some(_) if splits => {
             let second = records.split_off(records.len() / 2);
@@ -99,13 +125,16 @@ pub fn after(
         }
         Some(_) => return (vec![Delivery { records, failures }], None),
     };
-    let delivery = Delivery { records, failures };
-    (Vec::new(), Some(Discarded { condition, delivery, shard: String::new() }))
+    (Vec::new(), Some(Discarded::new(condition, Delivery { records, failures })))
 }
 
 impl Discarded {
+    fn new(condition: &'static str, delivery: Delivery) -> Self {
+        Self { condition, delivery }
+    }
+
     /// What the on-failure destination is told: where the batch was in the stream, and nothing of what was in it.
-    pub fn message(&self, stream_arn: &str) -> Value {
+    pub fn message(&self, stream_arn: &str, shard: usize) -> Value {
         let (first, last) = (self.delivery.records.first(), self.delivery.records.last());
         json!({
             "requestContext": {
@@ -118,7 +147,7 @@ impl Discarded {
             "version": "1.0",
             "timestamp": last.map(|record| record.arrived_at.to_string()),
             "DDBStreamBatchInfo": {
-                "shardId": self.shard,
+                "shardId": format!("shardId-{shard:020}"),
                 "startSequenceNumber": first.map(|record| &record.sequence_number),
                 "endSequenceNumber": last.map(|record| &record.sequence_number),
                 "approximateArrivalOfFirstRecord": first.map(|record| record.arrived_at.to_string()),
@@ -132,14 +161,14 @@ impl Discarded {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn batch(records: std::ops::Range<usize>) -> Delivery {
         let record = |number: usize| Record {
             sequence_number: number.to_string(),
             arrived_at: Timestamp::UNIX_EPOCH,
+            partition_key: number.to_string(),
+            bytes: 1000,
             json: json!({}),
         };
         Delivery { records: records.map(record).collect(), failures: 0 }
@@ -154,6 +183,7 @@ mod tests {
             bisects: false,
             retries: Some(2),
             max_age: Some(Duration::from_secs(60)),
+            parallelization: 1,
         }
     }
 
@@ -218,8 +248,42 @@ mod tests {
     }
 
     #[test]
+    fn records_that_are_too_old_are_given_up_before_they_are_delivered() {
+        let later = Timestamp::from_second(61).unwrap();
+        let mut mixed = batch(0..10);
+        mixed.records[3..].iter_mut().for_each(|record| record.arrived_at = later);
+        let (rest, gave_up) = before(&mapping(), mixed, later);
+        let (rest, gave_up) = (rest.unwrap(), gave_up.unwrap());
+        assert_eq!(
+            (rest.records.len(), gave_up.delivery.records.len(), gave_up.condition),
+            (7, 3, "RecordAgeExceeded")
+        );
+        assert_eq!(before(&mapping(), batch(0..10), Timestamp::UNIX_EPOCH), (Some(batch(0..10)), None));
+    }
+
+    #[test]
     fn records_are_cut_into_batches() {
-        let lengths: Vec<_> = cut(batch(0..25).records, 10).iter().map(|batch| batch.records.len()).collect();
-        assert_eq!(lengths, [10, 10, 5]);
+        let mut records = VecDeque::from(batch(0..25).records);
+        let lengths = [(); 3].map(|()| cut(&mut records, 10).records.len());
+        assert_eq!((lengths, records.len()), ([10, 10, 5], 0));
+    }
+
+    #[test]
+    fn a_batch_is_no_larger_than_an_invocation_carries() {
+        let mut records = VecDeque::from(batch(0..10).records);
+        records.iter_mut().for_each(|record| record.bytes = 1024 * 1024);
+        assert_eq!(cut(&mut records, 10).records.len(), 4);
+        records.iter_mut().for_each(|record| record.bytes = 10 * 1024 * 1024);
+        assert_eq!(cut(&mut records, 10).records.len(), 1);
+    }
+
+    #[test]
+    fn the_destination_is_told_where_and_not_what() {
+        let gave_up = Discarded::new("RetryAttemptsExhausted", Delivery { failures: 3, ..batch(4..9) });
+        let message = gave_up.message("arn", 2);
+        let info = &message["DDBStreamBatchInfo"];
+        assert_eq!((&info["startSequenceNumber"], &info["endSequenceNumber"]), (&json!("4"), &json!("8")));
+        assert_eq!((&info["batchSize"], &info["shardId"]), (&json!(5), &json!("shardId-00000000000000000002")));
+        assert_eq!(message["requestContext"]["condition"], "RetryAttemptsExhausted");
     }
 }

@@ -1,0 +1,58 @@
+//! How a command was asked: by whom, under which headers, until when.
+
+use app::{App, Caller, InTime, Problem};
+use axum::extract::FromRequestParts;
+use cqrs::{Fingerprint, StreamId};
+use cqrs_dynamodb::{EventStore, Failure, Request};
+use http::request::Parts;
+use orders::{OrderCommand, OrderEvent, order::OrderId};
+
+use crate::headers::CommandHeaders;
+
+/// How a command was asked.
+pub(crate) struct Asked {
+    pub(crate) app: App,
+    pub(crate) caller: Caller,
+    pub(crate) headers: CommandHeaders,
+}
+
+impl FromRequestParts<App> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Ok(InTime(app)) = InTime::from_request_parts(parts, app).await;
+        let caller = Caller::from_request_parts(parts, &app).await?;
+        let headers = CommandHeaders::from_request_parts(parts, &app).await?;
+        Ok(Self { app, caller, headers })
+    }
+}
+
+impl Asked {
+    /// The event store, until the deadline.
+    pub(crate) fn events(&self) -> EventStore {
+        self.app.events()
+    }
+
+    /// The command, as it is carried out and recorded. Its fingerprint is over route, order and the canonical request
+    /// after defaults; golden ones are tested, because stored ones are compared with it for ever.
+    ///
+    /// # Errors
+    /// 500 if the command cannot be serialised: a defect of its type.
+    pub(crate) fn request(
+        &self,
+        route: &str,
+        order_id: OrderId,
+        command: OrderCommand,
+    ) -> Result<Request<OrderCommand>, Problem> {
+        let canonical = serde_json::to_string(&command).map_err(|error| Failure::Refused(error.into()))?;
+        Ok(Request {
+            stream: StreamId::of::<OrderEvent>(order_id),
+            command_id: self.headers.command_id(&self.caller, &self.app.dynamo.ambient),
+            fingerprint: Fingerprint::of(&[route, &order_id.to_string(), &canonical]),
+            expected: self.headers.expected,
+            caller: self.caller.subject.clone(),
+            trace: self.headers.trace.clone(),
+            command,
+        })
+    }
+}

@@ -1,0 +1,256 @@
+//! Hostility on demand: what the stream and the tables may do to the functions, and more often than they do.
+//!
+//! Whether something goes wrong depends on the seed, on what is done, and on how often that was done before; not on
+//! when, nor on what others do at the same time. So the same calls meet the same faults in every run of a seed.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    pin::Pin,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::{
+    engine::in_process::{Call, Fault, Wire},
+    functions::{Function, Invocation},
+    pump::{
+        record::Record,
+        rules::{self, Delivery, Outcome},
+        shards::Shards,
+        source::Source,
+    },
+};
+
+/// The most shards that splitting makes.
+const MOST_SHARDS: usize = 16;
+/// How many records of the past are kept, to come again.
+const PAST: usize = 200;
+/// The most calls after which an invocation dies.
+const LIFETIME: u64 = 24;
+
+/// A source of trouble.
+pub struct Chaos {
+    seed: u64,
+    calm: AtomicBool,
+    occurrences: Mutex<BTreeMap<String, u64>>,
+    done: Mutex<BTreeMap<&'static str, u64>>,
+    past: Mutex<Vec<Record>>,
+    zombies: Mutex<JoinSet<()>>,
+}
+
+impl Chaos {
+    /// The trouble of this seed.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            calm: AtomicBool::new(false),
+            occurrences: Mutex::default(),
+            done: Mutex::default(),
+            past: Mutex::default(),
+            zombies: Mutex::default(),
+        }
+    }
+
+    /// Ends the trouble, and waits for the invocations that go on after their end.
+    pub async fn calm(&self) {
+        self.calm.store(true, Ordering::SeqCst);
+        let mut zombies = std::mem::take(&mut *lock(&self.zombies));
+        while zombies.join_next().await.is_some() {}
+    }
+
+    /// What was done how often, by kind.
+    pub fn done(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.done).clone()
+    }
+
+    /// What was done how often, in a line.
+    pub fn report(&self) -> String {
+        let mut line = format!("Chaos {} did", self.seed);
+        for (place, (what, number)) in self.done().into_iter().enumerate() {
+            let _ = write!(line, "{} {number} × {what}", if place == 0 { ":" } else { "," });
+        }
+        line + "."
+    }
+
+    /// Before the stream is read: an iterator may expire, a shard may split.
+    pub(crate) fn before_reading(&self, source: &mut Source, shards: &mut Shards) {
+        if self.strikes("iterators", 3) {
+            self.note("iterator expired");
+            source.expire_iterators();
+        }
+        let open = shards.open();
+        if open.len() < MOST_SHARDS && self.strikes("split", 2) {
+            self.note("shard split");
+            let place = usize::try_from(self.roll("which shard", 1 << 20)).unwrap_or_default() % open.len().max(1);
+            open.get(place).into_iter().for_each(|shard| shards.split(*shard));
+        }
+    }
+
+    /// Delivers the batch in its own way, and says what the mapping gets to know of it.
+    pub(crate) async fn deliver(&self, function: &Function, delivery: &Delivery, now_ms: i64) -> Outcome {
+        self.remember(delivery);
+        if delivery.records.len() > 1 && self.strikes("recut", 10) {
+            return self.deliver_half(function, delivery, now_ms).await;
+        }
+        let batch = self.reshape(delivery);
+        let untouched = batch == *delivery;
+        let fate = self.roll("fate", 100);
+        let answer = match fate {
+            0..8 => {
+                self.note("invocation died");
+                let polls = self.roll("lifetime", LIFETIME);
+                Mortal { invocation: function.start(batch.event(), now_ms), polls }.await
+            }
+            8..14 => {
+                self.note("answer of the projector lost");
+                let _ = function.invoke(batch.event(), now_ms).await;
+                None
+            }
+            14..20 => {
+                self.note("zombie");
+                let zombie = function.start(batch.event(), now_ms);
+                lock(&self.zombies).spawn(async move { drop(zombie.await) });
+                None
+            }
+            20..28 => {
+                self.note("batch delivered twice");
+                let _ = function.invoke(batch.event(), now_ms).await;
+                function.invoke(batch.event(), now_ms).await.ok()
+            }
+            _ => function.invoke(batch.event(), now_ms).await.ok(),
+        };
+        match answer.map(|answer| rules::outcome(&answer, &batch, true)) {
+            Some(Outcome::Success) => Outcome::Success,
+            Some(outcome) if untouched => outcome,
+            // The records that failed are not where the mapping would look for them: all come again.
+            Some(_) | None => Outcome::Failed,
+        }
+    }
+
+    /// Delivers the first half of the batch alone: the other half comes in a batch of its own.
+    async fn deliver_half(&self, function: &Function, delivery: &Delivery, now_ms: i64) -> Outcome {
+        self.note("batch cut anew");
+        let half = delivery.records.len() / 2;
+        let first = Delivery { records: delivery.records.iter().take(half).cloned().collect(), ..delivery.clone() };
+        match function.invoke(first.event(), now_ms).await.map(|answer| rules::outcome(&answer, &first, true)) {
+            Ok(Outcome::Success) => Outcome::FailedFrom(half),
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Failed,
+        }
+    }
+
+    /// The batch with its records in another order, twice, or with some of the past among them.
+    fn reshape(&self, delivery: &Delivery) -> Delivery {
+        let mut records = delivery.records.clone();
+        if self.strikes("duplicate", 12) {
+            self.note("batch with duplicates");
+            records.extend(delivery.records.iter().step_by(2).cloned());
+        }
+        if self.strikes("replay", 12) {
+            self.note("batch with records of the past");
+            let past = lock(&self.past);
+            let step = usize::try_from(self.roll("past", 7)).unwrap_or_default() + 1;
+            records.extend(past.iter().rev().step_by(step).take(20).cloned());
+        }
+        if self.strikes("reorder", 15) {
+            self.note("batch reordered");
+            let salt = self.roll("order", u64::MAX).to_string();
+            records.sort_by_key(|record| cqrs::derived_id(&[&salt, &record.sequence_number]));
+        }
+        Delivery { records, failures: delivery.failures }
+    }
+
+    fn remember(&self, delivery: &Delivery) {
+        let mut past = lock(&self.past);
+        past.extend(delivery.records.iter().cloned());
+        let excess = past.len().saturating_sub(PAST);
+        past.drain(..excess);
+    }
+
+    /// Whether it happens now, to `per_cent` of a hundred.
+    fn strikes(&self, what: &str, per_cent: u64) -> bool {
+        !self.calm.load(Ordering::SeqCst) && self.roll(what, 100) < per_cent
+    }
+
+    /// A number below `sides`, by the seed, by what is decided, and by how often that was decided before.
+    fn roll(&self, what: &str, sides: u64) -> u64 {
+        if self.calm.load(Ordering::SeqCst) {
+            return sides.saturating_sub(1);
+        }
+        let mut occurrences = lock(&self.occurrences);
+        let occurrence = occurrences.entry(what.to_owned()).or_default();
+        *occurrence += 1;
+        let id = cqrs::derived_id(&[&self.seed.to_string(), what, &occurrence.to_string()]);
+        id.as_u64_pair().1.rotate_left(2) % sides.max(1)
+    }
+
+    fn note(&self, what: &'static str) {
+        *lock(&self.done).entry(what).or_default() += 1;
+    }
+}
+
+impl Wire for Chaos {
+    fn before(&self, call: &mut Call) -> Fault {
+        let writes = ["PutItem", "TransactWriteItems"].contains(&call.operation.as_str());
+        let reads = ["GetItem", "Query", "BatchGetItem", "TransactGetItems"].contains(&call.operation.as_str());
+        if !writes && !reads {
+            return Fault::None;
+        }
+        let (fault, what) = match self.roll(&format!("{} {}", call.operation, subject(&call.body)), 1000) {
+            0..30 => (Fault::Throttled, "call throttled"),
+            30..45 => (Fault::ServerError, "call answered 500"),
+            45..60 => (Fault::Lost, "call lost"),
+            60..90 if writes => (Fault::AnswerLost, "write landed and its answer lost"),
+            90..140 if call.operation == "TransactWriteItems" => (Fault::Conflict, "transaction conflict"),
+            _ => return Fault::None,
+        };
+        self.note(what);
+        fault
+    }
+}
+
+/// What a call is about, as far as that is the same in every run.
+fn subject(body: &Value) -> String {
+    let paths = [
+        "/Item/stream/S",
+        "/Item/version/N",
+        "/Key/order_id/S",
+        "/ExpressionAttributeValues/:stream/S",
+        "/ExpressionAttributeValues/:partition/S",
+        "/ExpressionAttributeValues/:lane/S",
+        "/TransactItems/0/Put/Item/order_id/S",
+        "/TransactItems/0/Put/Item/version/N",
+    ];
+    paths.iter().filter_map(|path| body.pointer(path)?.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+/// An invocation that dies after so many polls, wherever it is then.
+struct Mortal {
+    invocation: Invocation,
+    polls: u64,
+}
+
+impl Future for Mortal {
+    type Output = Option<Value>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Value>> {
+        match self.polls.checked_sub(1) {
+            None => Poll::Ready(None),
+            Some(left) => {
+                self.polls = left;
+                self.invocation.as_mut().poll(context).map(Result::ok)
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

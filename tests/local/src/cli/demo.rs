@@ -1,0 +1,198 @@
+//! `cargo local demo`: fills a running system with orders that look as if it had been in use for weeks.
+//!
+//! Every order goes through the domain's own commands, at a time of its own: the clock is passed in.
+
+use std::path::Path;
+
+use app::App;
+use cqrs::{CommandId, Fingerprint, StreamId};
+use cqrs_dynamodb::{Ambient, Dynamo, Failure, Refusal, Request, create, execute};
+use futures_util::{StreamExt, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::{SignedDuration, Timestamp};
+use orders::{
+    Order, OrderCommand, OrderEvent,
+    order::{CancelOrder, Currency, Item, Items, OrderId, PlaceOrder, ShipOrder, Text},
+};
+
+use super::talk;
+use crate::{Engine, Template, stack};
+
+/// How many orders are in the making at once.
+const AT_ONCE: usize = 8;
+/// Over how many days the orders are spread.
+const DAYS: i64 = 28;
+const CATALOGUE: [(&str, u64); 10] = [
+    ("BOOK-RUST", 3995),
+    ("BOOK-CQRS", 4250),
+    ("PEN-BLUE", 300),
+    ("PEN-RED", 300),
+    ("NOTEBOOK-A5", 790),
+    ("NOTEBOOK-A4", 1090),
+    ("LAMP-DESK", 5900),
+    ("CHAIR-OAK", 24_900),
+    ("MUG", 1250),
+    ("POSTER-EVENTS", 1800),
+];
+const STREETS: [&str; 5] = ["Main Street", "Station Road", "Mill Lane", "Harbour Way", "Church Street"];
+const REASONS: [&str; 3] = ["changed my mind", "ordered twice", "takes too long"];
+
+pub(super) async fn run(url: &str, orders: u64) -> Result<(), String> {
+    let health = talk::health(url).await?;
+    let dynamodb = health["dynamodb"].as_str().ok_or("the system does not say where its DynamoDB is")?;
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+    let template = Template::read(&template).map_err(|error| error.to_string())?;
+    let engine = Engine::Elsewhere(dynamodb.to_owned());
+    let app = stack::app(&template, &engine, &Ambient::system(), "").map_err(|error| error.to_string())?;
+
+    let now = Ambient::system().now();
+    let progress = ProgressBar::new(orders).with_style(
+        ProgressStyle::with_template("{bar:40} {pos}/{len} orders  {per_sec}  {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let shop = Shop { app, now, orders };
+    let mut lives = stream::iter((0..orders).map(|number| shop.life(number))).buffer_unordered(AT_ONCE);
+    let mut rates = Rates::new(&progress);
+    while let Some(life) = lives.next().await {
+        let commits = life.map_err(|failure| format!("DynamoDB at {dynamodb} fails: {failure}"))?;
+        progress.inc(1);
+        rates.note(commits);
+    }
+    progress.finish();
+    println!("{orders} orders, {} commits, in {:.1} s.{rates}", rates.commits, progress.elapsed().as_secs_f64());
+    println!("See {url}/dashboard, or {url}/customers/customer-1/orders.");
+    Ok(())
+}
+
+struct Shop {
+    app: App,
+    now: Timestamp,
+    orders: u64,
+}
+
+impl Shop {
+    /// The life of one order, up to now; gives the number of its commits.
+    async fn life(&self, number: u64) -> Result<u64, Failure> {
+        let chance = |what: &str, sides: u64| {
+            let id = cqrs::derived_id(&["demo", &self.now.to_string(), &number.to_string(), what]);
+            id.as_u64_pair().1.rotate_left(2) % sides
+        };
+        let hours = |hours: u64| SignedDuration::from_hours(i64::try_from(hours).unwrap_or_default());
+        let share = i128::from(number) * i128::from(DAYS * 86_400) / i128::from(self.orders);
+        let ago = DAYS * 86_400 - i64::try_from(share).unwrap_or_default();
+        let placed_at = self.now - SignedDuration::from_secs(ago);
+        let order_id = OrderId::derived(&self.now.to_string(), &number.to_string());
+        let Some(order) = order(&chance, self.orders) else { return Ok(0) };
+
+        let mut life = vec![(placed_at, OrderCommand::Place(order))];
+        if chance("cancels", 100) < 8 {
+            let reason = text(REASONS[usize::try_from(chance("reason", 3)).unwrap_or_default()]);
+            let at = placed_at + hours(1 + chance("cancelled", 10));
+            life.extend(reason.map(|reason| (at, OrderCommand::Cancel(CancelOrder { reason }))));
+        } else {
+            let shipped_at = placed_at + hours(6 + chance("shipped", 48));
+            let tracking = text(&format!("JD{:010}", chance("tracking", 10_000_000_000)));
+            let shipment = text("DHL").zip(tracking);
+            life.extend(shipment.map(|(carrier, tracking_number)| {
+                (shipped_at, OrderCommand::Ship(ShipOrder { carrier, tracking_number }))
+            }));
+            life.push((shipped_at + hours(20 + chance("delivered", 72)), OrderCommand::Deliver));
+        }
+        let mut commits = 0;
+        for (at, command) in life.into_iter().filter(|(at, _)| *at <= self.now) {
+            self.carry_out(order_id, at, command).await?;
+            commits += 1;
+        }
+        Ok(commits)
+    }
+
+    async fn carry_out(&self, order_id: OrderId, at: Timestamp, command: OrderCommand) -> Result<(), Failure> {
+        let request = Request {
+            stream: StreamId::of::<OrderEvent>(order_id),
+            command_id: CommandId::derived("demo", &at.to_string()),
+            fingerprint: Fingerprint::of(&["demo"]),
+            expected: None,
+            caller: "demo".to_owned(),
+            trace: None,
+            command,
+        };
+        let dynamo = Dynamo::new(self.app.dynamo.client.clone(), Ambient::new(move || at, || [0; 16]));
+        let events = App { dynamo, tables: self.app.tables.clone() }.events();
+        let done = match &request.command {
+            OrderCommand::Place(_) => create::<Order>(&events, &request, |_| true).await,
+            OrderCommand::Ship(_) | OrderCommand::Deliver | OrderCommand::Cancel(_) => {
+                execute::<Order>(&events, &request, |_| true).await
+            }
+        };
+        match done {
+            Err(Refusal::Failed(failure)) => Err(failure),
+            // Nobody else commands these orders: there is no other refusal to be had.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+}
+
+/// What somebody buys; `None` never, as long as the catalogue keeps within the bounds of an order.
+fn order(chance: &impl Fn(&str, u64) -> u64, orders: u64) -> Option<PlaceOrder> {
+    // A few customers order often, most of them rarely.
+    let customers = (orders / 6).max(3);
+    let customer = chance("customer", customers).min(chance("customer again", customers)) + 1;
+    let currency = match chance("currency", 100) {
+        0..60 => Currency::EUR,
+        60..85 => Currency::USD,
+        85..95 => Currency::GBP,
+        _ => Currency::JPY,
+    };
+    let item = |place: u64| {
+        let article = usize::try_from(chance(&format!("article {place}"), 10)).unwrap_or_default();
+        let (sku, unit_price) = *CATALOGUE.get(article)?;
+        let quantity = chance(&format!("quantity {place}"), 3) + 1;
+        Some(Item { sku: text(sku)?, quantity: quantity.try_into().ok()?, unit_price: unit_price.try_into().ok()? })
+    };
+    let items: Option<Vec<Item>> = (0..=chance("items", 4)).map(item).collect();
+    let street = STREETS[usize::try_from(chance("street", 5)).unwrap_or_default()];
+    Some(PlaceOrder {
+        customer_id: text(&format!("customer-{customer}"))?,
+        currency,
+        items: Items::try_from(items?).ok()?,
+        shipping_address: text(&format!("{} {street}, Springfield", chance("house", 120) + 1))?,
+    })
+}
+
+fn text<const MAX: usize>(value: &str) -> Option<Text<MAX>> {
+    value.to_owned().try_into().ok()
+}
+
+/// How fast the first and the last thousand orders went, in commits a second: an order of today has fewer of them.
+struct Rates<'a> {
+    progress: &'a ProgressBar,
+    commits: u64,
+    /// Elapsed seconds and commits after each thousand orders.
+    marks: Vec<(f64, u64)>,
+}
+
+impl<'a> Rates<'a> {
+    fn new(progress: &'a ProgressBar) -> Self {
+        Self { progress, commits: 0, marks: vec![(0.0, 0)] }
+    }
+
+    fn note(&mut self, commits: u64) {
+        self.commits += commits;
+        if self.progress.position().is_multiple_of(1000) {
+            self.marks.push((self.progress.elapsed().as_secs_f64(), self.commits));
+        }
+    }
+}
+
+impl std::fmt::Display for Rates<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let rate = |(from, before): &(f64, u64), (to, after): &(f64, u64)| (after - before) as f64 / (to - from);
+        match &self.marks[..] {
+            [first, second, .., last_but_one, last] => {
+                let (begin, end) = (rate(first, second), rate(last_but_one, last));
+                write!(f, " The first thousand went at {begin:.0} commits a second, the last at {end:.0}.")
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! `cargo local history`: what happened to an order, as a timeline.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::talk;
+
+pub(super) async fn run(url: &str, order: &str) -> Result<(), String> {
+    let history = talk::get(url, &format!("/orders/{order}/events")).await?;
+    println!("order {order}");
+    let mut before: Option<Timestamp> = None;
+    for event in history["events"].as_array().into_iter().flatten() {
+        let at: Option<Timestamp> = event["recorded_at"].as_str().and_then(|time| time.parse().ok());
+        if let (Some(before), Some(at)) = (before, at) {
+            println!("│      {}", later(at.duration_since(before).as_secs()));
+        }
+        let time = at.map(|at| format!("{at:.0}")).unwrap_or_default();
+        println!("● {:>2}   {time}   {}", event["version"], event["type"].as_str().unwrap_or_default());
+        for (name, value) in event["data"].as_object().into_iter().flatten() {
+            println!("│      {name}: {}", plain(value));
+        }
+        before = at;
+    }
+    Ok(())
+}
+
+/// A span of time in its two largest units.
+fn later(seconds: i64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s later"),
+        (0, 0, _) => format!("{minutes} min {} s later", seconds % 60),
+        (0, ..) => format!("{hours} h {minutes} min later"),
+        _ => format!("{days} d {hours} h later"),
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_in_its_two_largest_units() {
+        assert_eq!(later(7), "7 s later");
+        assert_eq!(later(67), "1 min 7 s later");
+        assert_eq!(later(3 * 3600 + 120), "3 h 2 min later");
+        assert_eq!(later(2 * 86_400 + 3600), "2 d 1 h later");
+    }
+}

@@ -1,0 +1,163 @@
+//! `cargo local`: serves the system until Ctrl-C.
+
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::{Args, ValueEnum};
+use cqrs_dynamodb::Ambient;
+use tokio::net::TcpListener;
+
+use crate::{Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos, pump::keeping::Keeping};
+
+/// How many shards the stream of a table that is not old has.
+const SHARDS: usize = 4;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The port to serve the API on
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Use the DynamoDB at this URL (such as Amazon DynamoDB Local at http://localhost:8000), not the embedded one
+    #[arg(long, value_name = "URL", value_parser = super::url)]
+    dynamodb: Option<String>,
+    /// Whether the projector keeps the read models up to date
+    #[arg(long, value_name = "on|off", default_value = "on")]
+    projector: Switch,
+    /// Let no request pass without a token; see `cargo local token`
+    #[arg(long)]
+    auth: bool,
+    /// Keep all data in this directory, and find it again
+    #[arg(long, value_name = "DIR", conflicts_with = "dynamodb")]
+    data: Option<PathBuf>,
+    /// Do to the functions what the stream and the tables may do, and more often; the same seed does the same
+    #[arg(long, value_name = "SEED", conflicts_with = "dynamodb")]
+    chaos: Option<u64>,
+    /// The template to run, if not the one of this repository
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"), hide_default_value = true)]
+    template: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+pub(super) async fn run(options: Options) -> Result<(), String> {
+    let template = Template::read(&options.template).map_err(|error| format!("{error}. See --template."))?;
+    let listener = listen(options.port).await?;
+    let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed)));
+    let calm = engine(&options)?;
+    let engine = chaos.iter().fold(calm.clone(), |engine, chaos| engine.over(chaos.clone()));
+    let stack = Stack::start(template, engine, Ambient::system(), "").await.map_err(|error| error.to_string())?;
+    let stack = stack.behind(authorizer(options.data.as_deref())?.required(options.auth));
+
+    let endpoint = serve_engine(&calm).await?;
+    if options.projector == Switch::On {
+        let keeping = options.data.clone().map(Keeping::in_directory).unwrap_or_default();
+        for pump in stack.pumps() {
+            let pump = pump.with_shards(SHARDS).keeping(keeping.clone());
+            tokio::spawn(chaos.iter().fold(pump, |pump, chaos| pump.hostile(chaos.clone())).run());
+        }
+    }
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    welcome(&stack, address.port(), &endpoint, &options);
+    axum::serve(listener, stack.gateway(&endpoint).into_router())
+        .with_graceful_shutdown(interrupted())
+        .await
+        .map_err(|error| error.to_string())?;
+    chaos.iter().for_each(|chaos| println!("{}", chaos.report()));
+    println!("Ended.");
+    Ok(())
+}
+
+fn engine(options: &Options) -> Result<Engine, String> {
+    match (&options.dynamodb, &options.data) {
+        (Some(url), _) => Ok(Engine::Elsewhere(url.clone())),
+        (None, Some(directory)) => Engine::embedded_in(directory),
+        (None, None) => Engine::embedded(),
+    }
+}
+
+/// The issuer, whose key is kept where all data is: tokens outlive a restart as orders do.
+fn authorizer(data: Option<&Path>) -> Result<Authorizer, String> {
+    match data {
+        Some(directory) => Authorizer::kept_in(&directory.join("issuer.key")),
+        None => Authorizer::new(),
+    }
+}
+
+async fn listen(port: u16) -> Result<TcpListener, String> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!("port {port} is in use. Choose another one with --port."),
+        _ => format!("port {port} cannot be served: {error}. Choose another one with --port."),
+    })
+}
+
+/// Serves the embedded engine for others to look at, on the port of DynamoDB Local or on any that is free.
+async fn serve_engine(engine: &Engine) -> Result<String, String> {
+    if let Engine::Elsewhere(url) = engine {
+        return Ok(url.clone());
+    }
+    let listener = match listen(8000).await {
+        Ok(listener) => listener,
+        Err(_) => listen(0).await?,
+    };
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let engine = engine.clone();
+    tokio::spawn(async move { engine.serve(listener).await });
+    Ok(format!("http://{address}"))
+}
+
+fn welcome(stack: &Stack, port: u16, endpoint: &str, options: &Options) {
+    let url = format!("http://localhost:{port}");
+    println!("Orders are served at {url}, and DynamoDB at {endpoint}.");
+    if options.projector == Switch::Off {
+        println!("The projector is off: read models stay as they are, and reads fold in what they lack.");
+    }
+    if let Some(seed) = options.chaos {
+        println!("Chaos {seed} is at work: calls fail, and the stream does what it likes.");
+    }
+    println!();
+    let mut routes: Vec<_> = stack.template.functions.values().flat_map(|function| &function.routes).collect();
+    routes.sort_by_key(|route| (&route.path, &route.method));
+    for route in routes {
+        println!("  {:4} {}", route.method, route.path);
+    }
+    println!();
+    let authorization = if options.auth {
+        println!("No request passes without a token. Try:");
+        println!();
+        println!("  TOKEN=$(cargo local token --url {url} --sub alice --scope 'orders/write orders/read')");
+        " -H \"Authorization: Bearer $TOKEN\""
+    } else {
+        println!("Requests without a token act as an operator with all scopes. Try:");
+        println!();
+        ""
+    };
+    println!(
+        "  curl -i {url}/orders{authorization} -H 'Content-Type: application/json' -H 'Idempotency-Key: first' -d '{{"
+    );
+    println!(
+        "    \"customer_id\": \"alice\", \"currency\": \"EUR\", \"shipping_address\": \"1 Main Street, Springfield\","
+    );
+    println!("    \"items\": [{{\"sku\": \"BOOK-1\", \"quantity\": 2, \"unit_price\": 1250}}]}}'");
+    println!();
+    match &options.data {
+        Some(directory) => println!("Ctrl-C ends it; its data stays in {}.", directory.display()),
+        None => println!("Ctrl-C ends it, and all data with it."),
+    }
+}
+
+/// Waits for Ctrl-C or a request to terminate.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+}

@@ -1,0 +1,49 @@
+//! What a pump keeps in files: how far it has come, and what it gave up.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    path::PathBuf,
+};
+
+use serde_json::Value;
+
+/// Files of a pump; without a directory, nothing is kept.
+#[derive(Clone, Debug, Default)]
+pub struct Keeping {
+    directory: Option<PathBuf>,
+}
+
+impl Keeping {
+    /// Files in this directory.
+    pub fn in_directory(directory: PathBuf) -> Self {
+        Self { directory: Some(directory) }
+    }
+
+    /// The last sequence number that was done with, all before it included.
+    pub fn position(&self) -> Option<String> {
+        let text = fs::read_to_string(self.directory.as_ref()?.join("position")).ok()?;
+        Some(text.trim().to_owned()).filter(|position| !position.is_empty())
+    }
+
+    /// Keeps the position. It is replaced at once or not at all, and one that is behind does no harm: records that come
+    /// again change nothing.
+    pub fn keep_position(&self, position: &str) {
+        let Some(directory) = &self.directory else { return };
+        let new = directory.join("position.new");
+        let kept = fs::write(&new, position).and_then(|()| fs::rename(&new, directory.join("position")));
+        if let Err(error) = kept {
+            tracing::error!("the position in the stream is not kept: {error}");
+        }
+    }
+
+    /// Tells the on-failure destination, a line of JSON in `on-failure.jsonl`, and the log.
+    pub fn keep_failure(&self, message: &Value) {
+        tracing::error!(on_failure = %message, "a batch was given up");
+        let Some(directory) = &self.directory else { return };
+        let file = OpenOptions::new().create(true).append(true).open(directory.join("on-failure.jsonl"));
+        if let Err(error) = file.and_then(|mut file| writeln!(file, "{message}")) {
+            tracing::error!("a batch that was given up is not kept: {error}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Shards: keys hashed into ranges, each delivered in order and one batch at a time, parents before their children.
+//!
+//! The stream of an emulator has one shard. A stream of AWS has several, and splits them; so the records of the one are
+//! dealt out to virtual shards here. A shard has as many lanes as the mapping's parallelization factor, each with a
+//! batch of its own in flight; all records of one partition key take the same lane.
+
+use std::{collections::VecDeque, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    record::Record,
+    rules::{self, Delivery},
+};
+use crate::template::EventSourceMapping;
+
+/// The shards of a stream, and what of them is not done with.
+#[derive(Debug)]
+pub struct Shards {
+    shards: Vec<Shard>,
+    factor: usize,
+    /// The lane that was served last: the next one comes first, so that a lane that fails holds up no other.
+    served: Place,
+}
+
+/// Where a batch came from: a shard, and a lane of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Which shard.
+    pub shard: usize,
+    /// Which lane of it.
+    pub lane: usize,
+}
+
+#[derive(Debug)]
+struct Shard {
+    /// The hashes of its keys: from here …
+    from: u64,
+    /// … to here, both with.
+    to: u64,
+    parent: Option<usize>,
+    /// It was split: no more records come.
+    closed: bool,
+    lanes: Vec<Lane>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    /// Records that are in no batch yet, and when the first of them came.
+    records: VecDeque<Record>,
+    since: Timestamp,
+    /// Batches that are to be delivered again.
+    again: VecDeque<Delivery>,
+    in_flight: Option<String>,
+    not_before: Timestamp,
+}
+
+impl Shards {
+    /// So many shards, with as many lanes each as `factor` says.
+    pub fn new(number: usize, factor: usize) -> Self {
+        let (number, factor) = (number.max(1), factor.max(1));
+        let width = u64::MAX / u64::try_from(number).unwrap_or(u64::MAX);
+        let edge = |shard: usize| width.saturating_mul(u64::try_from(shard).unwrap_or(u64::MAX));
+        let last = |shard: usize| if shard + 1 == number { u64::MAX } else { edge(shard + 1) - 1 };
+        let shards = (0..number).map(|shard| Shard::new(edge(shard), last(shard), None, factor)).collect();
+        Self { shards, factor, served: Place::default() }
+    }
+
+    /// Takes in a record that came `now`: it goes to the open shard whose range its key is in.
+    pub fn take_in(&mut self, record: Record, now: Timestamp) {
+        let hash = hash(&record.partition_key);
+        let factor = self.factor;
+        let owner = self.shards.iter_mut().find(|shard| !shard.closed && (shard.from..=shard.to).contains(&hash));
+        let lane = owner.and_then(|shard| shard.lanes.get_mut(usize::try_from(hash % 1009).unwrap_or(0) % factor));
+        if let Some(lane) = lane {
+            if lane.records.is_empty() {
+                lane.since = now;
+            }
+            lane.records.push_back(record);
+        }
+    }
+
+    /// Splits the shard into two: what comes from now on goes to its children, after all that it has.
+    pub fn split(&mut self, shard: usize) {
+        let (children, factor) = (self.shards.len(), self.factor);
+        if let Some(parent) = self.shards.get_mut(shard).filter(|shard| !shard.closed && shard.from < shard.to) {
+            parent.closed = true;
+            let middle = parent.from + (parent.to - parent.from) / 2;
+            let halves = [(parent.from, middle), (middle + 1, parent.to)];
+            self.shards.extend(halves.map(|(from, to)| Shard::new(from, to, Some(shard), factor)));
+            debug_assert_eq!(self.shards.len(), children + 2);
+        }
+    }
+
+    /// The numbers of the shards that are open.
+    pub fn open(&self) -> Vec<usize> {
+        self.shards.iter().enumerate().filter(|(_, shard)| !shard.closed).map(|(number, _)| number).collect()
+    }
+
+    /// The next batch that may be delivered `now`. Its lane has no other until [`conclude`](Self::conclude).
+    pub fn next(&mut self, mapping: &EventSourceMapping, now: Timestamp) -> Option<(Place, Delivery)> {
+        let places: Vec<Place> = (0..self.shards.len())
+            .flat_map(|shard| (0..self.factor).map(move |lane| Place { shard, lane }))
+            .filter(|place| !self.is_blocked(place.shard))
+            .collect();
+        let first = places.iter().position(|place| *place > self.served).unwrap_or_default();
+        let (behind, ahead) = places.split_at(first);
+        for place in ahead.iter().chain(behind) {
+            if let Some(delivery) = self.lane(*place).and_then(|lane| lane.next(mapping, now)) {
+                self.served = *place;
+                return Some((*place, delivery));
+            }
+        }
+        None
+    }
+
+    /// Ends the delivery at `place`: `again` is to be delivered next there, in its order, not before `not_before`.
+    pub fn conclude(&mut self, place: Place, again: Vec<Delivery>, not_before: Timestamp) {
+        if let Some(lane) = self.lane(place) {
+            lane.in_flight = None;
+            lane.not_before = not_before;
+            again.into_iter().rev().for_each(|delivery| lane.again.push_front(delivery));
+        }
+    }
+
+    /// How many records are in no batch yet.
+    pub fn backlog(&self) -> usize {
+        self.shards.iter().flat_map(|shard| &shard.lanes).map(|lane| lane.records.len()).sum()
+    }
+
+    /// The lowest sequence number that is not done with; `None` if all are.
+    pub fn first_open(&self) -> Option<&str> {
+        let lanes = self.shards.iter().flat_map(|shard| &shard.lanes);
+        lanes.filter_map(Lane::first).min_by_key(|number| rules::place(number))
+    }
+
+    /// A shard waits until its parent is delivered to its end.
+    fn is_blocked(&self, shard: usize) -> bool {
+        let parent = self.shards.get(shard).and_then(|shard| shard.parent);
+        parent.is_some_and(|parent| {
+            let done = |lane: &Lane| lane.first().is_none();
+            self.is_blocked(parent) || !self.shards.get(parent).is_some_and(|shard| shard.lanes.iter().all(done))
+        })
+    }
+
+    fn lane(&mut self, place: Place) -> Option<&mut Lane> {
+        self.shards.get_mut(place.shard)?.lanes.get_mut(place.lane)
+    }
+}
+
+impl Shard {
+    fn new(from: u64, to: u64, parent: Option<usize>, factor: usize) -> Self {
+        Self { from, to, parent, closed: false, lanes: (0..factor).map(|_| Lane::default()).collect() }
+    }
+}
+
+impl Lane {
+    fn next(&mut self, mapping: &EventSourceMapping, now: Timestamp) -> Option<Delivery> {
+        if self.in_flight.is_some() || now < self.not_before {
+            return None;
+        }
+        let delivery = match self.again.pop_front() {
+            Some(delivery) => delivery,
+            None if self.is_gathered(mapping, now) => rules::cut(&mut self.records, mapping.batch_size),
+            None => return None,
+        };
+        self.in_flight = delivery.records.first().map(|record| record.sequence_number.clone());
+        Some(delivery)
+    }
+
+    /// Whether there is a full batch, or one that has been gathered for long enough.
+    fn is_gathered(&self, mapping: &EventSourceMapping, now: Timestamp) -> bool {
+        let is_due = || now >= self.since.saturating_add(window(mapping.window)).unwrap_or(Timestamp::MAX);
+        self.records.len() >= mapping.batch_size || (!self.records.is_empty() && is_due())
+    }
+
+    /// The first sequence number that is not done with.
+    fn first(&self) -> Option<&str> {
+        let again = self.again.front().and_then(|delivery| delivery.records.first());
+        let waiting = again.or(self.records.front()).map(|record| record.sequence_number.as_str());
+        self.in_flight.as_deref().or(waiting)
+    }
+}
+
+fn window(window: Duration) -> SignedDuration {
+    SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX)
+}
+
+/// A hash that is the same on every machine and in every run.
+fn hash(key: &str) -> u64 {
+    let digest = cqrs::derived_id(&["shard", key]);
+    digest.as_u64_pair().1.rotate_left(2)
+}
+
+#[cfg(test)]
+mod tests;
