@@ -15,7 +15,7 @@ use std::{
 
 use cqrs_dynamodb::Ambient;
 use jiff::Timestamp;
-use local::{Engine, Stack, Template, pump::Pump};
+use local::{Engine, Stack, Template, authorizer::Authorizer, pump::Pump};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Mutex};
@@ -24,6 +24,9 @@ use self::wire::TestWire;
 
 /// When every test begins.
 pub const START: &str = "2026-11-22T10:00:00Z";
+
+/// When tokens expire, in seconds since 1970: in 2100. They are verified by the machine's own clock.
+pub const FAR: i64 = 4_102_444_800;
 
 /// A system of its own.
 pub struct System {
@@ -56,7 +59,20 @@ pub fn template() -> Template {
 }
 
 impl System {
+    /// A system on an embedded engine, with one shard, over a wire that the test holds.
     pub async fn start() -> Self {
+        let wire = Arc::new(TestWire::default());
+        let engine = Engine::embedded().unwrap().over(wire.clone());
+        Self { wire, ..Self::start_on(engine, |pump| pump).await }
+    }
+
+    /// A system on this engine, whose pump is as `equip` makes it.
+    pub async fn start_on(engine: Engine, equip: impl FnOnce(Pump) -> Pump) -> Self {
+        Self::start_behind(Authorizer::new().unwrap(), engine, equip).await
+    }
+
+    /// The same, behind this authorizer.
+    pub async fn start_behind(authorizer: Authorizer, engine: Engine, equip: impl FnOnce(Pump) -> Pump) -> Self {
         let start: Timestamp = START.parse().unwrap();
         let clock = Clock(Arc::new(AtomicI64::new(start.as_millisecond())));
         let (time, chance) = (clock.clone(), AtomicU64::new(1));
@@ -64,15 +80,19 @@ impl System {
             move || time.now(),
             move || u128::from(chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
         );
-        let wire = Arc::new(TestWire::default());
-        let engine = Engine::embedded().unwrap().over(wire.clone());
-        let stack = Stack::start(template(), engine, ambient, "").await.unwrap();
+        let stack = Stack::start(template(), engine, ambient, "").await.unwrap().behind(authorizer);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let gateway = stack.gateway("in-process").into_router();
         tokio::spawn(async move { axum::serve(listener, gateway).await });
-        let pump = Mutex::new(stack.pumps().pop().unwrap());
-        Self { stack, wire, clock, url, client: Client::new(), pump }
+        let pump = Mutex::new(equip(stack.pumps().pop().unwrap()));
+        Self { stack, wire: Arc::default(), clock, url, client: Client::new(), pump }
+    }
+
+    /// Steps the projector once.
+    pub async fn project_a_batch(&self) {
+        self.pump.lock().await.step().await.unwrap();
+        tokio::task::yield_now().await;
     }
 
     /// Steps the projector until the stream is empty.
@@ -97,8 +117,11 @@ impl System {
 
     /// Somebody with a token of these scopes.
     pub fn caller(&self, sub: &str, scope: &str) -> Caller<'_> {
-        // The issuer's clock is the machine's: a token that expires in 2100.
-        let token = self.stack.authorizer.token(sub, scope, 4_102_444_800).unwrap();
+        self.bearer(self.stack.authorizer.token(sub, scope, FAR).unwrap())
+    }
+
+    /// Somebody with this token.
+    pub fn bearer(&self, token: String) -> Caller<'_> {
         Caller { system: self, token: Some(token) }
     }
 

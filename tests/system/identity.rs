@@ -1,12 +1,16 @@
 //! Who may do what.
 
+use local::{Engine, authorizer::Authorizer};
 use serde_json::json;
 
-use crate::harness::{System, cancellation, order, shipment};
+use crate::harness::{FAR, System, cancellation, order, shipment};
 
+/// Every route × everybody, behind `--auth`. Bodies are empty documents: whoever passes gets 422, or the 409 that the
+/// order gives them.
 #[tokio::test]
 async fn each_route_answers_whom_it_should() {
-    let system = System::start().await;
+    let required = Authorizer::new().unwrap().required(true);
+    let system = System::start_behind(required, Engine::embedded().unwrap(), |pump| pump).await;
     let id = system.customer("alice").places_order("first").await;
     system.project().await;
     let routes = [
@@ -19,25 +23,60 @@ async fn each_route_answers_whom_it_should() {
         ("GET", "/customers/alice/orders".to_owned()),
         ("GET", "/dashboard".to_owned()),
     ];
-    // The statuses of the routes above for each caller. Bodies are empty documents: whoever passes gets 422, or the
-    // 409 that the order gives them.
-    for (sub, scope, expected) in [
-        ("alice", "orders/write orders/read", [422, 403, 403, 422, 200, 200, 200, 403]),
-        ("bob", "orders/write orders/read", [422, 403, 403, 422, 404, 404, 403, 403]),
-        ("warehouse", "orders/fulfil", [403, 422, 409, 403, 200, 200, 200, 403]),
-        ("root", "orders/admin", [422, 422, 409, 422, 200, 200, 200, 200]),
-        ("alice", "orders/read", [403, 403, 403, 403, 200, 200, 200, 403]),
-        ("alice", "orders/write", [422, 403, 403, 422, 403, 403, 403, 403]),
-        ("alice", "openid", [403; 8]),
+    let all = "orders/write orders/read orders/fulfil orders/admin";
+    let forged = Authorizer::new().unwrap().token("alice", all, FAR).unwrap();
+    let expired = system.stack.authorizer.token("alice", all, 1).unwrap();
+    let own = |sub, scope| system.caller(sub, scope);
+    for (who, caller, expected) in [
+        ("the owner", own("alice", "orders/write orders/read"), [422, 403, 403, 422, 200, 200, 200, 403]),
+        ("another customer", own("bob", "orders/write orders/read"), [422, 403, 403, 422, 404, 404, 403, 403]),
+        ("fulfilment", own("warehouse", "orders/fulfil"), [403, 422, 409, 403, 200, 200, 200, 403]),
+        ("an administrator", own("root", "orders/admin"), [422, 422, 409, 422, 200, 200, 200, 200]),
+        ("the owner, to read", own("alice", "orders/read"), [403, 403, 403, 403, 200, 200, 200, 403]),
+        ("the owner, to write", own("alice", "orders/write"), [422, 403, 403, 422, 403, 403, 403, 403]),
+        ("a wrong scope", own("alice", "openid orders/writer"), [403; 8]),
+        ("no scope", own("alice", ""), [403; 8]),
+        ("an expired token", system.bearer(expired), [401; 8]),
+        ("a forged token", system.bearer(forged), [401; 8]),
+        ("nonsense", system.bearer("x.y.z".to_owned()), [401; 8]),
+        ("no token", system.operator(), [401; 8]),
     ] {
-        let caller = system.caller(sub, scope);
         let mut got = Vec::new();
         for (method, path) in &routes {
             let ask = if *method == "POST" { caller.post(path) } else { caller.get(path) };
-            got.push(ask.await.status);
+            let answer = ask.await;
+            if answer.status == 401 {
+                assert_eq!(answer.document, json!({ "message": "Unauthorized" }));
+                assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+            }
+            got.push(answer.status);
         }
-        assert_eq!(got, expected, "{sub} with {scope}");
+        assert_eq!(got, expected, "{who}");
     }
+}
+
+/// Whoever passes the gateway gets no further with another one's order: the commands of the object, one by one.
+#[tokio::test]
+async fn a_command_on_another_customers_order_finds_nothing() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("first").await;
+    let bob = system.customer("bob");
+    bob.post(format!("/orders/{id}/cancel")).json(&cancellation()).await.expect_problem(404, "not-found");
+    bob.post(format!("/orders/{id}/ship")).json(&shipment()).await.expect(403);
+    bob.post(format!("/orders/{id}/deliver")).await.expect(403);
+    assert_eq!(system.streams().await.values().map(Vec::len).collect::<Vec<_>>(), [1]);
+}
+
+#[tokio::test]
+async fn the_issuer_publishes_its_key_and_gives_tokens_to_whoever_asks() {
+    let required = Authorizer::new().unwrap().required(true);
+    let system = System::start_behind(required, Engine::embedded().unwrap(), |pump| pump).await;
+    let keys = system.operator().get("/.well-known/jwks.json").await.expect(200).document;
+    assert_eq!((&keys["keys"][0]["kty"], &keys["keys"][0]["alg"]), (&json!("OKP"), &json!("EdDSA")));
+    let asked = json!({ "sub": "root", "scope": "orders/admin", "expires_in": 4_000_000_000_i64 });
+    let token = system.operator().post("/token").json(&asked).await.expect(200).text("access_token");
+    system.bearer(token).get("/dashboard").await.expect(200);
+    system.operator().post("/token").json(&json!({ "sub": "root" })).await.expect(400);
 }
 
 #[tokio::test]
@@ -88,12 +127,12 @@ async fn the_warehouse_ships_and_delivers_any_order_and_cancels_none() {
 async fn a_token_that_is_not_ours_does_not_pass_the_gateway() {
     let system = System::start().await;
     let ask = |token: &str| system.operator().get("/dashboard").header("Authorization", token);
-    let forged = local::authorizer::Authorizer::new().unwrap().token("root", "orders/admin", 4_102_444_800).unwrap();
+    let forged = Authorizer::new().unwrap().token("root", "orders/admin", FAR).unwrap();
     let expired = system.stack.authorizer.token("root", "orders/admin", 1).unwrap();
     for token in ["", "Bearer", "Bearer x.y.z", &format!("Bearer {forged}"), &format!("Bearer {expired}")] {
         assert_eq!(ask(token).await.expect(401).document, json!({ "message": "Unauthorized" }), "{token}");
     }
-    let fit = system.stack.authorizer.token("root", "orders/admin", 4_102_444_800).unwrap();
+    let fit = system.stack.authorizer.token("root", "orders/admin", FAR).unwrap();
     ask(&format!("Bearer {fit}")).await.expect(200);
 }
 

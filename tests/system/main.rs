@@ -15,6 +15,7 @@ mod harness;
 
 mod architecture;
 mod bad_input;
+mod chaos;
 mod concurrency;
 mod cost;
 mod delivery;
@@ -22,6 +23,7 @@ mod idempotency;
 mod identity;
 mod kernel;
 mod projector;
+mod pump;
 mod queries;
 mod read_your_writes;
 mod storage_faults;

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use crate::{
     engine::in_process::{Call, Fault, Wire},
     functions::{Function, Invocation},
+    hash,
     pump::{
         record::Record,
         rules::{self, Delivery, Outcome},
@@ -187,8 +188,7 @@ impl Chaos {
         let mut occurrences = lock(&self.occurrences);
         let occurrence = occurrences.entry(what.to_owned()).or_default();
         *occurrence += 1;
-        let id = cqrs::derived_id(&[&self.seed.to_string(), what, &occurrence.to_string()]);
-        id.as_u64_pair().1.rotate_left(2) % sides.max(1)
+        hash::of(&[&self.seed.to_string(), what, &occurrence.to_string()]) % sides.max(1)
     }
 
     fn note(&self, what: &'static str) {

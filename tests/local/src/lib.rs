@@ -16,6 +16,7 @@ pub mod cli;
 pub mod engine;
 pub mod functions;
 pub mod gateway;
+mod hash;
 pub mod pump;
 pub mod stack;
 pub mod tables;

@@ -30,6 +30,8 @@ const POLL: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How many records are read ahead of their delivery.
 const READ_AHEAD: usize = 10_000;
+/// The most records of a batch under hostile delivery.
+const HOSTILE_BATCH: usize = 8;
 /// How often a batch may fail in a row before [`Pump::drain`] gives up.
 const PATIENCE: usize = 200;
 
@@ -87,9 +89,10 @@ impl Pump {
         self
     }
 
-    /// The same, with a hostile delivery.
+    /// The same, with a hostile delivery; in small batches, so that there are many to go wrong.
     #[must_use]
     pub fn hostile(mut self, chaos: Arc<Chaos>) -> Self {
+        self.mapping.batch_size = self.mapping.batch_size.min(HOSTILE_BATCH);
         self.chaos = Some(chaos);
         self
     }

@@ -16,7 +16,7 @@ use orders::{
 };
 
 use super::talk;
-use crate::{Engine, Template, stack};
+use crate::{Engine, Template, hash, stack};
 
 /// How many orders are in the making at once.
 const AT_ONCE: usize = 8;
@@ -73,10 +73,8 @@ struct Shop {
 impl Shop {
     /// The life of one order, up to now; gives the number of its commits.
     async fn life(&self, number: u64) -> Result<u64, Failure> {
-        let chance = |what: &str, sides: u64| {
-            let id = cqrs::derived_id(&["demo", &self.now.to_string(), &number.to_string(), what]);
-            id.as_u64_pair().1.rotate_left(2) % sides
-        };
+        let chance =
+            |what: &str, sides: u64| hash::of(&["demo", &self.now.to_string(), &number.to_string(), what]) % sides;
         let hours = |hours: u64| SignedDuration::from_hours(i64::try_from(hours).unwrap_or_default());
         let share = i128::from(number) * i128::from(DAYS * 86_400) / i128::from(self.orders);
         let ago = DAYS * 86_400 - i64::try_from(share).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! `cargo local`: serves the system until Ctrl-C.
 
 use std::{
+    io::Write,
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
@@ -64,13 +65,13 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
         }
     }
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    welcome(&stack, address.port(), &endpoint, &options);
+    say(&welcome(&stack, address.port(), &endpoint, &options));
     axum::serve(listener, stack.gateway(&endpoint).into_router())
         .with_graceful_shutdown(interrupted())
         .await
         .map_err(|error| error.to_string())?;
-    chaos.iter().for_each(|chaos| println!("{}", chaos.report()));
-    println!("Ended.");
+    chaos.iter().for_each(|chaos| say(&chaos.report()));
+    say("Ended.");
     Ok(())
 }
 
@@ -112,44 +113,46 @@ async fn serve_engine(engine: &Engine) -> Result<String, String> {
     Ok(format!("http://{address}"))
 }
 
-fn welcome(stack: &Stack, port: u16, endpoint: &str, options: &Options) {
+/// What is there, and what to try.
+fn welcome(stack: &Stack, port: u16, endpoint: &str, options: &Options) -> String {
     let url = format!("http://localhost:{port}");
-    println!("Orders are served at {url}, and DynamoDB at {endpoint}.");
+    let mut lines = vec![format!("Orders are served at {url}, and DynamoDB at {endpoint}.")];
     if options.projector == Switch::Off {
-        println!("The projector is off: read models stay as they are, and reads fold in what they lack.");
+        lines.push("The projector is off: read models stay as they are, and reads fold in what they lack.".to_owned());
     }
     if let Some(seed) = options.chaos {
-        println!("Chaos {seed} is at work: calls fail, and the stream does what it likes.");
+        lines.push(format!("Chaos {seed} is at work: calls fail, and the stream does what it likes."));
     }
-    println!();
+    lines.push(String::new());
     let mut routes: Vec<_> = stack.template.functions.values().flat_map(|function| &function.routes).collect();
     routes.sort_by_key(|route| (&route.path, &route.method));
-    for route in routes {
-        println!("  {:4} {}", route.method, route.path);
-    }
-    println!();
+    lines.extend(routes.into_iter().map(|route| format!("  {:4} {}", route.method, route.path)));
+    lines.push(String::new());
     let authorization = if options.auth {
-        println!("No request passes without a token. Try:");
-        println!();
-        println!("  TOKEN=$(cargo local token --url {url} --sub alice --scope 'orders/write orders/read')");
+        lines.push("No request passes without a token. Try:\n".to_owned());
+        let token = "cargo local token --sub alice --scope 'orders/write orders/read'";
+        lines.push(format!("  TOKEN=$({token} --url {url})"));
         " -H \"Authorization: Bearer $TOKEN\""
     } else {
-        println!("Requests without a token act as an operator with all scopes. Try:");
-        println!();
+        lines.push("Requests without a token act as an operator with all scopes. Try:\n".to_owned());
         ""
     };
-    println!(
-        "  curl -i {url}/orders{authorization} -H 'Content-Type: application/json' -H 'Idempotency-Key: first' -d '{{"
-    );
-    println!(
-        "    \"customer_id\": \"alice\", \"currency\": \"EUR\", \"shipping_address\": \"1 Main Street, Springfield\","
-    );
-    println!("    \"items\": [{{\"sku\": \"BOOK-1\", \"quantity\": 2, \"unit_price\": 1250}}]}}'");
-    println!();
-    match &options.data {
-        Some(directory) => println!("Ctrl-C ends it; its data stays in {}.", directory.display()),
-        None => println!("Ctrl-C ends it, and all data with it."),
-    }
+    lines.push(format!(
+        r#"  curl -i {url}/orders{authorization} -H 'Content-Type: application/json' -H 'Idempotency-Key: first' -d '{{
+    "customer_id": "alice", "currency": "EUR", "shipping_address": "1 Main Street, Springfield",
+    "items": [{{"sku": "BOOK-1", "quantity": 2, "unit_price": 1250}}]}}'
+"#
+    ));
+    lines.push(match &options.data {
+        Some(directory) => format!("Ctrl-C ends it; its data stays in {}.", directory.display()),
+        None => "Ctrl-C ends it, and all data with it.".to_owned(),
+    });
+    lines.join("\n")
+}
+
+/// Prints a line, whether somebody listens or not.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Waits for Ctrl-C or a request to terminate.

@@ -12,7 +12,7 @@ use super::{
     record::Record,
     rules::{self, Delivery},
 };
-use crate::template::EventSourceMapping;
+use crate::{hash, template::EventSourceMapping};
 
 /// The shards of a stream, and what of them is not done with.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Shards {
 
     /// Takes in a record that came `now`: it goes to the open shard whose range its key is in.
     pub fn take_in(&mut self, record: Record, now: Timestamp) {
-        let hash = hash(&record.partition_key);
+        let hash = hash::of(&["shard", &record.partition_key]);
         let factor = self.factor;
         let owner = self.shards.iter_mut().find(|shard| !shard.closed && (shard.from..=shard.to).contains(&hash));
         let lane = owner.and_then(|shard| shard.lanes.get_mut(usize::try_from(hash % 1009).unwrap_or(0) % factor));
@@ -184,12 +184,6 @@ impl Lane {
 
 fn window(window: Duration) -> SignedDuration {
     SignedDuration::try_from(window).unwrap_or(SignedDuration::MAX)
-}
-
-/// A hash that is the same on every machine and in every run.
-fn hash(key: &str) -> u64 {
-    let digest = cqrs::derived_id(&["shard", key]);
-    digest.as_u64_pair().1.rotate_left(2)
 }
 
 #[cfg(test)]

@@ -1,0 +1,200 @@
+//! The event source mapping of the local stack, on a real stream.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use local::{
+    functions::Function,
+    pump::{Pump, Step, keeping::Keeping, rules::Outcome, source::Source},
+    template::EventSourceMapping,
+};
+use serde_json::{Value, json};
+
+use crate::harness::{System, template};
+
+/// A directory of its own, which goes when the test goes.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let name = format!("local-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        Self(directory)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn mapping() -> EventSourceMapping {
+    template().functions["projector"].mappings[0].clone()
+}
+
+/// A pump to a function that counts its invocations and answers as `answer` says.
+fn pump(
+    system: &System,
+    mapping: EventSourceMapping,
+    answer: fn(&Value) -> Result<Value, String>,
+) -> (Pump, Arc<AtomicUsize>) {
+    let invocations = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&invocations);
+    let function = Function::new(Duration::from_secs(5), move |event, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move { answer(&event) })
+    });
+    let arn = system.stack.stream_arn("EventsTable").unwrap().to_owned();
+    let ambient = system.stack.app.dynamo.ambient.clone();
+    (Pump::new(system.stack.engine().streams(), arn, mapping, function, ambient), invocations)
+}
+
+async fn place(system: &System, number: usize) {
+    for number in 0..number {
+        system.customer("alice").places_order(&format!("order-{number}")).await;
+    }
+}
+
+fn source(system: &System) -> Source {
+    let arn = system.stack.stream_arn("EventsTable").unwrap().to_owned();
+    Source::new(system.stack.engine().streams(), arn, None)
+}
+
+#[tokio::test]
+async fn a_batch_that_keeps_failing_is_given_up_and_the_destination_told() {
+    let system = System::start().await;
+    place(&system, 3).await;
+    let directory = Directory::new();
+    let twice = EventSourceMapping { retries: Some(2), bisects: false, ..mapping() };
+    let (pump, invocations) = pump(&system, twice, |_| Err("no".to_owned()));
+    let mut pump = pump.keeping(Keeping::in_directory(directory.0.clone()));
+    assert!(matches!(pump.step().await.unwrap(), Step::Delivered(Outcome::Failed)));
+    pump.drain().await.unwrap();
+    assert_eq!(invocations.load(Ordering::SeqCst), 3, "the first time, and two retries");
+    let lines = fs::read_to_string(directory.0.join("on-failure.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["requestContext"]["condition"], "RetryAttemptsExhausted");
+    assert_eq!(lines[0]["DDBStreamBatchInfo"]["batchSize"], 3);
+    assert!(!lines[0].to_string().contains("alice"));
+}
+
+#[tokio::test]
+async fn bisecting_finds_the_one_record_that_fails() {
+    let system = System::start().await;
+    place(&system, 16).await;
+    let directory = Directory::new();
+    let once = EventSourceMapping { retries: Some(0), ..mapping() };
+    // It fails as long as the batch holds the record of the eleventh order.
+    let (pump, _) = pump(&system, once, |event| {
+        let records = event["Records"].as_array().unwrap();
+        let holds = records.iter().any(|record| record["dynamodb"]["SequenceNumber"].as_str().unwrap().len() > 40);
+        if holds || records.len() > 1 { Err("no".to_owned()) } else { Ok(json!({})) }
+    });
+    let mut pump = pump.keeping(Keeping::in_directory(directory.0.clone()));
+    pump.drain().await.unwrap();
+    // Each record was taken alone in the end: a split costs no attempt, and nothing was given up.
+    assert!(!directory.0.join("on-failure.jsonl").exists());
+}
+
+#[tokio::test]
+async fn a_pump_goes_on_where_it_was() {
+    let system = System::start().await;
+    place(&system, 3).await;
+    let directory = Directory::new();
+    let kept = || Keeping::in_directory(directory.0.clone());
+    let (first, invocations) = pump(&system, mapping(), |_| Ok(json!({})));
+    first.keeping(kept()).drain().await.unwrap();
+    assert_eq!(invocations.load(Ordering::SeqCst), 1);
+    let (second, invocations) = pump(&system, mapping(), |_| Ok(json!({})));
+    second.keeping(kept()).drain().await.unwrap();
+    assert_eq!(invocations.load(Ordering::SeqCst), 0, "all of it was done with");
+    system.customer("alice").places_order("one-more").await;
+    let (third, invocations) = pump(&system, mapping(), |event| {
+        assert_eq!(event["Records"].as_array().unwrap().len(), 1);
+        Ok(json!({}))
+    });
+    third.keeping(kept()).drain().await.unwrap();
+    assert_eq!(invocations.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_batch_that_was_not_done_with_comes_again_after_a_restart() {
+    let system = System::start().await;
+    place(&system, 3).await;
+    let directory = Directory::new();
+    let kept = || Keeping::in_directory(directory.0.clone());
+    let (failing, _) = pump(&system, mapping(), |_| Err("no".to_owned()));
+    failing.keeping(kept()).step().await.unwrap();
+    let (second, invocations) = pump(&system, mapping(), |event| {
+        assert_eq!(event["Records"].as_array().unwrap().len(), 3);
+        Ok(json!({}))
+    });
+    second.keeping(kept()).drain().await.unwrap();
+    assert_eq!(invocations.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn batches_are_no_larger_than_the_mapping_says() {
+    let system = System::start().await;
+    place(&system, 25).await;
+    let ten = EventSourceMapping { batch_size: 10, ..mapping() };
+    let (mut pump, invocations) = pump(&system, ten, |event| {
+        assert!(event["Records"].as_array().unwrap().len() <= 10);
+        Ok(json!({ "batchItemFailures": [] }))
+    });
+    pump.drain().await.unwrap();
+    assert_eq!(invocations.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn an_iterator_that_expires_loses_and_doubles_nothing() {
+    let system = System::start().await;
+    let mut source = source(&system);
+    let mut read = Vec::new();
+    for round in 0..5 {
+        system.customer("alice").places_order(&format!("order-{round}")).await;
+        read.extend(source.read().await.unwrap());
+        source.expire_iterators();
+    }
+    let numbers: std::collections::BTreeSet<_> = read.iter().map(|record| &record.sequence_number).collect();
+    assert_eq!((read.len(), numbers.len()), (5, 5));
+}
+
+#[tokio::test]
+async fn a_page_is_at_most_a_megabyte_and_the_rest_comes_next() {
+    let system = System::start().await;
+    for version in 1..=5 {
+        let large = json!([{ "type": "x", "schema": 1, "data": "x".repeat(300_000) }]);
+        system.append_raw("7c9e6679-7425-40de-944b-e07fc1f90ae7", version, large).await;
+    }
+    let mut source = source(&system);
+    let mut pages = Vec::new();
+    for _ in 0..3 {
+        pages.push(source.read().await.unwrap().len());
+    }
+    assert_eq!(pages, [3, 2, 0]);
+}
+
+#[tokio::test]
+async fn a_write_that_changes_nothing_makes_no_record() {
+    let record = |old: Value| local::pump::record::Record {
+        sequence_number: "1".to_owned(),
+        arrived_at: jiff::Timestamp::UNIX_EPOCH,
+        partition_key: String::new(),
+        bytes: 1,
+        json: json!({ "dynamodb": { "NewImage": { "a": { "N": "1" } }, "OldImage": old } }),
+    };
+    assert!(record(json!({ "a": { "N": "1" } })).changes_nothing());
+    assert!(!record(json!({ "a": { "N": "2" } })).changes_nothing());
+}
