@@ -10,7 +10,12 @@ mod talk;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// Runs the whole system on this machine: an embedded DynamoDB, the functions behind one URL, and the stream.
 #[derive(Debug, Parser)]
@@ -75,7 +80,12 @@ fn url(text: &str) -> Result<String, String> {
 
 /// Does what the command line asks for.
 pub async fn main() -> ExitCode {
-    tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(std::io::stderr).init();
+    // The SDK takes it for an error that a transport in the process has no connection to close.
+    let levels = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("aws_smithy_runtime::client::http::connection_poisoning", LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry().with(lines.with_filter(levels)).init();
     let CommandLine { serve, command } = CommandLine::parse();
     let done = match command {
         None => serve::run(serve).await,

@@ -53,7 +53,10 @@ impl Source {
     /// # Errors
     /// If the stream cannot be read.
     pub async fn read(&mut self) -> Result<Vec<Record>, String> {
-        self.find_shards().await?;
+        // Where a shard ends, others have come in its place. Until then there is none to be looked for.
+        if self.shards.values().all(|reading| reading.ended) {
+            self.find_shards().await?;
+        }
         let mut records = Vec::new();
         let ids: Vec<String> = self.shards.keys().cloned().collect();
         for id in ids {
