@@ -67,8 +67,14 @@ async fn survives(seed: u64) -> BTreeSet<&'static str> {
         promised
     };
     let projector = async {
+        let mut before = system.view_versions().await;
         while !done.get() {
-            system.project_a_batch().await;
+            if system.project_a_batch().await {
+                system.check_sums().await;
+                let after = system.view_versions().await;
+                assert!(before.iter().all(|(id, version)| after[id] >= *version), "a version went down");
+                before = after;
+            }
         }
     };
     let (promised, ()) = tokio::join!(clients, projector);

@@ -15,7 +15,11 @@ use std::{
 
 use cqrs_dynamodb::Ambient;
 use jiff::Timestamp;
-use local::{Engine, Stack, Template, authorizer::Authorizer, pump::Pump};
+use local::{
+    Engine, Stack, Template,
+    authorizer::Authorizer,
+    pump::{Pump, Step},
+};
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Mutex};
@@ -89,10 +93,11 @@ impl System {
         Self { stack, wire: Arc::default(), clock, url, client: Client::new(), pump }
     }
 
-    /// Steps the projector once.
-    pub async fn project_a_batch(&self) {
-        self.pump.lock().await.step().await.unwrap();
+    /// Steps the projector once, and says whether there was something to deliver.
+    pub async fn project_a_batch(&self) -> bool {
+        let step = self.pump.lock().await.step().await.unwrap();
         tokio::task::yield_now().await;
+        !matches!(step, Step::Idle)
     }
 
     /// Steps the projector until the stream is empty.
