@@ -1,6 +1,6 @@
 //! Many at once.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, future::IntoFuture};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -47,6 +47,16 @@ async fn of_two_commands_that_race_one_wins_and_the_other_decides_again() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_command_that_is_overtaken_again_and_again_is_put_off() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("first").await;
+    // Wherever the command wants to go, another one is already.
+    system.wire.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
+    let refused = system.fulfilment().post(format!("/orders/{id}/ship")).json(&shipment()).await;
+    assert_eq!(refused.expect_problem(503, "contended").header("retry-after"), Some("1"));
 }
 
 #[tokio::test]
@@ -123,5 +133,3 @@ fn status_of(history: &Value) -> String {
     let last = history["events"].as_array().unwrap().last().unwrap();
     last["type"].as_str().unwrap().trim_start_matches("order.").to_owned()
 }
-
-use std::future::IntoFuture;

@@ -293,3 +293,18 @@ pub fn shipment() -> Value {
 pub fn cancellation() -> Value {
     json!({ "reason": "changed my mind" })
 }
+
+/// A request as API Gateway hands it on, for a function that is invoked past the gateway.
+pub fn event(method: &str, path: &str, authorizer: Value, body: &str) -> Value {
+    json!({
+        "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path, "rawQueryString": "",
+        "headers": { "content-type": "application/json", "x-user": "root", "authorization": "Bearer whatever" },
+        "requestContext": {
+            "accountId": "1", "apiId": "1", "requestId": "1", "stage": "$default", "timeEpoch": 1,
+            "routeKey": format!("{method} {path}"), "authorizer": authorizer,
+            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" },
+        },
+        "body": body,
+        "isBase64Encoded": false,
+    })
+}

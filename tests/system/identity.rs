@@ -3,7 +3,7 @@
 use local::{Engine, authorizer::Authorizer};
 use serde_json::json;
 
-use crate::harness::{FAR, System, cancellation, order, shipment};
+use crate::harness::{FAR, System, cancellation, event, order, shipment};
 
 /// Every route × everybody, behind `--auth`. Bodies are empty documents: whoever passes gets 422, or the 409 that the
 /// order gives them.
@@ -140,18 +140,6 @@ async fn a_token_that_is_not_ours_does_not_pass_the_gateway() {
 #[tokio::test]
 async fn a_function_that_is_invoked_past_the_gateway_refuses_by_itself() {
     let system = System::start().await;
-    let event = |authorizer: serde_json::Value| {
-        json!({
-            "version": "2.0", "routeKey": "GET /dashboard", "rawPath": "/dashboard", "rawQueryString": "",
-            "headers": { "x-user": "root", "authorization": "Bearer whatever" },
-            "requestContext": {
-                "accountId": "1", "apiId": "1", "requestId": "1", "stage": "$default", "timeEpoch": 1,
-                "routeKey": "GET /dashboard", "authorizer": authorizer,
-                "http": { "method": "GET", "path": "/dashboard", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" },
-            },
-            "isBase64Encoded": false,
-        })
-    };
     let claims = |claims| json!({ "jwt": { "claims": claims, "scopes": null } });
     let dashboard = system.stack.function("get-dashboard").unwrap();
     for (authorizer, status) in [
@@ -164,7 +152,7 @@ async fn a_function_that_is_invoked_past_the_gateway_refuses_by_itself() {
         (claims(json!({ "sub": "root", "scp": "[orders/read orders/admin]" })), 200),
     ] {
         let now = system.stack.app.dynamo.ambient.now().as_millisecond();
-        let answer = dashboard.invoke(event(authorizer.clone()), now).await.unwrap();
+        let answer = dashboard.invoke(event("GET", "/dashboard", authorizer.clone(), ""), now).await.unwrap();
         assert_eq!(answer["statusCode"], status, "{authorizer}");
     }
 }

@@ -3,7 +3,7 @@
 use local::engine::in_process::Fault;
 use serde_json::json;
 
-use crate::harness::{System, order, shipment};
+use crate::harness::{System, event, order, shipment};
 
 #[tokio::test]
 async fn throttling_that_passes_is_not_noticed() {
@@ -25,6 +25,18 @@ async fn throttling_that_does_not_pass_is_said_before_the_deadline() {
     assert_eq!(refused.header("retry-after"), Some("1"));
     system.wire.mend();
     assert_eq!(ask().await.expect(201).header("idempotency-replayed"), None);
+}
+
+#[tokio::test]
+async fn a_command_for_which_no_time_is_left_is_not_begun() {
+    let system = System::start().await;
+    let claims = json!({ "jwt": { "claims": { "sub": "alice", "scope": "orders/write" }, "scopes": null } });
+    let request = event("POST", "/orders", claims, &order().to_string());
+    // Invoked when its deadline, ten seconds later, is 400 ms away.
+    let invoked_at = system.stack.app.dynamo.ambient.now().as_millisecond() - 9_600;
+    let answer = system.stack.function("command").unwrap().invoke(request, invoked_at).await.unwrap();
+    assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("1")));
+    assert_eq!(system.wire.spent(), []);
 }
 
 #[tokio::test]
