@@ -15,7 +15,8 @@ pub(super) async fn run(url: &str, order: &str) -> Result<(), String> {
             println!("│      {}", later(at.duration_since(before).as_secs()));
         }
         let time = at.map(|at| format!("{at:.0}")).unwrap_or_default();
-        println!("● {:>2}   {time}   {}", event["version"], event["type"].as_str().unwrap_or_default());
+        let version = event["version"].as_u64().unwrap_or_default();
+        println!("● {version:>2}   {time}   {}", event["type"].as_str().unwrap_or_default());
         for (name, value) in event["data"].as_object().into_iter().flatten() {
             println!("│      {name}: {}", plain(value));
         }
