@@ -58,7 +58,7 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
 
     let endpoint = serve_engine(&calm).await?;
     if options.projector == Switch::On {
-        let keeping = options.data.clone().map(Keeping::in_directory).unwrap_or_default();
+        let keeping = options.data.clone().map_or_else(Keeping::failures_alone, Keeping::in_directory);
         for pump in stack.pumps() {
             let pump = pump.with_shards(SHARDS).keeping(keeping.clone());
             tokio::spawn(chaos.iter().fold(pump, |pump, chaos| pump.hostile(chaos.clone())).run());

@@ -1,23 +1,34 @@
 //! What a pump keeps in files: how far it has come, and what it gave up.
 
 use std::{
+    env,
     fs::{self, OpenOptions},
     io::Write,
     path::PathBuf,
+    process,
 };
 
 use serde_json::Value;
 
-/// Files of a pump; without a directory, nothing is kept.
+/// What the file of the batches that were given up is called.
+const FAILURES: &str = "on-failure.jsonl";
+
+/// Files of a pump; by default, nothing is kept.
 #[derive(Clone, Debug, Default)]
 pub struct Keeping {
     directory: Option<PathBuf>,
+    failures: Option<PathBuf>,
 }
 
 impl Keeping {
-    /// Files in this directory.
+    /// Position and failures in this directory.
     pub fn in_directory(directory: PathBuf) -> Self {
-        Self { directory: Some(directory) }
+        Self { failures: Some(directory.join(FAILURES)), directory: Some(directory) }
+    }
+
+    /// Failures alone, in a directory for what need not stay.
+    pub fn failures_alone() -> Self {
+        Self { directory: None, failures: Some(env::temp_dir().join(format!("local-{}-{FAILURES}", process::id()))) }
     }
 
     /// The last sequence number that was done with, all before it included.
@@ -37,11 +48,11 @@ impl Keeping {
         }
     }
 
-    /// Tells the on-failure destination, a line of JSON in `on-failure.jsonl`, and the log.
+    /// Tells the on-failure destination, a line of JSON in a file, and the log.
     pub fn keep_failure(&self, message: &Value) {
-        tracing::error!(on_failure = %message, "a batch was given up");
-        let Some(directory) = &self.directory else { return };
-        let file = OpenOptions::new().create(true).append(true).open(directory.join("on-failure.jsonl"));
+        tracing::error!(on_failure = %message, file = ?self.failures, "a batch was given up");
+        let Some(failures) = &self.failures else { return };
+        let file = OpenOptions::new().create(true).append(true).open(failures);
         if let Err(error) = file.and_then(|mut file| writeln!(file, "{message}")) {
             tracing::error!("a batch that was given up is not kept: {error}");
         }
