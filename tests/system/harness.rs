@@ -84,7 +84,7 @@ impl System {
             move || time.now(),
             move || u128::from(chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
         );
-        let stack = Stack::start(template(), engine, ambient, "").await.unwrap().behind(authorizer);
+        let stack = Stack::start(template(), engine, authorizer, ambient, "").await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let gateway = stack.gateway("in-process").into_router();

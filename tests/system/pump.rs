@@ -90,6 +90,24 @@ async fn a_batch_that_keeps_failing_is_given_up_and_the_destination_told() {
 }
 
 #[tokio::test]
+async fn records_that_are_too_old_are_given_up_and_never_delivered() {
+    let system = System::start().await;
+    place(&system, 3).await;
+    let directory = Directory::new();
+    let (pump, invocations) = pump(&system, mapping(), |_| Ok(json!({})));
+    let mut pump = pump.keeping(Keeping::in_directory(directory.0.clone()));
+    // The records have the times of the machine, whatever year it is.
+    let now = system.stack.app.dynamo.ambient.now().as_millisecond();
+    let record = system.stream_records().await[0].arrived_at.as_millisecond();
+    system.clock.advance_ms(record - now + 24 * 3_600_000);
+    pump.drain().await.unwrap();
+    assert_eq!(invocations.load(Ordering::SeqCst), 0);
+    let line: Value = serde_json::from_str(&fs::read_to_string(directory.0.join("on-failure.jsonl")).unwrap()).unwrap();
+    assert_eq!(line["requestContext"]["condition"], "RecordAgeExceeded");
+    assert_eq!(line["DDBStreamBatchInfo"]["batchSize"], 3);
+}
+
+#[tokio::test]
 async fn bisecting_finds_the_one_record_that_fails() {
     let system = System::start().await;
     place(&system, 16).await;

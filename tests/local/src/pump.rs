@@ -53,7 +53,7 @@ pub enum Step {
     Idle,
     /// A batch was delivered, with this outcome.
     Delivered(Outcome),
-    /// A batch, or a part of it, was given up.
+    /// A batch was delivered, and what it left was given up.
     GaveUp(Discarded),
 }
 
@@ -119,16 +119,9 @@ impl Pump {
     /// If the stream cannot be read.
     pub async fn step(&mut self) -> Result<Step, String> {
         self.read().await?;
-        let Some((place, delivery)) = self.shards.next(&self.mapping, Timestamp::MAX) else { return Ok(Step::Idle) };
-        let now = self.ambient.now();
-        let (delivery, gave_up) = rules::before(&self.mapping, delivery, now);
-        let Some(delivery) = delivery else {
-            self.shards.conclude(place, Vec::new(), Timestamp::MIN);
-            return Ok(gave_up.map_or(Step::Idle, |gave_up| self.give_up(place, gave_up)));
-        };
-        let (place, delivery, outcome) = self.deliver(place, delivery).await;
-        let gave_up = self.conclude(place, delivery, outcome, Timestamp::MIN).or(gave_up);
-        Ok(gave_up.map_or(Step::Delivered(outcome), |gave_up| self.give_up(place, gave_up)))
+        let Some((place, delivery)) = self.next(Timestamp::MAX) else { return Ok(Step::Idle) };
+        let concluded = self.deliver(place, delivery).await;
+        Ok(self.conclude(concluded, Timestamp::MIN))
     }
 
     /// Delivers for ever, a batch of each lane at once.
@@ -141,19 +134,13 @@ impl Pump {
                 pause = LONGEST_PAUSE;
             }
             let now = self.ambient.now();
-            while let Some((place, delivery)) = self.shards.next(&self.mapping, now) {
-                let (delivery, gave_up) = rules::before(&self.mapping, delivery, now);
-                gave_up.map(|gave_up| self.give_up(place, gave_up));
-                match delivery {
-                    Some(delivery) => in_flight.push(self.deliver(place, delivery)),
-                    None => self.shards.conclude(place, Vec::new(), now),
-                }
+            while let Some((place, delivery)) = self.next(now) {
+                in_flight.push(self.deliver(place, delivery));
             }
             tokio::select! {
-                Some((place, delivery, outcome)) = in_flight.next(), if !in_flight.is_empty() => {
-                    let not_before = self.ambient.now() + pause_after(&delivery, outcome);
-                    let gave_up = self.conclude(place, delivery, outcome, not_before);
-                    gave_up.map(|gave_up| self.give_up(place, gave_up));
+                Some(concluded) = in_flight.next(), if !in_flight.is_empty() => {
+                    let not_before = self.ambient.now() + pause_after(&concluded);
+                    self.conclude(concluded, not_before);
                 }
                 () = tokio::time::sleep(pause) => {}
             }
@@ -174,6 +161,19 @@ impl Pump {
         Ok(())
     }
 
+    /// The next batch whose turn has come by `turn`. What has become too old on the way is given up.
+    fn next(&mut self, turn: Timestamp) -> Option<(Place, Delivery)> {
+        while let Some((place, delivery)) = self.shards.next(&self.mapping, turn) {
+            let (delivery, too_old) = rules::before(&self.mapping, delivery, self.ambient.now());
+            too_old.iter().for_each(|discarded| self.give_up(place, discarded));
+            match delivery {
+                Some(delivery) => return Some((place, delivery)),
+                None => self.shards.conclude(place, Vec::new(), Timestamp::MIN),
+            }
+        }
+        None
+    }
+
     fn deliver(&self, place: Place, delivery: Delivery) -> BoxFuture<'static, Concluded> {
         let (function, chaos) = (self.function.clone(), self.chaos.clone());
         let (now, reports) = (self.ambient.now().as_millisecond(), self.mapping.reports_failures);
@@ -192,13 +192,7 @@ impl Pump {
         })
     }
 
-    fn conclude(
-        &mut self,
-        place: Place,
-        delivery: Delivery,
-        outcome: Outcome,
-        not_before: Timestamp,
-    ) -> Option<Discarded> {
+    fn conclude(&mut self, (place, delivery, outcome): Concluded, not_before: Timestamp) -> Step {
         let (again, gave_up) = rules::after(&self.mapping, delivery, outcome, self.ambient.now());
         self.shards.conclude(place, again, not_before);
         // All before the first record that is not done with is done with; if all are, all that was read.
@@ -207,17 +201,17 @@ impl Pump {
             None => self.source.read_to().map(str::to_owned),
         };
         position.iter().for_each(|position| self.keeping.keep_position(position));
-        gave_up
+        gave_up.iter().for_each(|discarded| self.give_up(place, discarded));
+        gave_up.map_or(Step::Delivered(outcome), Step::GaveUp)
     }
 
-    fn give_up(&self, place: Place, gave_up: Discarded) -> Step {
-        self.keeping.keep_failure(&gave_up.message(self.source.stream_arn(), place.shard));
-        Step::GaveUp(gave_up)
+    fn give_up(&self, place: Place, discarded: &Discarded) {
+        self.keeping.keep_failure(&discarded.message(self.source.stream_arn(), place.shard));
     }
 }
 
 /// How long a lane rests: not at all, or longer with each failure.
-fn pause_after(delivery: &Delivery, outcome: Outcome) -> SignedDuration {
+fn pause_after((_, delivery, outcome): &Concluded) -> SignedDuration {
     let pause = match outcome {
         Outcome::Success => Duration::ZERO,
         Outcome::FailedFrom(_) | Outcome::Failed => {

@@ -56,7 +56,13 @@ impl Stack {
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(template: Template, engine: Engine, ambient: Ambient, prefix: &str) -> Result<Self, StartError> {
+    pub async fn start(
+        template: Template,
+        engine: Engine,
+        authorizer: Authorizer,
+        ambient: Ambient,
+        prefix: &str,
+    ) -> Result<Self, StartError> {
         let app = app(&template, &engine, &ambient, prefix)?;
         let mut stream_arns = BTreeMap::new();
         for (id, table) in &template.tables {
@@ -74,8 +80,7 @@ impl Stack {
                 .ok_or_else(|| StartError::Functions(format!("there is no function {binary}")))?;
             functions.insert(binary.clone(), composed);
         }
-        let authorizer = Arc::new(Authorizer::new().map_err(StartError::Functions)?);
-        Ok(Self { template, authorizer, app, engine, functions, stream_arns })
+        Ok(Self { template, authorizer: Arc::new(authorizer), app, engine, functions, stream_arns })
     }
 
     /// The engine it runs on.
@@ -91,12 +96,6 @@ impl Stack {
     /// The ARN of the stream of the table with this logical id.
     pub fn stream_arn(&self, table: &str) -> Option<&str> {
         self.stream_arns.get(table).map(String::as_str)
-    }
-
-    /// The same stack, behind this authorizer.
-    #[must_use]
-    pub fn behind(self, authorizer: Authorizer) -> Self {
-        Self { authorizer: Arc::new(authorizer), ..self }
     }
 
     /// The HTTP API in front of the functions, of a system whose DynamoDB others find at `dynamodb`.

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{CancellationReason, Put, TransactWriteItem, error::TransactionCanceledException},
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use cqrs::{Projection, Sums};
 
 use super::{
@@ -69,8 +70,7 @@ impl<P: Projection> Keeper<P> {
             Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
                 Verdict::Superseded(BTreeMap::from([(0, stored::<P>(in_the_way(answer.into_err())))]))
             }
-            Err(error) if is_validation(&error) => Verdict::Unacceptable(Failure::of_write(error)),
-            Err(error) => busy_or_failed(Failure::of_write(error)),
+            Err(error) => not_written(error),
         })
     }
 
@@ -103,8 +103,7 @@ impl<P: Projection> Keeper<P> {
                     other => Verdict::Failed(Failure::Refused(other.into())),
                 }
             }
-            Err(error) if is_validation(&error) => Verdict::Unacceptable(Failure::of_write(error)),
-            Err(error) => busy_or_failed(Failure::of_write(error)),
+            Err(error) => not_written(error),
         })
     }
 
@@ -140,10 +139,15 @@ fn stored<P: Projection>(item: Option<Item>) -> Option<StoredView<P::View>> {
     item.filter(|item| !item.is_empty()).map(|item| views::decode::<P>(item).1)
 }
 
-fn is_validation<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
-    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ValidationException")
-}
-
-fn busy_or_failed<V>(failure: Failure) -> Verdict<V> {
-    if failure.is_transient() { Verdict::Busy(failure) } else { Verdict::Failed(failure) }
+/// What an error says that is neither a failed condition nor a cancelled transaction.
+fn not_written<V, E>(error: SdkError<E, HttpResponse>) -> Verdict<V>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let is_validation = error.as_service_error().and_then(E::code) == Some("ValidationException");
+    match Failure::of_write(error) {
+        failure if is_validation => Verdict::Unacceptable(failure),
+        failure if failure.is_transient() => Verdict::Busy(failure),
+        failure => Verdict::Failed(failure),
+    }
 }

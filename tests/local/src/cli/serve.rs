@@ -53,8 +53,9 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
     let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed)));
     let calm = engine(&options)?;
     let engine = chaos.iter().fold(calm.clone(), |engine, chaos| engine.over(chaos.clone()));
-    let stack = Stack::start(template, engine, Ambient::system(), "").await.map_err(|error| error.to_string())?;
-    let stack = stack.behind(authorizer(options.data.as_deref())?.required(options.auth));
+    let authorizer = authorizer(options.data.as_deref())?.required(options.auth);
+    let stack = Stack::start(template, engine, authorizer, Ambient::system(), "").await;
+    let stack = stack.map_err(|error| error.to_string())?;
 
     let endpoint = serve_engine(&calm).await?;
     if options.projector == Switch::On {

@@ -60,7 +60,12 @@ impl Source {
         let mut records = Vec::new();
         let ids: Vec<String> = self.shards.keys().cloned().collect();
         for id in ids {
-            records.extend(self.read_page(&id).await?);
+            match self.read_page(&id).await {
+                Ok(page) => records.extend(page),
+                Err(error) if records.is_empty() => return Err(error),
+                // What was read of other shards is not thrown away. The error comes again at the next step.
+                Err(_) => break,
+            }
         }
         Ok(records)
     }
