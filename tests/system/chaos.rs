@@ -7,29 +7,16 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use local::{Engine, chaos::Chaos};
+use local::chaos::Chaos;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Caller, System, cancellation, order, shipment};
+use crate::harness::{Caller, System, cancellation, engine, order, shipment};
 
 async fn hostile(seed: u64, shards: usize) -> (System, Arc<Chaos>) {
     let chaos = Arc::new(Chaos::new(seed));
-    let engine = Engine::embedded().unwrap().over(chaos.clone());
+    let engine = engine().over(chaos.clone());
     let pump = chaos.clone();
     (System::start_on(engine, move |calm| calm.with_shards(shards).hostile(pump)).await, chaos)
-}
-
-/// Sends the command until it has an outcome: 5xx is none, and the key makes it safe to ask again.
-async fn insist(caller: &Caller<'_>, path: &str, body: &Value, key: &str) -> Answer {
-    for _ in 0..50 {
-        let answer = caller.post(path).json(body).header("Idempotency-Key", key).await;
-        if answer.status < 500 {
-            return answer;
-        }
-        assert_eq!(answer.status, 503, "{:?}", answer.document);
-        assert_eq!(answer.header("retry-after"), Some("1"));
-    }
-    panic!("no outcome of {path}")
 }
 
 /// Ten orders of one customer, each with a life of its own. Gives the versions that were promised.
@@ -37,7 +24,7 @@ async fn live(system: &System, client: usize) -> Vec<(String, u64)> {
     let (customer, warehouse) = (system.customer(&format!("customer-{client}")), system.fulfilment());
     let mut promised = Vec::new();
     for number in 0..10 {
-        let placed = insist(&customer, "/orders", &order(), &format!("order-{number}")).await.expect(201);
+        let placed = customer.insists("/orders", &order(), &format!("order-{number}")).await.expect(201);
         let id = placed.text("order_id");
         let mut version = 1;
         let steps: &[(&str, &Caller<'_>, Value)] = match number % 4 {
@@ -48,8 +35,8 @@ async fn live(system: &System, client: usize) -> Vec<(String, u64)> {
         };
         for (command, caller, body) in steps {
             let path = format!("/orders/{id}/{command}");
-            let first = insist(caller, &path, body, command).await.expect(200).version();
-            assert_eq!(insist(caller, &path, body, command).await.expect(200).version(), first);
+            let first = caller.insists(&path, body, command).await.expect(200).version();
+            assert_eq!(caller.insists(&path, body, command).await.expect(200).version(), first);
             version = first;
         }
         promised.push((id, version));
@@ -124,9 +111,9 @@ async fn one_by_one(seed: u64) -> (BTreeMap<&'static str, u64>, Vec<u16>) {
     let customer = system.customer("alice");
     let mut statuses = Vec::new();
     for number in 0..40 {
-        let placed = insist(&customer, "/orders", &order(), &number.to_string()).await;
+        let placed = customer.insists("/orders", &order(), &number.to_string()).await;
         let path = format!("/orders/{}/cancel", placed.text("order_id"));
-        let cancelled = insist(&customer, &path, &cancellation(), "cancel").await;
+        let cancelled = customer.insists(&path, &cancellation(), "cancel").await;
         statuses.extend([placed.status, cancelled.status]);
         system.project().await;
     }

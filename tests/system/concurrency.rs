@@ -83,15 +83,16 @@ async fn two_hundred_orders_by_twenty_clients_end_in_read_models_that_equal_thei
         async move {
             let (customer, warehouse) = (system.customer(&format!("customer-{client}")), system.fulfilment());
             for number in 0..10 {
-                let id = customer.places_order(&format!("order-{number}")).await;
+                let placed = customer.insists("/orders", &order(), &format!("order-{number}")).await;
+                let path =
+                    |command: &str| format!("/orders/{}/{command}", placed.document["order_id"].as_str().unwrap());
+                if [1, 2].contains(&(number % 4)) {
+                    warehouse.insists(&path("ship"), &shipment(), "ship").await.expect(200);
+                }
                 match number % 4 {
-                    0 => {}
-                    1 => drop(warehouse.ships(&id).await),
-                    2 => {
-                        warehouse.ships(&id).await;
-                        warehouse.post(format!("/orders/{id}/deliver")).await.expect(200);
-                    }
-                    _ => drop(customer.cancels(&id).await),
+                    2 => drop(warehouse.insists(&path("deliver"), &json!({}), "deliver").await.expect(200)),
+                    3 => drop(customer.insists(&path("cancel"), &cancellation(), "cancel").await.expect(200)),
+                    _ => {}
                 }
             }
         }

@@ -13,12 +13,14 @@ use std::{
     },
 };
 
+use app::App;
 use cqrs_dynamodb::Ambient;
 use jiff::Timestamp;
 use local::{
     Engine, Stack, Template,
     authorizer::Authorizer,
     pump::{Pump, Step},
+    stack,
 };
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
@@ -37,6 +39,8 @@ pub struct System {
     pub stack: Stack,
     pub wire: Arc<TestWire>,
     pub clock: Clock,
+    /// The same tables, past the wire and whatever is on it.
+    direct: App,
     url: String,
     client: Client,
     pump: Mutex<Pump>,
@@ -62,11 +66,26 @@ pub fn template() -> Template {
     Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap()
 }
 
+/// The DynamoDB to test on: an embedded one for each who asks, or the one that the environment names.
+pub fn engine() -> Engine {
+    match std::env::var("AWS_ENDPOINT_URL_DYNAMODB") {
+        Ok(url) if !url.is_empty() => Engine::elsewhere(url),
+        _ => Engine::embedded().unwrap(),
+    }
+}
+
+/// What to put before the names of tables, so that none is another test's, nor another run's.
+pub fn prefix() -> String {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let run = u128::from_be_bytes(Ambient::system().random_bytes()) >> 64;
+    format!("{run:016x}-{}-", NUMBER.fetch_add(1, Ordering::SeqCst))
+}
+
 impl System {
-    /// A system on an embedded engine, with one shard, over a wire that the test holds.
+    /// A system with one shard, over a wire that the test holds.
     pub async fn start() -> Self {
         let wire = Arc::new(TestWire::default());
-        let engine = Engine::embedded().unwrap().over(wire.clone());
+        let engine = engine().over(wire.clone());
         Self { wire, ..Self::start_on(engine, |pump| pump).await }
     }
 
@@ -84,13 +103,15 @@ impl System {
             move || time.now(),
             move || u128::from(chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
         );
-        let stack = Stack::start(template(), engine, authorizer, ambient, "").await.unwrap();
+        let (prefix, direct) = (prefix(), engine.direct());
+        let stack = Stack::start(template(), engine, authorizer, ambient.clone(), &prefix).await.unwrap();
+        let direct = stack::app(&stack.template, &direct, &ambient, &prefix).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let gateway = stack.gateway("in-process").into_router();
         tokio::spawn(async move { axum::serve(listener, gateway).await });
         let pump = Mutex::new(equip(stack.pumps().pop().unwrap()));
-        Self { stack, wire: Arc::default(), clock, url, client: Client::new(), pump }
+        Self { stack, wire: Arc::default(), clock, direct, url, client: Client::new(), pump }
     }
 
     /// Steps the projector once, and says whether there was something to deliver.
@@ -168,6 +189,19 @@ impl Caller<'_> {
             Some(token) => request.bearer_auth(token),
             None => request,
         })
+    }
+
+    /// Sends the command until it has an outcome: 5xx is none, and the key makes it safe to ask again.
+    pub async fn insists(&self, path: &str, body: &Value, key: &str) -> Answer {
+        for _ in 0..50 {
+            let answer = self.post(path).json(body).header("Idempotency-Key", key).await;
+            if answer.status < 500 {
+                return answer;
+            }
+            assert_eq!(answer.status, 503, "{:?}", answer.document);
+            assert_eq!(answer.header("retry-after"), Some("1"));
+        }
+        panic!("no outcome of {path}")
     }
 
     /// Places an order with this key, and gives its id.

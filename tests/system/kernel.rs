@@ -13,27 +13,28 @@ use std::sync::{
 use app::{Settings, settings::Missing};
 use cqrs_dynamodb::{Ambient, Dynamo, EventStore, Projector, SumsTable, Views};
 use jiff::Timestamp;
-use local::{Engine, tables, template::Table};
+use local::{tables, template::Table};
 
 use self::jar::{Inventory, Levels, Visits};
-use crate::harness::wire::TestWire;
+use crate::harness::{self, wire::TestWire};
 
 /// Tables for jars.
 struct Jars {
     dynamo: Dynamo,
     wire: Arc<TestWire>,
+    prefix: String,
 }
 
 impl Jars {
     async fn start() -> Self {
         let wire = Arc::new(TestWire::default());
-        let engine = Engine::embedded().unwrap().over(wire.clone());
+        let (engine, prefix) = (harness::engine().over(wire.clone()), harness::prefix());
         let (time, chance) = (AtomicI64::new(1_700_000_000_000), AtomicU64::new(1));
         let ambient = Ambient::new(
             move || Timestamp::from_millisecond(time.fetch_add(1, Ordering::SeqCst)).unwrap(),
             move || u128::from(chance.fetch_add(1, Ordering::SeqCst)).to_be_bytes(),
         );
-        let dynamo = engine.dynamo(&settings().unwrap(), ambient);
+        let dynamo = engine.dynamo(&settings(engine.endpoint()).unwrap(), ambient);
         for (name, attributes) in [
             ("events", &[("stream", "S"), ("version", "N")][..]),
             ("levels", &[("jar", "S")]),
@@ -46,25 +47,29 @@ impl Jars {
                 indexes: Vec::new(),
                 stream: None,
             };
-            tables::create(&dynamo.client, name, &table).await.unwrap();
+            tables::create(&dynamo.client, &format!("{prefix}{name}"), &table).await.unwrap();
         }
-        Self { dynamo, wire }
+        Self { dynamo, wire, prefix }
+    }
+
+    fn table(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     fn events(&self) -> EventStore {
-        EventStore::new(self.dynamo.clone(), "events")
+        EventStore::new(self.dynamo.clone(), self.table("events"))
     }
 
     fn levels<const SHAPE: u32>(&self) -> Views<Levels<SHAPE>> {
-        Views::new(self.dynamo.clone(), "levels")
+        Views::new(self.dynamo.clone(), self.table("levels"))
     }
 
     fn visits(&self) -> Views<Visits> {
-        Views::new(self.dynamo.clone(), "visits")
+        Views::new(self.dynamo.clone(), self.table("visits"))
     }
 
     fn inventory(&self) -> SumsTable {
-        SumsTable::new(self.dynamo.clone(), "inventory")
+        SumsTable::new(self.dynamo.clone(), self.table("inventory"))
     }
 
     /// The projector of a deployment whose levels have this shape.
@@ -75,10 +80,10 @@ impl Jars {
     }
 }
 
-fn settings() -> Result<Settings, Missing> {
+fn settings(endpoint: &str) -> Result<Settings, Missing> {
     Settings::read(|name| match name {
         "EVENTS_TABLE" | "ORDER_SUMMARIES_TABLE" | "DASHBOARD_TABLE" => Some("unused".to_owned()),
-        "AWS_ENDPOINT_URL_DYNAMODB" => Some("http://in-process".to_owned()),
+        "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.to_owned()),
         _ => None,
     })
 }

@@ -1,7 +1,8 @@
 //! The system as its users meet it: over HTTP and the stream, one behaviour a test, one module per subject.
 //!
-//! Every test has a system of its own: an embedded DynamoDB, all functions behind a URL, fixed times and ids, and a
-//! projector that is stepped by hand. Nothing sleeps.
+//! Every test has a system of its own: tables in a DynamoDB, all functions behind a URL, fixed times and ids, and a
+//! projector that is stepped by hand. Nothing sleeps. The DynamoDB is an embedded one, or that of
+//! `AWS_ENDPOINT_URL_DYNAMODB`, such as Amazon DynamoDB Local.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,6 +20,7 @@ mod chaos;
 mod concurrency;
 mod cost;
 mod delivery;
+mod engines;
 mod idempotency;
 mod identity;
 mod kernel;

@@ -1,6 +1,6 @@
 //! The projector under any delivery: again, late, in another order, cut short, or never.
 
-use local::{engine::in_process::Fault, pump::record::Record};
+use local::{engine::wire::Fault, pump::record::Record};
 use serde_json::{Value, json};
 
 use crate::harness::{System, wire::ANY};

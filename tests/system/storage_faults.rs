@@ -1,6 +1,6 @@
 //! What the commands and queries make of a DynamoDB that does not do as it should.
 
-use local::engine::in_process::Fault;
+use local::engine::wire::Fault;
 use serde_json::json;
 
 use crate::harness::{System, event, order, shipment};

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::{
-    engine::in_process::{Call, Fault, Wire},
+    engine::wire::{Call, Fault, Wire},
     functions::{Function, Invocation},
     hash,
     pump::{

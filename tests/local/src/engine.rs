@@ -3,8 +3,10 @@
 //! This crate alone knows that there are others than Amazon's. What the embedded one does not do as AWS does is listed
 //! in `docs/adr/0006-embedded-engine-for-the-local-stack.md`.
 
-pub mod in_process;
+mod empty_maps;
+mod in_process;
 mod storage;
+pub mod wire;
 
 use std::{path::Path, sync::Arc};
 
@@ -14,12 +16,23 @@ use aws_smithy_http_client::tls::TrustStore;
 use cqrs_dynamodb::{Ambient, Dynamo};
 use tokio::net::TcpListener;
 
-use self::in_process::{InProcess, Wire};
+use self::{
+    empty_maps::EmptyMaps,
+    in_process::InProcess,
+    wire::{Wire, Wired},
+};
 
-/// A DynamoDB.
+/// A DynamoDB, behind an unmodified SDK.
 #[derive(Clone)]
-pub enum Engine {
-    /// In this process and in memory, behind an unmodified SDK.
+pub struct Engine {
+    place: Place,
+    wire: Option<Arc<dyn Wire>>,
+}
+
+/// Where it is.
+#[derive(Clone)]
+enum Place {
+    /// In this process.
     Embedded(InProcess),
     /// At this URL.
     Elsewhere(String),
@@ -31,7 +44,7 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn embedded() -> Result<Self, String> {
-        Ok(Self::Embedded(InProcess::new(storage::in_memory()?)))
+        Ok(Self::at(Place::Embedded(InProcess(storage::in_memory()?))))
     }
 
     /// The engine whose data is in this directory, which is made if there is none.
@@ -39,54 +52,75 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn embedded_in(directory: &Path) -> Result<Self, String> {
-        Ok(Self::Embedded(InProcess::new(storage::on_disk(directory)?)))
+        Ok(Self::at(Place::Embedded(InProcess(storage::on_disk(directory)?))))
     }
 
-    /// The same engine, with `wire` between the SDK and it; one that is elsewhere stays as it is.
+    /// The one at this URL.
+    pub fn elsewhere(url: impl Into<String>) -> Self {
+        Self::at(Place::Elsewhere(url.into()))
+    }
+
+    fn at(place: Place) -> Self {
+        Self { place, wire: None }
+    }
+
+    /// The same engine, with `wire` between the SDK and it.
     #[must_use]
     pub fn over(&self, wire: Arc<dyn Wire>) -> Self {
-        match self {
-            Self::Embedded(engine) => Self::Embedded(engine.over(wire)),
-            Self::Elsewhere(url) => Self::Elsewhere(url.clone()),
-        }
+        Self { place: self.place.clone(), wire: Some(wire) }
+    }
+
+    /// The same engine, with nothing in between.
+    #[must_use]
+    pub fn direct(&self) -> Self {
+        Self::at(self.place.clone())
     }
 
     /// The client of tables, as the functions have it.
     pub fn dynamo(&self, settings: &Settings, ambient: Ambient) -> Dynamo {
-        let client = match self {
-            Self::Embedded(engine) => client::client_over(settings, SharedHttpClient::new(engine.clone())),
-            Self::Elsewhere(_) => client::client(settings),
-        };
-        Dynamo::new(client, ambient)
+        Dynamo::new(client::client_over(settings, self.transport()), ambient)
     }
 
-    /// The client of streams, as Lambda has it.
+    /// The client of streams, as Lambda has it: no wire of a test leads there.
     pub fn streams(&self) -> aws_sdk_dynamodbstreams::Client {
         let config = aws_sdk_dynamodbstreams::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("local"))
             .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-            .endpoint_url(self.endpoint());
-        let config = match self {
-            Self::Embedded(engine) => config.http_client(engine.without_wire()),
-            Self::Elsewhere(_) => config.http_client(client::https(TrustStore::default())),
-        };
+            .endpoint_url(self.endpoint())
+            .http_client(self.over(Arc::new(EmptyMaps)).transport());
         aws_sdk_dynamodbstreams::Client::from_conf(config.build())
+    }
+
+    fn transport(&self) -> SharedHttpClient {
+        let transport = match &self.place {
+            Place::Embedded(engine) => SharedHttpClient::new(engine.clone()),
+            Place::Elsewhere(_) => client::https(TrustStore::default()),
+        };
+        match &self.wire {
+            Some(wire) => SharedHttpClient::new(Wired { transport, wire: Arc::clone(wire) }),
+            None => transport,
+        }
     }
 
     /// Where it is, as a URL; the embedded one is nowhere on the network by itself.
     pub fn endpoint(&self) -> &str {
-        match self {
-            Self::Embedded(_) => "http://in-process",
-            Self::Elsewhere(url) => url,
+        match &self.place {
+            Place::Embedded(_) => "http://in-process",
+            Place::Elsewhere(url) => url,
         }
+    }
+
+    /// Whether it is in this process.
+    pub fn is_embedded(&self) -> bool {
+        matches!(self.place, Place::Embedded(_))
     }
 
     /// Serves the embedded engine on `listener`, for the AWS CLI and table viewers, until the task is dropped.
     pub async fn serve(&self, listener: TcpListener) {
-        if let Self::Embedded(engine) = self {
+        if let Place::Embedded(InProcess(database)) = &self.place {
             // Nobody waits for the viewers: their server goes when the process goes.
-            let _ = dynoxide::server::serve_with_shutdown(listener, engine.database(), std::future::pending()).await;
+            let _ = dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending()).await;
         }
     }
 }

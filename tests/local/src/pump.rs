@@ -197,7 +197,7 @@ impl Pump {
         self.shards.conclude(place, again, not_before);
         // All before the first record that is not done with is done with; if all are, all that was read.
         let position = match self.shards.first_open() {
-            Some(first) => Some(rules::place(first).saturating_sub(1).to_string()),
+            Some(first) => Some(rules::just_before(first)),
             None => self.source.read_to().map(str::to_owned),
         };
         position.iter().for_each(|position| self.keeping.keep_position(position));

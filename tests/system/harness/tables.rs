@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use app::Tables;
 use cqrs::{Commit, Projection, Rollup, StreamId, Sums, Version};
 use cqrs_dynamodb::{SumsTable, Views, views::Content};
-use local::{Engine, pump::record::Record};
+use local::pump::record::Record;
 use orders::{Dashboard, OrderEvent, OrderSummaries};
+use serde_dynamo::from_items;
 use serde_json::{Value, json};
 
 use super::System;
@@ -35,46 +37,55 @@ impl System {
 
     /// The streams in the write table.
     pub async fn streams(&self) -> BTreeMap<StreamId, Vec<Commit<OrderEvent>>> {
-        let scan = self.stack.app.dynamo.client.scan().table_name(&*self.stack.app.tables.events);
+        let events = self.direct.events();
         let mut streams = BTreeMap::new();
-        for item in scan.send().await.unwrap().items.unwrap() {
-            let stream = StreamId::try_from(item["stream"].as_s().unwrap().clone()).unwrap();
-            let events = self.stack.app.events();
-            streams.entry(stream.clone()).or_insert(events.load(&stream).await.unwrap());
+        for item in self.items(&self.direct.tables.events).await {
+            let stream = StreamId::try_from(item["stream"].as_str().unwrap().to_owned()).unwrap();
+            if !streams.contains_key(&stream) {
+                streams.insert(stream.clone(), events.load(&stream).await.unwrap());
+            }
         }
         streams
     }
 
     /// The versions of the views that are there, by order id.
     pub async fn view_versions(&self) -> BTreeMap<String, Version> {
-        let version = |item: &Value| Version::new(item["version"]["N"].as_str().unwrap().parse().unwrap());
-        let id = |item: &Value| item["order_id"]["S"].as_str().unwrap().to_owned();
-        self.items("OrderSummariesTable").iter().map(|item| (id(item), version(item))).collect()
+        let version = |item: &Value| Version::new(item["version"].as_u64().unwrap());
+        let id = |item: &Value| item["order_id"].as_str().unwrap().to_owned();
+        self.items(&self.direct.tables.order_summaries).await.iter().map(|item| (id(item), version(item))).collect()
     }
 
     /// Invariant I8: the sums are those of what the views have counted, whatever has been delivered so far.
     ///
-    /// Both tables are read in one go, while nothing else is going on: it holds at every instant.
+    /// Sums change with a view only. So what they are between two equal looks at all views, they are at one instant.
     pub async fn check_sums(&self) {
-        let (views, lanes) = (self.items("OrderSummariesTable"), self.items("DashboardTable"));
+        let Tables { order_summaries, dashboard, .. } = &self.direct.tables;
+        let mut views = self.items(order_summaries).await;
+        let lanes = loop {
+            let lanes = self.items(dashboard).await;
+            let again = self.items(order_summaries).await;
+            if again == views {
+                break lanes;
+            }
+            views = again;
+        };
         let mut counted = Sums::default();
-        for (row, columns) in views.iter().flat_map(|view| fields(&view["counted"]["M"])) {
-            fields(&columns["M"]).for_each(|(column, amount)| counted.add(row, column, number(amount)));
+        for (row, columns) in views.iter().flat_map(|view| fields(&view["counted"])) {
+            fields(columns).for_each(|(column, amount)| counted.add(row, column, number(amount)));
         }
         let mut sums = Sums::default();
         for lane in &lanes {
             let columns = fields(lane).filter(|(name, _)| !["lane", "row"].contains(&name.as_str()));
-            columns.for_each(|(column, amount)| sums.add(lane["row"]["S"].as_str().unwrap(), column, number(amount)));
+            columns.for_each(|(column, amount)| sums.add(lane["row"].as_str().unwrap(), column, number(amount)));
         }
         assert_eq!(sums, counted);
     }
 
-    /// All items of a table, past the wire and whatever is on it.
-    fn items(&self, table: &str) -> Vec<Value> {
-        let Engine::Embedded(engine) = self.stack.engine() else { panic!("the engine is embedded") };
-        let scanned = engine.call("Scan", json!({ "TableName": table, "ConsistentRead": true })).unwrap();
-        assert!(scanned.get("LastEvaluatedKey").is_none(), "more than a page");
-        scanned["Items"].as_array().unwrap().clone()
+    /// All items of a table.
+    async fn items(&self, table: &str) -> Vec<Value> {
+        let scan = self.direct.dynamo.client.scan().table_name(table).consistent_read(true);
+        let items: Result<Vec<_>, _> = scan.into_paginator().items().send().collect().await;
+        from_items(items.unwrap()).unwrap()
     }
 
     /// Invariant I6: every view is the fold of its stream, and the sums are those over the folds.
@@ -96,11 +107,11 @@ impl System {
     }
 
     fn views(&self) -> Views<OrderSummaries> {
-        Views::new(self.stack.app.dynamo.clone(), self.stack.app.tables.order_summaries.clone())
+        Views::new(self.direct.dynamo.clone(), self.direct.tables.order_summaries.clone())
     }
 
     async fn sums(&self) -> Sums {
-        let table = SumsTable::new(self.stack.app.dynamo.clone(), self.stack.app.tables.dashboard.clone());
+        let table = SumsTable::new(self.direct.dynamo.clone(), self.direct.tables.dashboard.clone());
         let mut sums = table.row(Dashboard::TOTALS).await.unwrap();
         sums += &table.rows("day#", "day#~").await.unwrap();
         sums
@@ -112,5 +123,5 @@ fn fields(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 fn number(attribute: &Value) -> i128 {
-    attribute["N"].as_str().unwrap().parse().unwrap()
+    attribute.as_i64().unwrap().into()
 }

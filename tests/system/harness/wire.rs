@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use local::engine::in_process::{Call, Fault, Wire};
+use local::engine::wire::{Call, Fault, Wire};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 

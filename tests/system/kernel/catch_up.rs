@@ -2,7 +2,7 @@
 
 use cqrs::{Aggregate, StreamId, Sums, Version, spec::commit_of};
 use cqrs_dynamodb::{Doorbell, Failure, Reader, Reading, views::Content};
-use local::engine::in_process::Fault;
+use local::engine::wire::Fault;
 
 use super::{
     Jars,
@@ -202,7 +202,7 @@ async fn a_damaged_view_is_folded_anew() {
     let a = stream(&jars, "a", &[filled(3), filled(4)]).await;
     let projector = jars.projector::<1>();
     projector.catch_up(&[bell(&a, &[1])]).await;
-    let update = jars.dynamo.client.update_item().table_name("levels");
+    let update = jars.dynamo.client.update_item().table_name(jars.table("levels"));
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     let update =
         update.key("jar", text("a")).update_expression("SET #l = :l").expression_attribute_names("#l", "level");
@@ -216,7 +216,7 @@ async fn a_view_without_its_version_is_folded_anew() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(3)]).await;
     let key = aws_sdk_dynamodb::types::AttributeValue::S("a".to_owned());
-    jars.dynamo.client.put_item().table_name("levels").item("jar", key).send().await.unwrap();
+    jars.dynamo.client.put_item().table_name(jars.table("levels")).item("jar", key).send().await.unwrap();
     let report = jars.projector::<1>().catch_up(&[a]).await;
     assert_eq!((report.failed.len(), inventory(&jars).await), (0, (1, 3)));
 }

@@ -3,7 +3,7 @@
 use cqrs::{CommandId, Fingerprint, StreamId, Version};
 use cqrs_dynamodb::{Executed, Refusal, Request, create, execute};
 use futures_util::future::join_all;
-use local::engine::in_process::Fault;
+use local::engine::wire::Fault;
 
 use super::{
     Jars,

@@ -2,7 +2,7 @@
 
 use cqrs::{CommandId, Commit, Fingerprint, StreamId, Version};
 use cqrs_dynamodb::{Failure, event_store::Appended};
-use local::engine::in_process::Fault;
+use local::engine::wire::Fault;
 
 use super::{
     Jars,

@@ -42,7 +42,7 @@ pub(super) async fn run(url: &str, orders: u64) -> Result<(), String> {
     let dynamodb = health["dynamodb"].as_str().ok_or("the system does not say where its DynamoDB is")?;
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
     let template = Template::read(&template).map_err(|error| error.to_string())?;
-    let engine = Engine::Elsewhere(dynamodb.to_owned());
+    let engine = Engine::elsewhere(dynamodb);
     let app = stack::app(&template, &engine, &Ambient::system(), "").map_err(|error| error.to_string())?;
 
     let now = Ambient::system().now();

@@ -34,7 +34,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "DIR", conflicts_with = "dynamodb")]
     data: Option<PathBuf>,
     /// Do to the functions what the stream and the tables may do, and more often; the same seed does the same
-    #[arg(long, value_name = "SEED", conflicts_with = "dynamodb")]
+    #[arg(long, value_name = "SEED")]
     chaos: Option<u64>,
     /// The template to run, if not the one of this repository
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"), hide_default_value = true)]
@@ -78,7 +78,7 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
 
 fn engine(options: &Options) -> Result<Engine, String> {
     match (&options.dynamodb, &options.data) {
-        (Some(url), _) => Ok(Engine::Elsewhere(url.clone())),
+        (Some(url), _) => Ok(Engine::elsewhere(url)),
         (None, Some(directory)) => Engine::embedded_in(directory),
         (None, None) => Engine::embedded(),
     }
@@ -101,8 +101,8 @@ async fn listen(port: u16) -> Result<TcpListener, String> {
 
 /// Serves the embedded engine for others to look at, on the port of DynamoDB Local or on any that is free.
 async fn serve_engine(engine: &Engine) -> Result<String, String> {
-    if let Engine::Elsewhere(url) = engine {
-        return Ok(url.clone());
+    if !engine.is_embedded() {
+        return Ok(engine.endpoint().to_owned());
     }
     let listener = match listen(8000).await {
         Ok(listener) => listener,

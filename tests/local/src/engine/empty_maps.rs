@@ -1,0 +1,54 @@
+//! What Amazon DynamoDB Local writes differently into its streams, put right.
+
+use serde_json::{Value, json};
+
+use super::wire::{Call, Wire};
+
+/// An empty map is `{"M": {}}` in a record of AWS, and `{}` in one of DynamoDB Local, which no SDK can read.
+pub(super) struct EmptyMaps;
+
+impl Wire for EmptyMaps {
+    fn after(&self, _: &Call, answer: &mut Value) {
+        for record in answer["Records"].as_array_mut().into_iter().flatten() {
+            for image in ["NewImage", "OldImage"] {
+                if let Some(Value::Object(attributes)) = record["dynamodb"].get_mut(image) {
+                    attributes.values_mut().for_each(put_right);
+                }
+            }
+        }
+    }
+}
+
+fn put_right(attribute: &mut Value) {
+    let Value::Object(typed) = attribute else { return };
+    if typed.is_empty() {
+        *attribute = json!({ "M": {} });
+        return;
+    }
+    for (kind, value) in typed {
+        match (kind.as_str(), value) {
+            ("M", Value::Object(map)) => map.values_mut().for_each(put_right),
+            ("L", Value::Array(list)) => list.iter_mut().for_each(put_right),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_map_is_a_map_wherever_it_stands() {
+        let answer = |empty: Value| {
+            json!({ "Records": [{ "dynamodb": { "NewImage": {
+                "events": { "L": [{ "M": { "data": empty, "type": { "S": "order.delivered" } } }] },
+                "none": { "L": [] },
+            } } }] })
+        };
+        let mut shown = answer(json!({}));
+        let call = Call { operation: "GetRecords".to_owned(), body: Value::Null };
+        EmptyMaps.after(&call, &mut shown);
+        assert_eq!(shown, answer(json!({ "M": {} })));
+    }
+}

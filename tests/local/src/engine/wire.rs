@@ -1,0 +1,171 @@
+//! What lies between the SDK and an engine, whichever it is: a place for tests to watch and to interfere.
+
+use std::{fmt, sync::Arc};
+
+use aws_smithy_runtime_api::{
+    client::{
+        http::{
+            HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+            SharedHttpConnector,
+        },
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+        runtime_components::RuntimeComponents,
+    },
+    http::{HttpError, StatusCode},
+};
+use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
+use serde_json::{Value, json};
+
+/// What lies between the SDK and an engine.
+pub trait Wire: Send + Sync {
+    /// Before a call: may change it, and says what becomes of it.
+    fn before(&self, call: &mut Call) -> Fault {
+        let _ = call;
+        Fault::None
+    }
+
+    /// After a call that the engine has answered: may change the answer.
+    fn after(&self, call: &Call, answer: &mut Value) {
+        let _ = (call, answer);
+    }
+}
+
+/// A call of the DynamoDB API.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Such as `PutItem`.
+    pub operation: String,
+    /// The request.
+    pub body: Value,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing out of the ordinary.
+    None,
+    /// The engine never sees it: it is throttled.
+    Throttled,
+    /// The engine never sees it: a transaction that collides with another one on its first item.
+    Conflict,
+    /// The engine never sees it: 500.
+    ServerError,
+    /// The engine never sees it: access is denied.
+    AccessDenied,
+    /// The engine never sees it: the connection is lost.
+    Lost,
+    /// The engine never sees it, and no answer ever comes.
+    Unheard,
+    /// The engine carries it out, and the answer is lost.
+    AnswerLost,
+    /// The engine carries it out, and no answer ever comes.
+    Silence,
+}
+
+impl Call {
+    /// The call in a request of the SDK.
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let body = request.body().bytes().map(serde_json::from_slice).and_then(Result::ok).unwrap_or_default();
+        Self { operation, body }
+    }
+}
+
+/// A transport of the SDK with a wire in it.
+#[derive(Clone)]
+pub(super) struct Wired {
+    pub(super) transport: SharedHttpClient,
+    pub(super) wire: Arc<dyn Wire>,
+}
+
+/// One connection of it.
+#[derive(Clone)]
+struct WiredConnector {
+    connector: SharedHttpConnector,
+    wire: Arc<dyn Wire>,
+}
+
+impl HttpClient for Wired {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let connector = self.transport.http_connector(settings, components);
+        SharedHttpConnector::new(WiredConnector { connector, wire: Arc::clone(&self.wire) })
+    }
+}
+
+impl HttpConnector for WiredConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let wired = self.clone();
+        HttpConnectorFuture::new(async move { wired.carry(request).await })
+    }
+}
+
+impl WiredConnector {
+    async fn carry(&self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let mut call = Call::of(&request);
+        let asked = call.body.clone();
+        let fault = self.wire.before(&mut call);
+        tokio::task::yield_now().await;
+        let refuse = |status: u16, kind: &str| {
+            answered(StatusCode::try_from(status), &json!({ "__type": kind, "message": "injected" }))
+        };
+        match fault {
+            Fault::Conflict => return answered(StatusCode::try_from(400), &conflict(&call)),
+            Fault::Throttled => return refuse(400, "com.amazonaws.dynamodb.v20120810#ThrottlingException"),
+            Fault::ServerError => return refuse(500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
+            Fault::AccessDenied => return refuse(400, "com.amazon.coral.service#AccessDeniedException"),
+            Fault::Unheard => std::future::pending().await,
+            Fault::Lost => return Err(ConnectorError::io("injected: connection lost".into())),
+            Fault::None | Fault::AnswerLost | Fault::Silence => {}
+        }
+        if call.body != asked {
+            // No emulator looks at the signature, which is not that of this body any more.
+            let body = call.body.to_string();
+            request.headers_mut().insert("content-length", body.len().to_string());
+            *request.body_mut() = SdkBody::from(body);
+        }
+        let mut response = self.connector.call(request).await?;
+        let status = response.status();
+        let body = ByteStream::new(response.take_body()).collect().await;
+        let body = body.map_err(|error| ConnectorError::io(error.into()))?;
+        let mut body = serde_json::from_slice(&body.into_bytes()).unwrap_or_default();
+        if status.is_success() {
+            self.wire.after(&call, &mut body);
+        }
+        match fault {
+            Fault::AnswerLost => Err(ConnectorError::io("injected: answer lost".into())),
+            Fault::Silence => std::future::pending().await,
+            _ => answered(Ok(status), &body),
+        }
+    }
+}
+
+/// An answer as it comes over the network.
+pub(super) fn answered(status: Result<StatusCode, HttpError>, body: &Value) -> Result<HttpResponse, ConnectorError> {
+    let status = status.map_err(|error| ConnectorError::other(error.into(), None))?;
+    Ok(HttpResponse::new(status, SdkBody::from(body.to_string())))
+}
+
+/// A transaction that is cancelled for a conflict, which no emulator has by itself.
+fn conflict(call: &Call) -> Value {
+    let actions = call.body["TransactItems"].as_array().map(Vec::len).unwrap_or_default();
+    let code = |place| if place == 0 { "TransactionConflict" } else { "None" };
+    let reasons: Vec<Value> = (0..actions).map(|place| json!({ "Code": code(place) })).collect();
+    json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message": "injected", "CancellationReasons": reasons,
+    })
+}
+
+impl fmt::Debug for Wired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wired")
+    }
+}
+
+impl fmt::Debug for WiredConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WiredConnector")
+    }
+}
