@@ -106,12 +106,16 @@ impl System {
         let (prefix, direct) = (prefix(), engine.direct());
         let stack = Stack::start(template(), engine, authorizer, ambient.clone(), &prefix).await.unwrap();
         let direct = stack::app(&stack.template, &direct, &ambient, &prefix).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let gateway = stack.gateway("in-process").into_router();
-        tokio::spawn(async move { axum::serve(listener, gateway).await });
         let pump = Mutex::new(equip(stack.pumps().pop().unwrap()));
+        let url = serve(&stack).await;
         Self { stack, wire: Arc::default(), clock, direct, url, client: Client::new(), pump }
+    }
+
+    /// The same system, with its functions behind the Lambda Invoke API at `url`.
+    pub async fn with_functions_at(self, url: &str) -> Self {
+        let stack = self.stack.with_functions_at(url);
+        let pump = Mutex::new(stack.pumps().pop().unwrap());
+        Self { url: serve(&stack).await, stack, pump, ..self }
     }
 
     /// Steps the projector once, and says whether there was something to deliver.
@@ -165,6 +169,15 @@ impl System {
     pub fn operator(&self) -> Caller<'_> {
         Caller { system: self, token: None }
     }
+}
+
+/// Serves the API of a stack, and gives its URL.
+async fn serve(stack: &Stack) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let gateway = stack.gateway("in-process").into_router();
+    tokio::spawn(async move { axum::serve(listener, gateway).await });
+    url
 }
 
 /// Somebody who talks to the system.

@@ -23,6 +23,7 @@ mod delivery;
 mod engines;
 mod idempotency;
 mod identity;
+mod invoke_api;
 mod kernel;
 mod projector;
 mod pump;

@@ -1,5 +1,7 @@
 //! The functions, invoked as Lambda does it: an event in JSON in, an answer in JSON out, and a deadline.
 
+pub mod invoke_api;
+
 use std::{
     pin::Pin,
     sync::{

@@ -8,7 +8,7 @@ use cqrs_dynamodb::Ambient;
 use crate::{
     Engine, Template,
     authorizer::Authorizer,
-    functions::{self, Function},
+    functions::{self, Function, invoke_api},
     gateway::Gateway,
     pump::Pump,
     tables,
@@ -81,6 +81,15 @@ impl Stack {
             functions.insert(binary.clone(), composed);
         }
         Ok(Self { template, authorizer: Arc::new(authorizer), app, engine, functions, stream_arns })
+    }
+
+    /// The same, with its functions elsewhere: behind the Lambda Invoke API at `url`, over the same tables.
+    #[must_use]
+    pub fn with_functions_at(mut self, url: &str) -> Self {
+        for (binary, function) in &self.template.functions {
+            self.functions.insert(binary.clone(), invoke_api::at(url, [binary, &function.id]));
+        }
+        self
     }
 
     /// The engine it runs on.

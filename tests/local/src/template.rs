@@ -45,6 +45,8 @@ pub struct Index {
 /// A Lambda function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Function {
+    /// Its logical id.
+    pub id: String,
     /// The environment, with references to tables replaced by their logical ids.
     pub environment: BTreeMap<String, String>,
     /// How long an invocation may take.
@@ -118,7 +120,7 @@ impl Template {
                 }
                 "AWS::Serverless::Function" => {
                     let binary = resource.need("Metadata")?.need("BuildProperties")?.need("Binary")?.text()?;
-                    functions.insert(binary, function(&resource.need("Properties")?, globals.as_ref())?);
+                    functions.insert(binary, function(id, &resource.need("Properties")?, globals.as_ref())?);
                 }
                 _ => {}
             }
@@ -154,7 +156,7 @@ fn index(index: &Node<'_>) -> Result<Index, String> {
     })
 }
 
-fn function(function: &Node<'_>, globals: Option<&Node<'_>>) -> Result<Function, String> {
+fn function(id: String, function: &Node<'_>, globals: Option<&Node<'_>>) -> Result<Function, String> {
     let mut environment = BTreeMap::new();
     for scope in globals.into_iter().chain([function]) {
         let variables = scope.get("Environment").and_then(|environment| environment.get("Variables"));
@@ -172,7 +174,7 @@ fn function(function: &Node<'_>, globals: Option<&Node<'_>>) -> Result<Function,
             other => return Err(format!("{}: the local stack knows no events of type {other}", event.path)),
         }
     }
-    Ok(Function { environment, timeout: Duration::from_secs(timeout), routes, mappings })
+    Ok(Function { id, environment, timeout: Duration::from_secs(timeout), routes, mappings })
 }
 
 fn route(route: &Node<'_>) -> Result<Route, String> {

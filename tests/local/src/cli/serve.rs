@@ -24,6 +24,10 @@ pub(super) struct Options {
     /// Use the DynamoDB at this URL (such as Amazon DynamoDB Local at http://localhost:8000), not the embedded one
     #[arg(long, value_name = "URL", value_parser = super::url)]
     dynamodb: Option<String>,
+    /// Send requests and stream batches to the functions behind this Lambda Invoke API (`cargo lambda watch` at
+    /// http://localhost:9000, `sam local start-lambda` at http://localhost:3001), not to those in this process
+    #[arg(long, value_name = "URL", value_parser = super::url, conflicts_with = "chaos")]
+    lambda: Option<String>,
     /// Whether the projector keeps the read models up to date
     #[arg(long, value_name = "on|off", default_value = "on")]
     projector: Switch,
@@ -56,6 +60,7 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
     let authorizer = authorizer(options.data.as_deref())?.required(options.auth);
     let stack = Stack::start(template, engine, authorizer, Ambient::system(), "").await;
     let stack = stack.map_err(|error| error.to_string())?;
+    let stack = options.lambda.iter().fold(stack, |stack, url| stack.with_functions_at(url));
 
     let endpoint = serve_engine(&calm).await?;
     if options.projector == Switch::On {
@@ -118,6 +123,9 @@ async fn serve_engine(engine: &Engine) -> Result<String, String> {
 fn welcome(stack: &Stack, port: u16, endpoint: &str, options: &Options) -> String {
     let url = format!("http://localhost:{port}");
     let mut lines = vec![format!("Orders are served at {url}, and DynamoDB at {endpoint}.")];
+    if let Some(lambda) = &options.lambda {
+        lines.push(format!("The functions are those at {lambda}. Their AWS_ENDPOINT_URL_DYNAMODB must be {endpoint}."));
+    }
     if options.projector == Switch::Off {
         lines.push("The projector is off: read models stay as they are, and reads fold in what they lack.".to_owned());
     }
