@@ -4,6 +4,7 @@ pub mod tables;
 pub mod wire;
 
 use std::{
+    collections::BTreeMap,
     future::{Future, IntoFuture},
     path::Path,
     pin::Pin,
@@ -13,7 +14,7 @@ use std::{
     },
 };
 
-use app::App;
+use app::{App, Metrics};
 use cqrs_dynamodb::Ambient;
 use jiff::Timestamp;
 use local::{
@@ -39,12 +40,16 @@ pub struct System {
     pub stack: Stack,
     pub wire: Arc<TestWire>,
     pub clock: Clock,
+    measured: Arc<Measurements>,
     /// The same tables, past the wire and whatever is on it.
     direct: App,
     url: String,
     client: Client,
     pump: Mutex<Pump>,
 }
+
+/// Lines of metrics.
+type Measurements = std::sync::Mutex<Vec<Value>>;
 
 /// A clock that a test holds: it moves on by a millisecond whenever it is looked at.
 #[derive(Clone)]
@@ -105,10 +110,13 @@ impl System {
         );
         let (prefix, direct) = (prefix(), engine.direct());
         let stack = Stack::start(template(), engine, authorizer, ambient.clone(), &prefix).await.unwrap();
+        let measured = Arc::new(Measurements::default());
+        let lines = Arc::clone(&measured);
+        let stack = stack.with_metrics(Metrics::to("orders", move |line| lines.lock().unwrap().push(line))).unwrap();
         let direct = stack::app(&stack.template, &direct, &ambient, &prefix).unwrap();
         let pump = Mutex::new(equip(stack.pumps().pop().unwrap()));
         let url = serve(&stack).await;
-        Self { stack, wire: Arc::default(), clock, direct, url, client: Client::new(), pump }
+        Self { stack, wire: Arc::default(), clock, measured, direct, url, client: Client::new(), pump }
     }
 
     /// The same system, with its functions behind the Lambda Invoke API at `url`.
@@ -116,6 +124,24 @@ impl System {
         let stack = self.stack.with_functions_at(url);
         let pump = Mutex::new(stack.pumps().pop().unwrap());
         Self { url: serve(&stack).await, stack, pump, ..self }
+    }
+
+    /// The last line of metrics.
+    pub fn last_line(&self) -> Value {
+        self.measured.lock().unwrap().last().unwrap().clone()
+    }
+
+    /// What was measured since the last time, of each metric the sum, or the list of times.
+    pub fn measured(&self) -> BTreeMap<String, Value> {
+        let mut sums: BTreeMap<String, Value> = BTreeMap::new();
+        for line in self.measured.lock().unwrap().drain(..) {
+            for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap() {
+                let name = metric["Name"].as_str().unwrap();
+                let sum = sums.entry(name.to_owned()).or_insert(json!(0));
+                *sum = line[name].as_u64().map_or(line[name].clone(), |n| json!(sum.as_u64().unwrap_or_default() + n));
+            }
+        }
+        sums
     }
 
     /// Steps the projector once, and says whether there was something to deliver.
@@ -128,6 +154,18 @@ impl System {
     /// Steps the projector until the stream is empty.
     pub async fn project(&self) {
         self.pump.lock().await.drain().await.unwrap();
+    }
+
+    /// Where others find the DynamoDB of this system.
+    pub async fn dynamodb_url(&self) -> String {
+        let engine = self.stack.engine().direct();
+        if !engine.is_embedded() {
+            return engine.endpoint().to_owned();
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move { engine.serve(listener).await });
+        url
     }
 
     /// Writes a commit past all rules, as no code of the system does.

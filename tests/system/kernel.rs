@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
-use app::{Settings, settings::Missing};
+use app::{Settings, settings::SettingError};
 use cqrs_dynamodb::{Ambient, Dynamo, EventStore, Projector, SumsTable, Views};
 use jiff::Timestamp;
 use local::{tables, template::Table};
@@ -80,7 +80,7 @@ impl Jars {
     }
 }
 
-fn settings(endpoint: &str) -> Result<Settings, Missing> {
+fn settings(endpoint: &str) -> Result<Settings, SettingError> {
     Settings::read(|name| match name {
         "EVENTS_TABLE" | "ORDER_SUMMARIES_TABLE" | "DASHBOARD_TABLE" => Some("unused".to_owned()),
         "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.to_owned()),

@@ -25,6 +25,7 @@ mod idempotency;
 mod identity;
 mod invoke_api;
 mod kernel;
+mod metrics;
 mod projector;
 mod pump;
 mod queries;

@@ -1,10 +1,11 @@
 //! How a command was asked: by whom, under which headers, until when.
 
-use app::{App, Caller, InTime, Problem};
+use app::{App, Caller, InTime, Problem, trace::traceparent};
 use axum::extract::FromRequestParts;
 use cqrs::{Fingerprint, StreamId};
 use cqrs_dynamodb::{EventStore, Failure, Request};
 use http::request::Parts;
+use lambda_http::RequestExt;
 use orders::{OrderCommand, OrderEvent, order::OrderId};
 
 use crate::headers::CommandHeaders;
@@ -14,6 +15,8 @@ pub(crate) struct Asked {
     pub(crate) app: App,
     pub(crate) caller: Caller,
     pub(crate) headers: CommandHeaders,
+    /// The event store, until the deadline.
+    pub(crate) events: EventStore,
 }
 
 impl FromRequestParts<App> for Asked {
@@ -22,17 +25,13 @@ impl FromRequestParts<App> for Asked {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let Ok(InTime(app)) = InTime::from_request_parts(parts, app).await;
         let caller = Caller::from_request_parts(parts, &app).await?;
-        let headers = CommandHeaders::from_request_parts(parts, &app).await?;
-        Ok(Self { app, caller, headers })
+        let mut headers = CommandHeaders::from_request_parts(parts, &app).await?;
+        headers.trace = headers.trace.or_else(|| traceparent(parts.lambda_context_ref()?.xray_trace_id.as_deref()?));
+        Ok(Self { events: app.events(), app, caller, headers })
     }
 }
 
 impl Asked {
-    /// The event store, until the deadline.
-    pub(crate) fn events(&self) -> EventStore {
-        self.app.events()
-    }
-
     /// The command, as it is carried out and recorded. Its fingerprint is over route, order and the canonical request
     /// after defaults; golden ones are tested, because stored ones are compared with it for ever.
     ///

@@ -48,7 +48,7 @@ async fn place_order(asked: Asked, body: Request) -> Result<Response, Problem> {
         None => OrderId::random(asked.app.dynamo.ambient.random_bytes()),
     };
     let request = asked.request("POST /orders", order_id, OrderCommand::Place(order))?;
-    outcome::placed(&asked.headers, order_id, create::<Order>(&asked.events(), &request, |_| true).await)
+    outcome::placed(&asked, order_id, create::<Order>(&asked.events, &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/ship`
@@ -56,7 +56,7 @@ async fn ship_order(asked: Asked, Key(order_id): Key<OrderId>, body: Request) ->
     asked.caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
     let command = OrderCommand::Ship(body::read::<ShipOrderDocument>(body).await?.into_command()?);
     let request = asked.request("POST /orders/{order_id}/ship", order_id, command)?;
-    outcome::changed(&asked.headers, order_id, execute::<Order>(&asked.events(), &request, |_| true).await)
+    outcome::changed(&asked, order_id, execute::<Order>(&asked.events, &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/deliver`
@@ -64,7 +64,7 @@ async fn deliver_order(asked: Asked, Key(order_id): Key<OrderId>, body: Request)
     asked.caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
     let DeliverOrderDocument {} = body::read(body).await?;
     let request = asked.request("POST /orders/{order_id}/deliver", order_id, OrderCommand::Deliver)?;
-    outcome::changed(&asked.headers, order_id, execute::<Order>(&asked.events(), &request, |_| true).await)
+    outcome::changed(&asked, order_id, execute::<Order>(&asked.events, &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/cancel`
@@ -73,7 +73,7 @@ async fn cancel_order(asked: Asked, Key(order_id): Key<OrderId>, body: Request) 
     let command = OrderCommand::Cancel(body::read::<CancelOrderDocument>(body).await?.into_command()?);
     let request = asked.request("POST /orders/{order_id}/cancel", order_id, command)?;
     let may = |order: &Order| may_cancel(&asked.caller, order);
-    outcome::changed(&asked.headers, order_id, execute(&asked.events(), &request, may).await)
+    outcome::changed(&asked, order_id, execute(&asked.events, &request, may).await)
 }
 
 /// One's own order, or any for an administrator.

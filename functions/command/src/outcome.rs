@@ -1,23 +1,23 @@
 //! What became of a command, as an answer.
 
-use app::{Problem, etag::etag, json};
+use app::{Measured, Problem, etag::etag, json};
 use axum::response::Response;
 use cqrs_dynamodb::{Executed, Refusal};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use orders::{Order, OrderRejection, order::OrderId};
 use serde_json::json;
 
-use crate::headers::CommandHeaders;
+use crate::asked::Asked;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// The answer to PlaceOrder: 201 and where the order is.
 pub(crate) fn placed(
-    headers: &CommandHeaders,
+    asked: &Asked,
     order_id: OrderId,
     outcome: Result<Executed, Refusal<Order>>,
 ) -> Result<Response, Problem> {
-    let mut response = answer(StatusCode::CREATED, headers, order_id, outcome)?;
+    let mut response = answer(StatusCode::CREATED, asked, order_id, outcome)?;
     if let Ok(location) = HeaderValue::from_str(&format!("/orders/{order_id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -26,28 +26,45 @@ pub(crate) fn placed(
 
 /// The answer to the other commands: 200.
 pub(crate) fn changed(
-    headers: &CommandHeaders,
+    asked: &Asked,
     order_id: OrderId,
     outcome: Result<Executed, Refusal<Order>>,
 ) -> Result<Response, Problem> {
-    answer(StatusCode::OK, headers, order_id, outcome)
+    answer(StatusCode::OK, asked, order_id, outcome)
 }
 
 fn answer(
     status: StatusCode,
-    headers: &CommandHeaders,
+    asked: &Asked,
     order_id: OrderId,
     outcome: Result<Executed, Refusal<Order>>,
 ) -> Result<Response, Problem> {
-    let Executed { version, replayed } = outcome.map_err(problem)?;
+    // Without a key there is nothing to repeat: what was found is this request's own write, its answer lost.
+    let repeatable = asked.headers.key.is_some();
+    let outcome = outcome.map(|done| Executed { replayed: done.replayed && repeatable, ..done }).map_err(problem);
+    asked.app.metrics.emit(asked.app.dynamo.ambient.now(), measured(&outcome, asked.events.conflicts()));
+    let Executed { version, replayed } = outcome?;
     let document = json!({ "order_id": order_id, "status": "accepted", "version": version });
     let mut response = json(status, &document)?;
     response.headers_mut().insert(header::ETAG, etag(version));
-    // Without a key there is nothing to repeat: what was found is this request's own write, its answer lost.
-    if replayed && headers.key.is_some() {
+    if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// What operators count of it. A reason is the type of a problem, of which there are few.
+fn measured(outcome: &Result<Executed, Problem>, conflicts: usize) -> Measured {
+    let measured = Measured::default().count("Conflicts", conflicts);
+    match outcome {
+        Ok(Executed { replayed: true, .. }) => measured.count("CommandsReplayed", 1),
+        Ok(Executed { replayed: false, .. }) => measured.count("CommandsAccepted", 1),
+        Err(problem) if problem.kind() == "outcome-unknown" => measured.count("OutcomeUnknown", 1),
+        Err(problem) if problem.status().is_client_error() => {
+            measured.one_of("CommandsRejected", "Reason", problem.kind())
+        }
+        Err(_) => measured,
+    }
 }
 
 fn problem(refusal: Refusal<Order>) -> Problem {

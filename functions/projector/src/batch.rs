@@ -66,6 +66,11 @@ impl Batch {
         self.streams.values().map(|mention| mention.bell.clone()).collect()
     }
 
+    /// The commits that the records brought along.
+    pub(crate) fn commits(&self) -> impl Iterator<Item = &StoredCommit> {
+        self.streams.values().flat_map(|mention| mention.bell.commits.values())
+    }
+
     /// The sequence number of the first record that mentions one of these streams; `Some(None)` if it has none.
     pub(crate) fn first_of<'a>(&self, streams: impl Iterator<Item = &'a StreamId>) -> Option<Option<String>> {
         let mentions = streams.filter_map(|stream| self.streams.get(stream));

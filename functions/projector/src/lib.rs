@@ -2,15 +2,17 @@
 //!
 //! 1. Which projections there are, here.
 //! 2. [`batch`]: what a batch of stream records says.
+//! 3. [`telemetry`]: what operators see of it.
 
 mod batch;
+mod telemetry;
 
-use app::{App, problem::causes};
+use app::App;
 use aws_lambda_events::{
     dynamodb::Event,
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use cqrs_dynamodb::{Projector, Report, SumsTable, Views};
+use cqrs_dynamodb::{Projector, SumsTable, Views};
 use lambda_runtime::{Error, LambdaEvent};
 use orders::{Dashboard, OrderSummaries};
 
@@ -30,10 +32,10 @@ pub fn projector(app: &App) -> Projector {
 /// # Errors
 /// If a record that failed has no sequence number: an answer without one would not be understood.
 pub async fn handle(app: &App, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
-    let app = app.until(event.context.deadline);
+    let (app, began) = (app.until(event.context.deadline), app.dynamo.ambient.now());
     let batch = Batch::read(event.payload.records);
     let report = projector(&app).catch_up(&batch.doorbells()).await;
-    log(&batch, &report);
+    telemetry::tell(&app, &event.context, began, &batch, &report);
 
     let mut response = DynamoDbEventResponse::default();
     if let Some(record) = batch.first_of(report.failed.keys()) {
@@ -42,26 +44,4 @@ pub async fn handle(app: &App, event: LambdaEvent<Event>) -> Result<DynamoDbEven
         response.batch_item_failures.push(failure);
     }
     Ok(response)
-}
-
-/// One line a batch, one a failure, and one for what should not have been in the stream. No ids: a stream is named
-/// only where an operator has to look into it.
-fn log(batch: &Batch, report: &Report) {
-    let Report { projected, duplicates, healed, unclaimed, failed } = report;
-    tracing::info!(
-        records = batch.records,
-        projected,
-        duplicates,
-        gap_healed = healed,
-        unclaimed,
-        foreign = batch.foreign,
-        failed = failed.len(),
-        "batch"
-    );
-    if batch.tampered > 0 {
-        tracing::error!(tampered = batch.tampered, "commits were changed or removed");
-    }
-    for (stream, failure) in failed {
-        tracing::error!(%stream, causes = causes(failure.as_ref()), "{failure}");
-    }
 }

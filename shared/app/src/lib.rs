@@ -6,21 +6,25 @@
 //! 4. [`caller`]: who asks, and what they may ask for.
 //! 5. [`parameters`], [`etag`], [`cursor`]: what else a request says.
 //! 6. [`problem`]: what is answered when something is wrong, and [`answer`] when nothing is.
+//! 7. [`metrics`], [`trace`]: what operators see of it.
 
 pub mod answer;
 pub mod caller;
 pub mod client;
 pub mod cursor;
 pub mod etag;
+pub mod metrics;
 pub mod parameters;
 pub mod problem;
 pub mod routes;
 pub mod settings;
 pub mod start;
+pub mod trace;
 
 pub use answer::json;
 pub use caller::{Caller, Scope};
 pub use cursor::Cursor;
+pub use metrics::{Measured, Metrics};
 pub use parameters::{Key, Parameters};
 pub use problem::Problem;
 pub use routes::Routes;

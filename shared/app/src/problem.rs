@@ -74,6 +74,16 @@ impl Problem {
         Self { errors, ..Self::new(status, "invalid-request", "The request is not valid", detail) }
     }
 
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its type: what programs tell problems apart by.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
     /// The same, with one more member.
     #[must_use]
     pub fn with(mut self, member: &'static str, value: impl Into<Value>) -> Self {

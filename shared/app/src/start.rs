@@ -10,7 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use lambda_http::RequestExt;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::{Settings, Tables, client::client, settings::Missing};
+use crate::{
+    Metrics, Settings, Tables,
+    client::client,
+    settings::{self, SettingError},
+    trace::XRay,
+};
 
 /// How long a warm-up may take, with the reserve of an answer.
 const WARM_UP: SignedDuration = SignedDuration::from_millis(2500);
@@ -22,18 +27,28 @@ pub struct App {
     pub dynamo: Dynamo,
     /// What the tables are called.
     pub tables: Tables,
+    /// Where metrics go.
+    pub metrics: Metrics,
+    /// Where parts of traces go.
+    pub x_ray: XRay,
 }
 
 impl App {
     /// What `main` starts with: logs as lines of JSON, settings from the environment.
     ///
     /// # Errors
-    /// The name of a setting that is missing.
-    pub fn from_env() -> Result<Self, Missing> {
+    /// The name of a setting that is missing or malformed.
+    pub fn from_env() -> Result<Self, SettingError> {
         tracing_subscriber::fmt().json().with_max_level(LevelFilter::INFO).without_time().init();
-        let settings = Settings::read(|name| env::var(name).ok())?;
-        let dynamo = Dynamo::new(client(&settings), Ambient::system());
-        Ok(Self { dynamo, tables: settings.tables })
+        let variable = |name| env::var(name).ok();
+        settings::of_lambda(variable)?;
+        let settings = Settings::read(variable)?;
+        Ok(Self {
+            dynamo: Dynamo::new(client(&settings), Ambient::system()),
+            metrics: settings.metrics_namespace.map_or_else(Metrics::none, Metrics::to_stdout),
+            x_ray: XRay::at(settings.x_ray_daemon),
+            tables: settings.tables,
+        })
     }
 
     /// The event store.
@@ -54,7 +69,7 @@ impl App {
     #[must_use]
     pub fn for_warm_up(&self) -> Self {
         let soon = self.dynamo.ambient.now() + WARM_UP;
-        Self { dynamo: self.dynamo.until(soon), tables: self.tables.clone() }
+        Self { dynamo: self.dynamo.until(soon), ..self.clone() }
     }
 
     /// The same, for an invocation that ends at `deadline_ms`, in milliseconds since 1970, as Lambda gives it.
@@ -62,7 +77,7 @@ impl App {
     pub fn until(&self, deadline_ms: u64) -> Self {
         let deadline = i64::try_from(deadline_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         match deadline {
-            Some(deadline) => Self { dynamo: self.dynamo.until(deadline), tables: self.tables.clone() },
+            Some(deadline) => Self { dynamo: self.dynamo.until(deadline), ..self.clone() },
             None => self.clone(),
         }
     }

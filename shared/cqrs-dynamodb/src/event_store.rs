@@ -8,7 +8,10 @@
 //! | `recorded_at`, `caller`, `trace` | when, for whom, in which trace |
 //! | `events` | a list of `{type, schema, data}` |
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -33,6 +36,7 @@ const MAX_COMMIT: usize = 350 * 1024;
 pub struct EventStore {
     dynamo: Dynamo,
     table: Arc<str>,
+    conflicts: Arc<AtomicUsize>,
 }
 
 /// What became of a commit that was to be appended.
@@ -51,12 +55,17 @@ pub enum Appended {
 impl EventStore {
     /// The event store in `table`.
     pub fn new(dynamo: Dynamo, table: impl Into<Arc<str>>) -> Self {
-        Self { dynamo, table: table.into() }
+        Self { dynamo, table: table.into(), conflicts: Arc::default() }
     }
 
     /// The DynamoDB it is kept in.
     pub fn dynamo(&self) -> &Dynamo {
         &self.dynamo
+    }
+
+    /// How often an append came too late, since this event store was made: its clones count together.
+    pub fn conflicts(&self) -> usize {
+        self.conflicts.load(Ordering::Relaxed)
     }
 
     /// Writes the commit if its version is free: one write unit per KB, no read.
@@ -88,7 +97,11 @@ impl EventStore {
         match outcome {
             Ok(_) => Ok(Appended::Written),
             Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
-                Ok(standing(&stored, &in_the_way(answer.into_err()).unwrap_or_default()))
+                let appended = standing(&stored, &in_the_way(answer.into_err()).unwrap_or_default());
+                if matches!(appended, Appended::Conflict) {
+                    self.conflicts.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(appended)
             }
             Err(error) => Err(Failure::of_write(error)),
         }

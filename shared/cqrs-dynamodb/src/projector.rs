@@ -37,6 +37,8 @@ pub struct Doorbell {
 pub struct Report {
     /// Views written.
     pub projected: usize,
+    /// Commits folded into them.
+    pub commits: usize,
     /// Views that had come as far before.
     pub duplicates: usize,
     /// Views that had to be healed from the write table, because a commit came before its predecessor.
@@ -116,6 +118,7 @@ impl<P: Projection> KeepsViews for Keeper<P> {
 impl Report {
     fn add(&mut self, other: Report) {
         self.projected += other.projected;
+        self.commits += other.commits;
         self.duplicates += other.duplicates;
         self.healed += other.healed;
         for (stream, failure) in other.failed {

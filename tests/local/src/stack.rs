@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use app::{App, Settings};
+use app::{App, Metrics, Settings, trace::XRay};
 use cqrs_dynamodb::Ambient;
 
 use crate::{
@@ -74,13 +74,18 @@ impl Stack {
             })?;
             stream_arns.extend(stream.map(|arn| (id.clone(), arn)));
         }
-        let mut functions = BTreeMap::new();
-        for (binary, function) in &template.functions {
-            let composed = functions::named(binary, &app, function.timeout)
-                .ok_or_else(|| StartError::Functions(format!("there is no function {binary}")))?;
-            functions.insert(binary.clone(), composed);
-        }
+        let functions = compose(&template, &app)?;
         Ok(Self { template, authorizer: Arc::new(authorizer), app, engine, functions, stream_arns })
+    }
+
+    /// The same, whose functions hand their metrics to these.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn with_metrics(mut self, metrics: Metrics) -> Result<Self, StartError> {
+        self.app.metrics = metrics;
+        self.functions = compose(&self.template, &self.app)?;
+        Ok(self)
     }
 
     /// The same, with its functions elsewhere: behind the Lambda Invoke API at `url`, over the same tables.
@@ -136,6 +141,16 @@ impl Stack {
     }
 }
 
+/// The functions of the template, by the names of their binaries.
+fn compose(template: &Template, app: &App) -> Result<BTreeMap<String, Function>, StartError> {
+    let composed = template.functions.iter().map(|(binary, function)| {
+        let composed = functions::named(binary, app, function.timeout);
+        let composed = composed.ok_or_else(|| StartError::Functions(format!("there is no function {binary}")))?;
+        Ok((binary.clone(), composed))
+    });
+    composed.collect()
+}
+
 /// What the functions work with: the environment that the template gives them, on this engine.
 ///
 /// # Errors
@@ -149,5 +164,10 @@ pub fn app(template: &Template, engine: &Engine, ambient: &Ambient, prefix: &str
         (_, value) => value.map(|value| (*value).clone()),
     });
     let settings = settings.map_err(|missing| StartError::Functions(missing.to_string()))?;
-    Ok(App { dynamo: engine.dynamo(&settings, ambient.clone()), tables: settings.tables })
+    Ok(App {
+        dynamo: engine.dynamo(&settings, ambient.clone()),
+        tables: settings.tables,
+        metrics: Metrics::none(),
+        x_ray: XRay::default(),
+    })
 }

@@ -52,6 +52,8 @@ pub(super) struct Write<'a, V> {
     bytes: usize,
     /// The difference that the view makes to the sums.
     delta: Sums,
+    /// How many commits were folded.
+    commits: usize,
     healed: bool,
 }
 
@@ -151,6 +153,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             None => self.events.load_after(&bell.stream, from).await?,
         };
         let Some(version) = commits.last().map(|commit| commit.version) else { return Ok(None) };
+        let number = commits.len();
 
         let folded = catch_unwind(AssertUnwindSafe(|| self.fold_and_count(&bell.stream, version, view, commits)));
         let (item, counted) = folded.unwrap_or_else(|_| {
@@ -159,7 +162,8 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         })?;
         let before = stored.as_ref().map(|stored| stored.counted.clone()).unwrap_or_default();
         let bytes = item::size(&item);
-        Ok(Some(Write { task: Task { bell, stored }, item, bytes, delta: counted - &before, healed }))
+        let delta = counted - &before;
+        Ok(Some(Write { task: Task { bell, stored }, item, bytes, delta, commits: number, healed }))
     }
 
     /// All that is the domain's own code: the item of the view after `commits`, and what it adds to the sums.
@@ -203,6 +207,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             match self.keeper.send(&chunk).await {
                 Verdict::Written => {
                     report.projected += chunk.len();
+                    report.commits += chunk.iter().map(|write| write.commits).sum::<usize>();
                     report.healed += chunk.iter().filter(|write| write.healed).count();
                     chunk.clear();
                 }

@@ -115,7 +115,7 @@ impl Shop {
             command,
         };
         let dynamo = Dynamo::new(self.app.dynamo.client.clone(), Ambient::new(move || at, || [0; 16]));
-        let events = App { dynamo, tables: self.app.tables.clone() }.events();
+        let events = App { dynamo, ..self.app.clone() }.events();
         let done = match &request.command {
             OrderCommand::Place(_) => create::<Order>(&events, &request, |_| true).await,
             OrderCommand::Ship(_) | OrderCommand::Deliver | OrderCommand::Cancel(_) => {
