@@ -30,5 +30,6 @@ mod projector;
 mod pump;
 mod queries;
 mod read_your_writes;
+mod runtime_api;
 mod storage_faults;
 mod walkthrough;

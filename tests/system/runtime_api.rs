@@ -1,0 +1,227 @@
+//! The functions as Lambda runs them: their own binaries, each a process, over the Runtime API and a real socket.
+
+mod proxy;
+mod sandbox;
+
+use std::{net::UdpSocket, process::Command, time::Duration};
+
+use serde_json::{Value, json};
+
+use self::{
+    proxy::{Moment, Proxy},
+    sandbox::Sandbox,
+};
+use crate::harness::{System, cancellation, event, order};
+
+/// A function on the tables of `system`, behind `proxy`.
+async fn start(system: &System, proxy: &Proxy, function: &str) -> Sandbox {
+    let tables = &system.stack.app.tables;
+    let environment = [
+        ("EVENTS_TABLE", &*tables.events),
+        ("ORDER_SUMMARIES_TABLE", &*tables.order_summaries),
+        ("DASHBOARD_TABLE", &*tables.dashboard),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url),
+        ("METRICS_NAMESPACE", "orders"),
+    ];
+    Sandbox::start(function, &environment).await
+}
+
+/// A request of somebody with these scopes.
+fn request(sub: &str, scope: &str, method: &str, path: &str, key: &str, body: &Value) -> Value {
+    let body = if method == "GET" { String::new() } else { body.to_string() };
+    let mut event = event(method, path, json!({ "jwt": { "claims": { "sub": sub, "scope": scope } } }), &body);
+    event["headers"]["idempotency-key"] = json!(key);
+    event
+}
+
+fn place(sub: &str, key: &str) -> Value {
+    request(sub, "orders/write", "POST", "/orders", key, &order())
+}
+
+/// Status and document of an answer.
+#[track_caller]
+fn answered(answer: Option<Result<Value, Value>>) -> (u64, Value) {
+    let answer = answer.unwrap().unwrap();
+    let document = serde_json::from_str(answer["body"].as_str().unwrap_or("null")).unwrap();
+    (answer["statusCode"].as_u64().unwrap(), document)
+}
+
+#[tokio::test]
+async fn every_route_is_answered_by_its_binary() {
+    let system = System::start().await;
+    let proxy = Proxy::before(&system).await;
+    let mut command = start(&system, &proxy, "command").await;
+    let all = "orders/write orders/read orders/fulfil orders/admin";
+    let ask = |method: &str, path: &str, key: &str, body: &Value| request("alice", all, method, path, key, body);
+
+    let (status, placed) = answered(command.invoke(place("alice", "first")).await);
+    assert_eq!((status, &placed["version"]), (201, &json!(1)));
+    let path = |rest: &str| format!("/orders/{}{rest}", placed["order_id"].as_str().unwrap());
+    let shipment = json!({ "carrier": "DHL", "tracking_number": "1" });
+    for (version, (rest, body)) in (2..).zip([("/ship", shipment), ("/deliver", json!({}))]) {
+        let (status, document) = answered(command.invoke(ask("POST", &path(rest), rest, &body)).await);
+        assert_eq!((status, &document["version"]), (200, &json!(version)));
+    }
+    let cancel = ask("POST", &path("/cancel"), "cancel", &cancellation());
+    let (status, problem) = answered(command.invoke(cancel).await);
+    assert_eq!((status, &problem["type"]), (409, &json!("already-delivered")));
+
+    system.project().await;
+    for (function, path, shown) in [
+        ("get-order", path(""), "/status"),
+        ("get-order", path("/events"), "/events/2/type"),
+        ("list-orders", "/customers/alice/orders".to_owned(), "/orders/0/status"),
+        ("get-dashboard", "/dashboard".to_owned(), "/by_status/delivered"),
+    ] {
+        let mut sandbox = start(&system, &proxy, function).await;
+        let (status, document) = answered(sandbox.invoke(ask("GET", &path, "", &Value::Null)).await);
+        assert_eq!(status, 200, "{path}: {document}");
+        let expected = [json!("delivered"), json!("order.delivered"), json!(1)];
+        assert!(expected.contains(&document.pointer(shown).unwrap().clone()), "{path}: {document}");
+    }
+}
+
+#[tokio::test]
+async fn two_requests_in_one_process_do_not_see_each_others_data() {
+    let system = System::start().await;
+    let proxy = Proxy::before(&system).await;
+    let (mut command, mut get_order) =
+        (start(&system, &proxy, "command").await, start(&system, &proxy, "get-order").await);
+    let (_, of_alice) = answered(command.invoke(place("alice", "first")).await);
+    let (_, of_bob) = answered(command.invoke(place("bob", "first")).await);
+    assert_ne!(of_alice["order_id"], of_bob["order_id"]);
+
+    let path = format!("/orders/{}", of_alice["order_id"].as_str().unwrap());
+    let read = |sub: &str| request(sub, "orders/read", "GET", &path, "", &Value::Null);
+    assert_eq!(answered(get_order.invoke(read("alice")).await).1["customer_id"], "alice");
+    assert_eq!(answered(get_order.invoke(read("bob")).await).0, 404);
+    let nobody = event("GET", &path, Value::Null, "");
+    assert_eq!(answered(get_order.invoke(nobody).await).0, 401);
+    assert_eq!(answered(get_order.invoke(read("alice")).await).0, 200);
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_nearly_over_is_answered_before_it_and_the_key_resolves() {
+    let system = System::start().await;
+    let proxy = Proxy::before(&system).await;
+    let mut command = start(&system, &proxy, "command").await;
+    answered(command.invoke(place("alice", "warm")).await);
+    for (key, moment) in [("never written", Moment::Before), ("written", Moment::After)] {
+        let key = key.replace(' ', "-");
+        proxy.strike(0, moment, || {}).await;
+        let time = Duration::from_millis(1_200);
+        let (status, problem) = answered(command.invoke_within(time, place("alice", &key)).await);
+        assert_eq!((status, &problem["type"]), (503, &json!("outcome-unknown")));
+        let (status, placed) = answered(command.invoke(place("alice", &key)).await);
+        assert_eq!((status, &placed["version"]), (201, &json!(1)), "{key}");
+    }
+    assert_eq!(system.streams().await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_projector_may_be_killed_at_any_call_and_the_batch_comes_again() {
+    for moment in [Moment::Before, Moment::After] {
+        for call in 0.. {
+            let system = System::start().await;
+            let proxy = Proxy::before(&system).await;
+            let alice = system.customer("alice");
+            for number in 0..3 {
+                let id = alice.places_order(&format!("order-{number}")).await;
+                alice.cancels(&id).await;
+            }
+            let records = system.stream_records().await;
+            let batch = |from: usize| json!({ "Records": records[from..].iter().map(|r| &r.json).collect::<Vec<_>>() });
+
+            let mut sandbox = start(&system, &proxy, "projector").await;
+            let pid = sandbox.pid().to_string();
+            // The first call is the warm-up. Records from the second on make it read views and heal.
+            proxy.strike(call, moment, move || drop(Command::new("kill").args(["-9", &pid]).status())).await;
+            let answer = sandbox.invoke(batch(1)).await;
+            let killed = proxy.mend().await;
+            assert_eq!(answer.is_none(), killed, "call {call}: {answer:?}");
+            system.check_sums().await;
+
+            let mut again = start(&system, &proxy, "projector").await;
+            assert_eq!(again.invoke(batch(0)).await.unwrap().unwrap(), json!({ "batchItemFailures": [] }));
+            system.check_read_models().await;
+            if !killed {
+                assert!(call > 3, "a batch makes more than {call} calls");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_nobody_could_answer_is_an_error_of_the_function() {
+    let system = System::start().await;
+    let proxy = Proxy::before(&system).await;
+    let mut projector = start(&system, &proxy, "projector").await;
+    let nonsense = projector.invoke(json!({ "Records": "none" })).await.unwrap();
+    assert!(nonsense.unwrap_err()["errorMessage"].is_string());
+    assert_eq!(projector.invoke(json!({ "Records": [] })).await.unwrap().unwrap(), json!({ "batchItemFailures": [] }));
+}
+
+#[tokio::test]
+async fn a_setting_that_is_missing_or_malformed_is_one_line_that_names_it() {
+    let all = [
+        ("EVENTS_TABLE", "events"),
+        ("ORDER_SUMMARIES_TABLE", "order-summaries"),
+        ("DASHBOARD_TABLE", "dashboard"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"),
+    ];
+    for function in ["command", "projector", "get-order", "list-orders", "get-dashboard"] {
+        for (name, value) in [
+            ("EVENTS_TABLE", ""),
+            ("ORDER_SUMMARIES_TABLE", "?"),
+            ("DASHBOARD_TABLE", ""),
+            ("AWS_ENDPOINT_URL_DYNAMODB", "localhost"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much"),
+            ("AWS_LAMBDA_RUNTIME_API", ""),
+        ] {
+            let environment = [&all[..], &[(name, value)]].concat();
+            let left = Sandbox::start(function, &environment).await.ended().await;
+            assert!(!left.status.success());
+            assert_eq!(left.stderr.lines().count(), 1, "{}", left.stderr);
+            assert!(left.stderr.contains(name) && !left.stderr.contains("panicked"), "{}", left.stderr);
+        }
+    }
+}
+
+#[tokio::test]
+async fn metrics_go_to_standard_output_and_the_batch_links_to_the_traces_of_its_commands() {
+    let system = System::start().await;
+    let proxy = Proxy::before(&system).await;
+    let mut command = start(&system, &proxy, "command").await;
+    answered(command.invoke(place("alice", "first")).await);
+    let line: Value = serde_json::from_str(command.end().await.stdout.trim()).unwrap();
+    assert_eq!(
+        json!([line["CommandsAccepted"], line["_aws"]["CloudWatchMetrics"][0]["Namespace"]]),
+        json!([1, "orders"])
+    );
+
+    let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = daemon.local_addr().unwrap().to_string();
+    let tables = &system.stack.app.tables;
+    let environment = [
+        ("EVENTS_TABLE", &*tables.events),
+        ("ORDER_SUMMARIES_TABLE", &*tables.order_summaries),
+        ("DASHBOARD_TABLE", &*tables.dashboard),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url),
+        ("AWS_XRAY_DAEMON_ADDRESS", &address),
+    ];
+    let mut projector = Sandbox::start("projector", &environment).await;
+    let records: Vec<_> = system.stream_records().await.into_iter().map(|record| record.json).collect();
+    projector.invoke(json!({ "Records": records })).await.unwrap().unwrap();
+    let mut datagram = vec![0; 65_536];
+    daemon.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let length = daemon.recv(&mut datagram).unwrap();
+    let text = std::str::from_utf8(&datagram[..length]).unwrap();
+    let (header, document) = text.split_once('\n').unwrap();
+    assert_eq!(serde_json::from_str::<Value>(header).unwrap(), json!({ "format": "json", "version": 1 }));
+    let document: Value = serde_json::from_str(document).unwrap();
+    // The command had no traceparent of its own: its trace is the one that Lambda gave it.
+    let link = json!({ "trace_id": "1-5759e988-bd862e3fe1be46a994272793", "id": "53995c3f42cd8ad8" });
+    assert_eq!(document["links"], json!([link]));
+    assert_eq!(projector.end().await.stdout, "", "nobody wants metrics");
+}
