@@ -1,0 +1,126 @@
+"""Who may do what: the scopes of the routes, and the roles of the functions."""
+
+import unittest
+
+import sam
+
+READERS = ["orders/read", "orders/fulfil", "orders/admin"]
+
+ROUTES = {
+    "POST /orders": ["orders/write", "orders/admin"],
+    "POST /orders/{order_id}/ship": ["orders/fulfil", "orders/admin"],
+    "POST /orders/{order_id}/deliver": ["orders/fulfil", "orders/admin"],
+    "POST /orders/{order_id}/cancel": ["orders/write", "orders/admin"],
+    "GET /orders/{order_id}": READERS,
+    "GET /orders/{order_id}/events": READERS,
+    "GET /customers/{customer_id}/orders": READERS,
+    "GET /dashboard": ["orders/admin"],
+}
+
+LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
+# X-Ray knows no resources: these two are granted on * or not at all.
+TRACE = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+
+ROLES = {
+    "CommandRole": {
+        "EventsTable.Arn": {"dynamodb:PutItem", "dynamodb:Query"},
+        "CommandLogs.Arn": LOG,
+        "*": TRACE,
+    },
+    "ProjectorRole": {
+        "EventsTable.StreamArn": {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
+        "${EventsTable.Arn}/stream/*": {"dynamodb:ListStreams"},
+        "EventsTable.Arn": {"dynamodb:Query"},
+        "OrderSummariesTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "DashboardTable.Arn": {"dynamodb:UpdateItem"},
+        "FailedBatches.Arn": {"sqs:SendMessage"},
+        "ProjectorLogs.Arn": LOG,
+        "*": TRACE,
+    },
+    "GetOrderRole": {
+        "EventsTable.Arn": {"dynamodb:Query"},
+        "OrderSummariesTable.Arn": {"dynamodb:GetItem"},
+        "GetOrderLogs.Arn": LOG,
+        "*": TRACE,
+    },
+    "ListOrdersRole": {
+        "EventsTable.Arn": {"dynamodb:Query"},
+        "OrderSummariesTable.Arn": {"dynamodb:GetItem"},
+        "${OrderSummariesTable.Arn}/index/by-customer": {"dynamodb:Query"},
+        "ListOrdersLogs.Arn": LOG,
+        "*": TRACE,
+    },
+    "GetDashboardRole": {
+        "DashboardTable.Arn": {"dynamodb:GetItem", "dynamodb:Query"},
+        "GetDashboardLogs.Arn": LOG,
+        "*": TRACE,
+    },
+}
+
+
+def listed(value) -> list:
+    return value if isinstance(value, list) else [value]
+
+
+def grants(role: dict) -> dict[str, set[str]]:
+    """What a role allows, by resource."""
+    granted: dict[str, set[str]] = {}
+    for policy in role["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement["Effect"] == "Allow" and statement.keys() == {"Effect", "Action", "Resource"}, statement
+            for resource in map(sam.text, listed(statement["Resource"])):
+                granted.setdefault(resource, set()).update(listed(statement["Action"]))
+    return granted
+
+
+class Routes(unittest.TestCase):
+    def test_each_route_wants_a_token_with_one_of_its_scopes(self):
+        found = {}
+        for path, methods in sam.resources("AWS::ApiGatewayV2::Api")["Api"]["Body"]["paths"].items():
+            for method, route in methods.items():
+                if method != "options":  # Preflight requests have no tokens; API Gateway answers them itself.
+                    [needed] = route.get("security") or [{}]
+                    found[f"{method.upper()} {path}"] = needed.get("Jwt")
+        self.assertEqual(found, ROUTES)
+
+    def test_tokens_are_those_of_the_parameters(self):
+        schemes = sam.resources("AWS::ApiGatewayV2::Api")["Api"]["Body"]["components"]["securitySchemes"]
+        self.assertEqual(list(schemes), ["Jwt"])
+        authorizer = schemes["Jwt"]["x-amazon-apigateway-authorizer"]
+        self.assertEqual(authorizer["type"], "jwt")
+        self.assertEqual(authorizer["identitySource"], "$request.header.Authorization")
+        expected = {"issuer": {"Ref": "JwtIssuer"}, "audience": {"Ref": "JwtAudience"}}
+        self.assertEqual(authorizer["jwtConfiguration"], expected)
+
+
+class Roles(unittest.TestCase):
+    def test_each_role_allows_just_this(self):
+        found = {name: grants(role) for name, role in sam.resources("AWS::IAM::Role").items()}
+        self.assertEqual(found, ROLES)
+
+    def test_each_function_has_a_role_of_its_own(self):
+        for name, function in sam.resources("AWS::Lambda::Function").items():
+            self.assertEqual(sam.text(function["Role"]), name.replace("Function", "Role.Arn"))
+
+    def test_no_role_has_policies_from_elsewhere(self):
+        for name, role in sam.resources("AWS::IAM::Role").items():
+            self.assertEqual(role.keys(), {"AssumeRolePolicyDocument", "Policies"}, name)
+        for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::DynamoDB::ResourcePolicy"):
+            self.assertEqual(sam.resources(kind), {})
+
+    def test_nothing_but_tracing_is_allowed_on_everything(self):
+        for name, role in sam.resources("AWS::IAM::Role").items():
+            self.assertEqual(grants(role)["*"], TRACE, name)
+
+    def test_nobody_may_change_remove_or_scan_what_has_happened(self):
+        reads_and_appends = {"dynamodb:PutItem", "dynamodb:Query"}
+        for name, role in sam.resources("AWS::IAM::Role").items():
+            for resource, actions in grants(role).items():
+                if resource == "EventsTable.Arn":
+                    self.assertLessEqual(actions, reads_and_appends, name)
+                self.assertNotIn("dynamodb:Scan", actions, name)
+                self.assertFalse([action for action in actions if "*" in action], name)
+
+
+if __name__ == "__main__":
+    unittest.main()

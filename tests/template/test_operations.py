@@ -1,0 +1,140 @@
+"""What operators see: alarms, the runbook page of each, and the dashboard."""
+
+import json
+import re
+import unittest
+
+import sam
+from test_safety import FUNCTIONS, TABLES
+
+OUR_METRICS = {
+    "CommandsAccepted",
+    "CommandsRejected",
+    "CommandsReplayed",
+    "Conflicts",
+    "OutcomeUnknown",
+    "CommitsProjected",
+    "Duplicates",
+    "GapsHealed",
+    "Parked",
+    "ProjectionFailures",
+    "ProjectionLag",
+    "Tampered",
+    "Foreign",
+}
+
+TOPIC = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], []]}
+
+
+def alarms() -> dict[str, dict]:
+    return sam.resources("AWS::CloudWatch::Alarm")
+
+
+def watched(alarm: dict) -> list[dict]:
+    """The metrics of an alarm, whether it watches one or computes with many."""
+    if "MetricName" in alarm:
+        return [alarm]
+    return [query["MetricStat"]["Metric"] for query in alarm["Metrics"] if "MetricStat" in query]
+
+
+def values(metric: dict, dimension: str) -> list[str]:
+    return [sam.text(it["Value"]) for it in metric.get("Dimensions", []) if it["Name"] == dimension]
+
+
+def all_watched(name: str, dimension: str) -> list[str]:
+    """What alarms watch this metric of, by the value of a dimension."""
+    metrics = [metric for alarm in alarms().values() for metric in watched(alarm) if metric["MetricName"] == name]
+    return [value for metric in metrics for value in values(metric, dimension)]
+
+
+def page(name: str) -> str:
+    """The page of an alarm: ProjectorBehind has projector-behind."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+class Alarms(unittest.TestCase):
+    def test_each_says_what_it_means_and_where_to_read_on(self):
+        for name, alarm in alarms().items():
+            self.assertEqual(sam.text(alarm["AlarmName"]), "${AWS::StackName}-${Stage}-" + page(name))
+            self.assertRegex(alarm["AlarmDescription"], rf"^[A-Z].+\. See docs/runbooks/{page(name)}\.md\.$")
+
+    def test_each_has_a_page_and_each_page_an_alarm(self):
+        pages = {path.stem for path in (sam.ROOT / "docs/runbooks").glob("*.md")} - {"README"}
+        self.assertEqual({page(name) for name in alarms()}, pages)
+
+    def test_each_tells_the_topic_if_there_is_one(self):
+        condition = {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}
+        self.assertEqual(sam.translated()["Conditions"], {"HasAlarmTopic": condition})
+        for name, alarm in alarms().items():
+            self.assertEqual((alarm.get("AlarmActions"), alarm.get("OKActions")), (TOPIC, TOPIC), name)
+
+    def test_each_says_what_no_data_means(self):
+        silent = {name for name, alarm in alarms().items() if alarm.get("TreatMissingData") != "notBreaching"}
+        self.assertEqual(silent, {"BatchesGivenUp"})
+        self.assertEqual(alarms()["BatchesGivenUp"].get("TreatMissingData"), "ignore")
+
+    def test_errors_throttles_and_duration_are_watched_of_every_function(self):
+        for metric in ("Errors", "Throttles", "Duration"):
+            self.assertCountEqual(all_watched(metric, "FunctionName"), FUNCTIONS, metric)
+
+    def test_throttling_and_errors_are_watched_of_every_table_and_index(self):
+        for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+            self.assertEqual(set(all_watched(metric, "TableName")), TABLES, metric)
+            self.assertEqual(all_watched(metric, "GlobalSecondaryIndexName"), ["by-customer"], metric)
+        self.assertEqual(set(all_watched("SystemErrors", "TableName")), TABLES)
+
+    def test_a_function_is_slow_at_four_fifths_of_its_timeout(self):
+        functions = sam.resources("AWS::Lambda::Function")
+        for alarm in alarms().values():
+            for metric in watched(alarm):
+                if metric["MetricName"] == "Duration":
+                    [function] = values(metric, "FunctionName")
+                    self.assertEqual(alarm["Threshold"], functions[function]["Timeout"] * 1000 * 4 // 5, function)
+
+    def test_the_read_side_is_watched_long_before_the_stream_forgets(self):
+        ages = {name: a["Threshold"] for name, a in alarms().items() if a.get("MetricName") == "IteratorAge"}
+        minute = 60 * 1000
+        self.assertEqual(ages, {"ProjectorBehind": 5 * minute, "ProjectorFarBehind": 12 * 60 * minute})
+
+    def test_they_compute_with_what_they_name(self):
+        for name, alarm in alarms().items():
+            queries = alarm.get("Metrics", [])
+            expressions = [query["Expression"] for query in queries if "Expression" in query]
+            used = {word for expression in expressions for word in re.findall(r"\b[a-z]\w*", expression)}
+            self.assertLessEqual(used, {query["Id"] for query in queries}, name)
+            self.assertLessEqual(len(watched(alarm)), 10, name)  # CloudWatch's limit
+
+    def test_they_cost_at_most_five_dollars_a_month(self):
+        self.assertLessEqual(0.10 * sum(len(watched(alarm)) for alarm in alarms().values()), 5)
+
+
+class Dashboard(unittest.TestCase):
+    def setUp(self):
+        self.source = sam.resources("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+        self.widgets = json.loads(re.sub(r"\$\{([^}]+)\}", r"\1", self.source))["widgets"]
+
+    def test_it_refers_to_what_there_is(self):
+        referred = {name.split(".")[0] for name in re.findall(r"\$\{([^}]+)\}", self.source)}
+        pseudo = {"AWS::Region", "AWS::StackName"}
+        self.assertLessEqual(referred, sam.translated()["Resources"].keys() | pseudo)
+
+    def test_it_begins_with_all_alarms(self):
+        shown = [arn.removesuffix(".Arn") for arn in self.widgets[0]["properties"]["alarms"]]
+        self.assertCountEqual(shown, alarms())
+
+    def test_it_shows_all_our_metrics_and_alarms_watch_no_others(self):
+        shown, namespace, name = set(), None, None
+        for widget in self.widgets[1:]:
+            for metric in widget["properties"]["metrics"]:
+                if isinstance(metric[0], str):
+                    # A dot is what stood there in the line above.
+                    namespace = namespace if metric[0] == "." else metric[0]
+                    name = name if metric[1] == "." else metric[1]
+                    shown.add((namespace, name))
+        self.assertEqual({name for namespace, name in shown if namespace == "AWS::StackName"}, OUR_METRICS)
+        ours = [m for alarm in alarms().values() for m in watched(alarm) if m["Namespace"] == {"Ref": "AWS::StackName"}]
+        self.assertLessEqual({metric["MetricName"] for metric in ours}, OUR_METRICS)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,113 @@
+"""What keeps data, money and evidence: tables, stream, functions, logs, parameters."""
+
+import unittest
+
+import sam
+
+TABLES = {"EventsTable", "OrderSummariesTable", "DashboardTable"}
+FUNCTIONS = {"CommandFunction", "ProjectorFunction", "GetOrderFunction", "ListOrdersFunction", "GetDashboardFunction"}
+
+
+class Tables(unittest.TestCase):
+    def test_they_outlive_the_stack(self):
+        self.assertEqual(sam.resources("AWS::DynamoDB::Table").keys(), TABLES)
+        for name in TABLES:
+            table = sam.translated()["Resources"][name]
+            kept = (table.get("DeletionPolicy"), table.get("UpdateReplacePolicy"))
+            self.assertEqual(kept, ("Retain", "Retain"), name)
+            self.assertIs(table["Properties"].get("DeletionProtectionEnabled"), True, name)
+
+    def test_they_are_backed_up_and_encrypted(self):
+        for name, table in sam.resources("AWS::DynamoDB::Table").items():
+            self.assertEqual(table["PointInTimeRecoverySpecification"], {"PointInTimeRecoveryEnabled": True}, name)
+            self.assertEqual(table["SSESpecification"], {"SSEEnabled": True}, name)
+
+    def test_no_commit_and_no_view_expires(self):
+        for name, table in sam.resources("AWS::DynamoDB::Table").items():
+            self.assertNotIn("TimeToLiveSpecification", table, name)
+
+
+class Stream(unittest.TestCase):
+    def test_the_projector_is_invoked_like_this(self):
+        [mapping] = sam.resources("AWS::Lambda::EventSourceMapping").values()
+        expected = {
+            "EventSourceArn": {"Fn::GetAtt": ["EventsTable", "StreamArn"]},
+            "FunctionName": {"Ref": "ProjectorFunction"},
+            "StartingPosition": "TRIM_HORIZON",
+            "BatchSize": 100,
+            "MaximumBatchingWindowInSeconds": 0,
+            "ParallelizationFactor": 1,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "BisectBatchOnFunctionError": True,
+            "MaximumRetryAttempts": 1000,
+            "MaximumRecordAgeInSeconds": 23 * 60 * 60,
+            "DestinationConfig": {"OnFailure": {"Destination": {"Fn::GetAtt": ["FailedBatches", "Arn"]}}},
+        }
+        self.assertEqual({key: value for key, value in mapping.items() if key != "Tags"}, expected)
+
+    def test_what_the_projector_writes_does_not_wake_it(self):
+        streams = {n: t.get("StreamSpecification") for n, t in sam.resources("AWS::DynamoDB::Table").items()}
+        self.assertEqual(streams.pop("EventsTable"), {"StreamViewType": "NEW_IMAGE"})
+        self.assertEqual(set(streams.values()), {None})
+
+    def test_batches_that_were_given_up_are_kept_for_two_weeks_and_encrypted(self):
+        queue = sam.resources("AWS::SQS::Queue")["FailedBatches"]
+        self.assertEqual((queue["MessageRetentionPeriod"], queue["SqsManagedSseEnabled"]), (14 * 24 * 60 * 60, True))
+
+
+class Functions(unittest.TestCase):
+    def test_they_run_on_the_same_and_are_traced(self):
+        self.assertEqual(sam.resources("AWS::Lambda::Function").keys(), FUNCTIONS)
+        for name, function in sam.resources("AWS::Lambda::Function").items():
+            self.assertEqual(function["Runtime"], "provided.al2023", name)
+            self.assertEqual(function["Architectures"], [{"Ref": "Architecture"}], name)
+            self.assertEqual(function.get("TracingConfig"), {"Mode": "Active"}, name)
+
+    def test_each_logs_json_to_a_group_of_its_own(self):
+        for name, function in sam.resources("AWS::Lambda::Function").items():
+            group = {"Ref": name.replace("Function", "Logs")}
+            expected = {"LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": group}
+            self.assertEqual(function["LoggingConfig"], expected)
+
+    def test_they_measure_into_a_namespace_of_the_stack(self):
+        for name, function in sam.resources("AWS::Lambda::Function").items():
+            self.assertEqual(function["Environment"]["Variables"]["METRICS_NAMESPACE"], {"Ref": "AWS::StackName"}, name)
+
+
+class Logs(unittest.TestCase):
+    def test_there_is_a_group_for_each_function_and_the_api(self):
+        expected = {name.replace("Function", "Logs") for name in FUNCTIONS} | {"ApiLogs"}
+        self.assertEqual(sam.resources("AWS::Logs::LogGroup").keys(), expected)
+
+    def test_none_is_kept_for_ever(self):
+        for name, group in sam.resources("AWS::Logs::LogGroup").items():
+            self.assertEqual(group.get("RetentionInDays"), {"Ref": "LogRetentionInDays"}, name)
+
+    def test_the_log_of_the_api_holds_no_personal_data(self):
+        [stage] = sam.resources("AWS::ApiGatewayV2::Stage").values()
+        log = stage["AccessLogSettings"]
+        self.assertEqual(sam.text(log["DestinationArn"]), "ApiLogs.Arn")
+        for personal in ("sourceIp", "claims", "path", "userAgent", "querystring", "principalId"):
+            self.assertNotIn(personal, log["Format"])
+
+
+class Parameters(unittest.TestCase):
+    def test_only_the_issuer_and_the_audience_have_to_be_given(self):
+        asked = {name for name, it in sam.translated()["Parameters"].items() if "Default" not in it}
+        self.assertEqual(asked, {"JwtIssuer", "JwtAudience"})
+
+    def test_each_says_what_it_is(self):
+        for name, parameter in sam.translated()["Parameters"].items():
+            self.assertTrue(parameter.get("Description"), name)
+
+    def test_the_stage_is_a_tag_and_not_a_prefix_of_paths(self):
+        stage = {"Ref": "Stage"}
+        for kind in ("AWS::Lambda::Function", "AWS::DynamoDB::Table", "AWS::SQS::Queue"):
+            for name, resource in sam.resources(kind).items():
+                self.assertIn({"Key": "Stage", "Value": stage}, resource.get("Tags", []), name)
+        [deployed] = sam.resources("AWS::ApiGatewayV2::Stage").values()
+        self.assertEqual((deployed["StageName"], deployed["Tags"].get("Stage")), ("$default", stage))
+
+
+if __name__ == "__main__":
+    unittest.main()
