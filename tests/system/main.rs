@@ -19,6 +19,7 @@ mod chaos;
 mod concurrency;
 mod cost;
 mod delivery;
+mod events;
 mod idempotency;
 mod identity;
 mod kernel;
