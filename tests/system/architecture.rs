@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+use serde_json::Value;
+
 use crate::harness::template;
 
 fn root() -> PathBuf {
@@ -100,6 +102,57 @@ fn the_routes_of_the_template_are_those_of_the_functions() {
         let served: BTreeSet<_> = routes[binary.as_str()].listed().iter().copied().collect();
         assert_eq!(deployed, served, "{binary}");
         assert!(function.routes.iter().all(|route| !route.scopes.is_empty()), "{binary}");
+    }
+}
+
+/// What the root manifest tells cargo-lambda.
+fn cargo_lambda() -> Value {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
+    serde_json::from_slice::<Value>(&metadata.stdout).unwrap()["metadata"]["lambda"].clone()
+}
+
+#[test]
+fn cargo_lambda_builds_the_functions_of_the_template_and_nothing_else() {
+    let packages = cargo_lambda()["build"]["packages"].clone();
+    let packages: BTreeSet<String> = serde_json::from_value(packages).unwrap();
+    assert!(packages.iter().eq(template().functions.keys()));
+}
+
+#[test]
+fn a_panic_can_be_caught_also_in_what_cargo_lambda_builds() {
+    // Where the profile says nothing, cargo-lambda says "abort".
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let (_, release) = manifest.split_once("[profile.release]").unwrap();
+    assert!(release.split("\n[").next().unwrap().contains("\npanic = \"unwind\""));
+}
+
+#[test]
+fn cargo_lambda_serves_what_the_template_deploys() {
+    let watch = cargo_lambda()["watch"].clone();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut served = BTreeSet::new();
+    for route in watch["router"].as_array().unwrap() {
+        let methods = route["methods"].as_array().unwrap().iter();
+        served.extend(methods.map(|method| (text(&route["function"]), text(method), text(&route["path"]))));
+    }
+    let template = template();
+    let mut deployed = BTreeSet::new();
+    for (binary, function) in &template.functions {
+        let routes = function.routes.iter();
+        deployed.extend(routes.map(|route| (binary.clone(), route.method.clone(), route.path.clone())));
+    }
+    assert_eq!(served, deployed);
+
+    let told: BTreeMap<String, String> = serde_json::from_value(watch["env"].clone()).unwrap();
+    for (binary, function) in template.functions {
+        let mut environment = function.environment;
+        environment.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), "http://localhost:8000".to_owned());
+        assert_eq!(told, environment, "{binary}");
     }
 }
 

@@ -21,6 +21,7 @@ mod concurrency;
 mod cost;
 mod delivery;
 mod engines;
+mod events;
 mod idempotency;
 mod identity;
 mod invoke_api;

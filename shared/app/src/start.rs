@@ -20,6 +20,9 @@ use crate::{
 /// How long a warm-up may take, with the reserve of an answer.
 const WARM_UP: SignedDuration = SignedDuration::from_millis(2500);
 
+/// A day in milliseconds.
+const DAY_MS: u64 = 86_400_000;
+
 /// What a function works with.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -73,9 +76,17 @@ impl App {
     }
 
     /// The same, for an invocation that ends at `deadline_ms`, in milliseconds since 1970, as Lambda gives it.
+    ///
+    /// `cargo lambda watch` gives how long it is until then (600,000) in its place. No function ran on the first day of
+    /// 1970, so what is less than a day is taken for that.
     #[must_use]
     pub fn until(&self, deadline_ms: u64) -> Self {
-        let deadline = i64::try_from(deadline_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let given = i64::try_from(deadline_ms).ok();
+        let deadline = match given {
+            Some(left) if deadline_ms < DAY_MS => Some(self.dynamo.ambient.now() + SignedDuration::from_millis(left)),
+            Some(at) => Timestamp::from_millisecond(at).ok(),
+            None => None,
+        };
         match deadline {
             Some(deadline) => Self { dynamo: self.dynamo.until(deadline), ..self.clone() },
             None => self.clone(),

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    net::Ipv4Addr,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,6 +21,9 @@ pub(super) struct Options {
     /// The port to serve the API on
     #[arg(long, default_value_t = 3000)]
     port: u16,
+    /// The address to serve on; `0.0.0.0` lets containers in, and everybody else
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    listen: IpAddr,
     /// Use the DynamoDB at this URL (such as Amazon DynamoDB Local at http://localhost:8000), not the embedded one
     #[arg(long, value_name = "URL", value_parser = super::url)]
     dynamodb: Option<String>,
@@ -53,7 +56,7 @@ enum Switch {
 
 pub(super) async fn run(options: Options) -> Result<(), String> {
     let template = Template::read(&options.template).map_err(|error| format!("{error}. See --template."))?;
-    let listener = listen(options.port).await?;
+    let listener = listen(options.listen, options.port).await?;
     let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed)));
     let calm = engine(&options)?;
     let engine = chaos.iter().fold(calm.clone(), |engine, chaos| engine.over(chaos.clone()));
@@ -62,7 +65,7 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
     let stack = stack.map_err(|error| error.to_string())?;
     let stack = options.lambda.iter().fold(stack, |stack, url| stack.with_functions_at(url));
 
-    let endpoint = serve_engine(&calm).await?;
+    let endpoint = serve_engine(&calm, options.listen).await?;
     if options.projector == Switch::On {
         let keeping = options.data.clone().map_or_else(Keeping::failures_alone, Keeping::in_directory);
         for pump in stack.pumps() {
@@ -97,21 +100,21 @@ fn authorizer(data: Option<&Path>) -> Result<Authorizer, String> {
     }
 }
 
-async fn listen(port: u16) -> Result<TcpListener, String> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| match error.kind() {
+async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, String> {
+    TcpListener::bind((address, port)).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => format!("port {port} is in use. Choose another one with --port."),
         _ => format!("port {port} cannot be served: {error}. Choose another one with --port."),
     })
 }
 
 /// Serves the embedded engine for others to look at, on the port of DynamoDB Local or on any that is free.
-async fn serve_engine(engine: &Engine) -> Result<String, String> {
+async fn serve_engine(engine: &Engine, address: IpAddr) -> Result<String, String> {
     if !engine.is_embedded() {
         return Ok(engine.endpoint().to_owned());
     }
-    let listener = match listen(8000).await {
+    let listener = match listen(address, 8000).await {
         Ok(listener) => listener,
-        Err(_) => listen(0).await?,
+        Err(_) => listen(address, 0).await?,
     };
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let engine = engine.clone();
@@ -121,7 +124,9 @@ async fn serve_engine(engine: &Engine) -> Result<String, String> {
 
 /// What is there, and what to try.
 fn welcome(stack: &Stack, port: u16, endpoint: &str, options: &Options) -> String {
-    let url = format!("http://localhost:{port}");
+    let here = options.listen.is_loopback() || options.listen.is_unspecified();
+    let host = if here { "localhost".to_owned() } else { options.listen.to_string() };
+    let url = format!("http://{host}:{port}");
     let mut lines = vec![format!("Orders are served at {url}, and DynamoDB at {endpoint}.")];
     if let Some(lambda) = &options.lambda {
         lines.push(format!("The functions are those at {lambda}. Their AWS_ENDPOINT_URL_DYNAMODB must be {endpoint}."));

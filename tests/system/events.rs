@@ -1,0 +1,92 @@
+//! The events under `tests/events`, which `cargo lambda invoke` and `sam local invoke` send: that they do not rot.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use crate::harness::{System, template};
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../events")
+}
+
+fn event(name: &str) -> Value {
+    let path = directory().join(format!("{name}.json"));
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The events and their answers, in the order of `answers.txt`.
+fn answers() -> Vec<(String, String)> {
+    let text = fs::read_to_string(directory().join("answers.txt")).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let answer = |line: &str| line.split_once(' ').map(|(name, answer)| (name.to_owned(), answer.trim().to_owned()));
+    lines.map(|line| answer(line).unwrap()).collect()
+}
+
+#[test]
+fn each_event_has_an_answer_and_each_answer_an_event() {
+    let files = fs::read_dir(directory()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let files: BTreeSet<_> = files.filter_map(|name| name.strip_suffix(".json").map(str::to_owned)).collect();
+    assert_eq!(files, answers().into_iter().map(|(name, _)| name).collect());
+}
+
+#[test]
+fn each_route_of_the_template_has_an_event_with_its_scopes() {
+    let mut routes = BTreeSet::new();
+    for (name, function) in template().functions {
+        routes.extend(
+            function
+                .routes
+                .into_iter()
+                .map(|route| (name.clone(), format!("{} {}", route.method, route.path), route.scopes)),
+        );
+    }
+    let mut events = BTreeSet::new();
+    for (name, _) in answers() {
+        let event = event(&name);
+        let Some(route) = event["routeKey"].as_str() else { continue };
+        let jwt = &event["requestContext"]["authorizer"]["jwt"];
+        let Ok(scopes) = serde_json::from_value(jwt["scopes"].clone()) else { continue };
+        events.insert((name.split_once('.').unwrap().0.to_owned(), route.to_owned(), scopes));
+    }
+    assert_eq!(events, routes);
+}
+
+#[tokio::test]
+async fn each_event_is_answered_as_it_says() {
+    let system = System::start().await;
+    // Twice: commands have a key, and the projector takes what it had before.
+    for (name, expected) in [answers(), answers()].concat() {
+        let (function, _) = name.split_once('.').unwrap();
+        let now = system.stack.app.dynamo.ambient.now().as_millisecond();
+        let answer = system.stack.function(function).unwrap().invoke(event(&name), now).await.unwrap();
+        let expected = match expected.as_str() {
+            "ok" => json!({ "batchItemFailures": [] }),
+            status if status.len() == 3 => json!(status.parse::<u16>().unwrap()),
+            record => json!({ "batchItemFailures": [{ "itemIdentifier": record }] }),
+        };
+        assert_eq!(answer.get("statusCode").unwrap_or(&answer), &expected, "{name}: {answer}");
+    }
+    system.check_sums().await;
+    // The stream of `poison` alone has no view.
+    let numbered = |(id, version): (String, cqrs::Version)| (id[34..].to_owned(), version.get());
+    let views: BTreeMap<String, u64> = system.view_versions().await.into_iter().map(numbered).collect();
+    let expected = [("01", 1), ("02", 3), ("03", 2), ("04", 2), ("06", 1), ("08", 1)];
+    assert_eq!(views, expected.map(|(id, version)| (id.to_owned(), version)).into());
+}
+
+/// The deadline of each invocation by `cargo lambda watch` is 600,000, which was in 1970.
+#[tokio::test]
+async fn a_deadline_of_cargo_lambda_is_not_over() {
+    let system = System::start().await;
+    let timeout = template().functions["command"].timeout.as_millis();
+    let invoked_at = 600_000 - i64::try_from(timeout).unwrap();
+    let command = system.stack.function("command").unwrap();
+    let answer = command.invoke(event("command.place-order"), invoked_at).await.unwrap();
+    assert_eq!(answer["statusCode"], 201, "{answer}");
+}
