@@ -75,6 +75,14 @@ fn only_the_local_stack_knows_that_there_are_emulators() {
 }
 
 #[test]
+fn no_function_carries_its_description() {
+    for package in ["command", "projector", "get-order", "list-orders", "get-dashboard"] {
+        assert!(!used_by(package).contains("utoipa"), "{package}");
+    }
+    assert!(used_by("local").contains("utoipa"));
+}
+
+#[test]
 fn a_main_is_at_most_fifteen_lines() {
     for function in fs::read_dir(root().join("functions")).unwrap() {
         let main = function.unwrap().path().join("src/main.rs");

@@ -22,6 +22,7 @@ mod delivery;
 mod idempotency;
 mod identity;
 mod kernel;
+mod openapi;
 mod projector;
 mod pump;
 mod queries;

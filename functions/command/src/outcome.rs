@@ -2,14 +2,29 @@
 
 use app::{Problem, etag::etag, json};
 use axum::response::Response;
+use cqrs::Version;
 use cqrs_dynamodb::{Executed, Refusal};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use orders::{Order, OrderRejection, order::OrderId};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::headers::CommandHeaders;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The answer to a command that was carried out.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Accepted {
+    /// Which order.
+    order_id: OrderId,
+    /// Always `accepted`.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^accepted$"))]
+    status: &'static str,
+    /// The order's version with this command.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64, minimum = 1))]
+    version: Version,
+}
 
 /// The answer to PlaceOrder: 201 and where the order is.
 pub(crate) fn placed(
@@ -40,8 +55,7 @@ fn answer(
     outcome: Result<Executed, Refusal<Order>>,
 ) -> Result<Response, Problem> {
     let Executed { version, replayed } = outcome.map_err(problem)?;
-    let document = json!({ "order_id": order_id, "status": "accepted", "version": version });
-    let mut response = json(status, &document)?;
+    let mut response = json(status, &Accepted { order_id, status: "accepted", version })?;
     response.headers_mut().insert(header::ETAG, etag(version));
     // Without a key there is nothing to repeat: what was found is this request's own write, its answer lost.
     if replayed && headers.key.is_some() {
@@ -50,7 +64,7 @@ fn answer(
     Ok(response)
 }
 
-fn problem(refusal: Refusal<Order>) -> Problem {
+pub(crate) fn problem(refusal: Refusal<Order>) -> Problem {
     match refusal {
         Refusal::NotFound => Problem::not_found(),
         Refusal::Rejected { rejection, state, version } => {

@@ -6,12 +6,15 @@
 //! 4. [`caller`]: who asks, and what they may ask for.
 //! 5. [`parameters`], [`etag`], [`cursor`]: what else a request says.
 //! 6. [`problem`]: what is answered when something is wrong, and [`answer`] when nothing is.
+//! 7. `openapi`: how a function describes all that, for the local stack alone.
 
 pub mod answer;
 pub mod caller;
 pub mod client;
 pub mod cursor;
 pub mod etag;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod parameters;
 pub mod problem;
 pub mod routes;
