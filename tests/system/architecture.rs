@@ -77,6 +77,14 @@ fn only_the_local_stack_knows_that_there_are_emulators() {
 }
 
 #[test]
+fn no_function_carries_its_description() {
+    for package in ["command", "projector", "get-order", "list-orders", "get-dashboard"] {
+        assert!(!used_by(package).contains("utoipa"), "{package}");
+    }
+    assert!(used_by("local").contains("utoipa"));
+}
+
+#[test]
 fn a_main_is_at_most_fifteen_lines() {
     for function in fs::read_dir(root().join("functions")).unwrap() {
         let main = function.unwrap().path().join("src/main.rs");
@@ -151,7 +159,10 @@ fn cargo_lambda_serves_what_the_template_deploys() {
     let told: BTreeMap<String, String> = serde_json::from_value(watch["env"].clone()).unwrap();
     for (binary, function) in template.functions {
         let mut environment = function.environment;
-        environment.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), "http://localhost:8000".to_owned());
+        // What is another here than on AWS.
+        for (name, value) in [("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000"), ("METRICS_NAMESPACE", "orders")] {
+            assert!(environment.insert(name.to_owned(), value.to_owned()).is_some());
+        }
         assert_eq!(told, environment, "{binary}");
     }
 }

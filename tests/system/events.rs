@@ -14,14 +14,15 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../events")
 }
 
-fn event(name: &str) -> Value {
+/// The event in the file of this name.
+pub fn event(name: &str) -> Value {
     let path = directory().join(format!("{name}.json"));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// The events and their answers, in the order of `answers.txt`.
-fn answers() -> Vec<(String, String)> {
+pub fn answers() -> Vec<(String, String)> {
     let text = fs::read_to_string(directory().join("answers.txt")).unwrap();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let answer = |line: &str| line.split_once(' ').map(|(name, answer)| (name.to_owned(), answer.trim().to_owned()));
@@ -65,13 +66,24 @@ async fn each_event_is_answered_as_it_says() {
         let (function, _) = name.split_once('.').unwrap();
         let now = system.stack.app.dynamo.ambient.now().as_millisecond();
         let answer = system.stack.function(function).unwrap().invoke(event(&name), now).await.unwrap();
-        let expected = match expected.as_str() {
-            "ok" => json!({ "batchItemFailures": [] }),
-            status if status.len() == 3 => json!(status.parse::<u16>().unwrap()),
-            record => json!({ "batchItemFailures": [{ "itemIdentifier": record }] }),
-        };
-        assert_eq!(answer.get("statusCode").unwrap_or(&answer), &expected, "{name}: {answer}");
+        expect_answer(&name, &expected, &answer);
     }
+    check_read_models(&system).await;
+}
+
+/// This is the answer that `answers.txt` expects.
+#[track_caller]
+pub fn expect_answer(name: &str, expected: &str, answer: &Value) {
+    let expected = match expected {
+        "ok" => json!({ "batchItemFailures": [] }),
+        status if status.len() == 3 => json!(status.parse::<u16>().unwrap()),
+        record => json!({ "batchItemFailures": [{ "itemIdentifier": record }] }),
+    };
+    assert_eq!(answer.get("statusCode").unwrap_or(answer), &expected, "{name}: {answer}");
+}
+
+/// The views are those that the events lead to.
+pub async fn check_read_models(system: &System) {
     system.check_sums().await;
     // The stream of `poison` alone has no view.
     let numbered = |(id, version): (String, cqrs::Version)| (id[34..].to_owned(), version.get());

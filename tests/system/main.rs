@@ -27,6 +27,7 @@ mod identity;
 mod invoke_api;
 mod kernel;
 mod metrics;
+mod openapi;
 mod projector;
 mod pump;
 mod queries;

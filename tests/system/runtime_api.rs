@@ -3,7 +3,7 @@
 mod proxy;
 mod sandbox;
 
-use std::{net::UdpSocket, process::Command, time::Duration};
+use std::{collections::BTreeMap, net::UdpSocket, process::Command, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,10 @@ use self::{
     proxy::{Moment, Proxy},
     sandbox::Sandbox,
 };
-use crate::harness::{System, cancellation, event, order};
+use crate::{
+    events,
+    harness::{System, event, order},
+};
 
 /// A function on the tables of `system`, behind `proxy`.
 async fn start(system: &System, proxy: &Proxy, function: &str) -> Sandbox {
@@ -47,38 +50,20 @@ fn answered(answer: Option<Result<Value, Value>>) -> (u64, Value) {
 }
 
 #[tokio::test]
-async fn every_route_is_answered_by_its_binary() {
+async fn every_route_and_every_batch_is_answered_by_its_binary() {
     let system = System::start().await;
     let proxy = Proxy::before(&system).await;
-    let mut command = start(&system, &proxy, "command").await;
-    let all = "orders/write orders/read orders/fulfil orders/admin";
-    let ask = |method: &str, path: &str, key: &str, body: &Value| request("alice", all, method, path, key, body);
-
-    let (status, placed) = answered(command.invoke(place("alice", "first")).await);
-    assert_eq!((status, &placed["version"]), (201, &json!(1)));
-    let path = |rest: &str| format!("/orders/{}{rest}", placed["order_id"].as_str().unwrap());
-    let shipment = json!({ "carrier": "DHL", "tracking_number": "1" });
-    for (version, (rest, body)) in (2..).zip([("/ship", shipment), ("/deliver", json!({}))]) {
-        let (status, document) = answered(command.invoke(ask("POST", &path(rest), rest, &body)).await);
-        assert_eq!((status, &document["version"]), (200, &json!(version)));
+    let mut sandboxes = BTreeMap::new();
+    for (name, expected) in [events::answers(), events::answers()].concat() {
+        let function = name.split_once('.').unwrap().0.to_owned();
+        if !sandboxes.contains_key(&function) {
+            sandboxes.insert(function.clone(), start(&system, &proxy, &function).await);
+        }
+        let sandbox = sandboxes.get_mut(&function).unwrap();
+        let answer = sandbox.invoke(events::event(&name)).await.unwrap().unwrap();
+        events::expect_answer(&name, &expected, &answer);
     }
-    let cancel = ask("POST", &path("/cancel"), "cancel", &cancellation());
-    let (status, problem) = answered(command.invoke(cancel).await);
-    assert_eq!((status, &problem["type"]), (409, &json!("already-delivered")));
-
-    system.project().await;
-    for (function, path, shown) in [
-        ("get-order", path(""), "/status"),
-        ("get-order", path("/events"), "/events/2/type"),
-        ("list-orders", "/customers/alice/orders".to_owned(), "/orders/0/status"),
-        ("get-dashboard", "/dashboard".to_owned(), "/by_status/delivered"),
-    ] {
-        let mut sandbox = start(&system, &proxy, function).await;
-        let (status, document) = answered(sandbox.invoke(ask("GET", &path, "", &Value::Null)).await);
-        assert_eq!(status, 200, "{path}: {document}");
-        let expected = [json!("delivered"), json!("order.delivered"), json!(1)];
-        assert!(expected.contains(&document.pointer(shown).unwrap().clone()), "{path}: {document}");
-    }
+    events::check_read_models(&system).await;
 }
 
 #[tokio::test]

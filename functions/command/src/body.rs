@@ -43,15 +43,21 @@ fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
     if media_type.eq_ignore_ascii_case("application/json") && !headers.contains_key(header::CONTENT_ENCODING) {
         return Ok(());
     }
-    Err(Problem::new(
+    Err(not_json())
+}
+
+/// 415: the body does not say that it is JSON.
+pub(crate) fn not_json() -> Problem {
+    Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
         "The body is not JSON",
         "Send JSON, not compressed, with Content-Type: application/json.",
-    ))
+    )
 }
 
-fn too_large() -> Problem {
+/// 413: the body has more bytes than it may have.
+pub(crate) fn too_large() -> Problem {
     let detail = format!("The body may have at most {MAX_BODY} bytes.");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
 }

@@ -7,42 +7,73 @@ use orders::order::{CancelOrder, Currency, Item, PlaceOrder, ShipOrder};
 use serde::Deserialize;
 
 use crate::body::Object;
+#[cfg(feature = "openapi")]
+use {
+    crate::openapi::{CurrencyCode, NewItems},
+    orders::order::{Carrier, CustomerId, Quantity, Reason, ShippingAddress, Sku, TrackingNumber, UnitPrice},
+};
 
 /// The body of `POST /orders`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PlaceOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct PlaceOrderDocument {
+    /// Whose order it will be: the caller's, if this is left out.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<CustomerId>))]
     customer_id: Option<String>,
+    /// What the prices are in.
+    #[cfg_attr(feature = "openapi", schema(value_type = CurrencyCode))]
     currency: String,
+    /// What is bought; all of it costs at most 9,007,199,254,740,991.
+    #[cfg_attr(feature = "openapi", schema(value_type = NewItems))]
     items: Vec<Object<ItemDocument>>,
+    /// Where it goes.
+    #[cfg_attr(feature = "openapi", schema(value_type = ShippingAddress))]
     shipping_address: String,
 }
 
+/// An item in it.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NewItem))]
 #[serde(deny_unknown_fields, expecting = "an object")]
-struct ItemDocument {
+pub(crate) struct ItemDocument {
+    /// Which article.
+    #[cfg_attr(feature = "openapi", schema(value_type = Sku))]
     sku: String,
+    /// How many.
+    #[cfg_attr(feature = "openapi", schema(value_type = Quantity))]
     quantity: u64,
+    /// At which price each, in minor units of the currency.
+    #[cfg_attr(feature = "openapi", schema(value_type = UnitPrice))]
     unit_price: u64,
 }
 
 /// The body of `POST /orders/{order_id}/ship`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ShipOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct ShipOrderDocument {
+    /// Who brings it.
+    #[cfg_attr(feature = "openapi", schema(value_type = Carrier))]
     carrier: String,
+    /// How its way can be followed.
+    #[cfg_attr(feature = "openapi", schema(value_type = TrackingNumber))]
     tracking_number: String,
 }
 
 /// The body of `POST /orders/{order_id}/deliver`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DeliverOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct DeliverOrderDocument {}
 
 /// The body of `POST /orders/{order_id}/cancel`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CancelOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct CancelOrderDocument {
+    /// Why.
+    #[cfg_attr(feature = "openapi", schema(value_type = Reason))]
     reason: String,
 }
 

@@ -4,11 +4,14 @@
 //! 2. [`asked`]: how a command was asked; [`headers`]: idempotency key, expected version, trace.
 //! 3. [`body`]: how a request body is read, strictly; [`documents`]: what each may hold.
 //! 4. [`outcome`]: what became of the command, as an answer.
+//! 5. `openapi`: the same, described.
 
 mod asked;
 mod body;
 mod documents;
 mod headers;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod outcome;
 
 use app::{App, Caller, Key, Problem, Routes, Scope};

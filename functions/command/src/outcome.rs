@@ -2,14 +2,29 @@
 
 use app::{Measured, Problem, etag::etag, json};
 use axum::response::Response;
+use cqrs::Version;
 use cqrs_dynamodb::{Executed, Refusal};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use orders::{Order, OrderRejection, order::OrderId};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::asked::Asked;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The answer to a command that was carried out.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(crate) struct Accepted {
+    /// Which order.
+    order_id: OrderId,
+    /// Always `accepted`.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^accepted$"))]
+    status: &'static str,
+    /// The order's version with this command.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64, minimum = 1))]
+    version: Version,
+}
 
 /// The answer to PlaceOrder: 201 and where the order is.
 pub(crate) fn placed(
@@ -44,8 +59,7 @@ fn answer(
     let outcome = outcome.map(|done| Executed { replayed: done.replayed && repeatable, ..done }).map_err(problem);
     asked.app.metrics.emit(asked.app.dynamo.ambient.now(), measured(&outcome, asked.events.conflicts()));
     let Executed { version, replayed } = outcome?;
-    let document = json!({ "order_id": order_id, "status": "accepted", "version": version });
-    let mut response = json(status, &document)?;
+    let mut response = json(status, &Accepted { order_id, status: "accepted", version })?;
     response.headers_mut().insert(header::ETAG, etag(version));
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
@@ -67,7 +81,7 @@ fn measured(outcome: &Result<Executed, Problem>, conflicts: usize) -> Measured {
     }
 }
 
-fn problem(refusal: Refusal<Order>) -> Problem {
+pub(crate) fn problem(refusal: Refusal<Order>) -> Problem {
     match refusal {
         Refusal::NotFound => Problem::not_found(),
         Refusal::Rejected { rejection, state, version } => {

@@ -1,4 +1,7 @@
-//! The dashboard: the sums over all orders.
+//! The dashboard: the sums over all orders. `openapi` describes it.
+
+#[cfg(feature = "openapi")]
+pub mod openapi;
 
 use app::{App, Caller, InTime, Parameters, Problem, Routes, Scope, json};
 use axum::{Router, response::Response};

@@ -9,13 +9,14 @@ use serde_json::Value;
 
 /// What happened to an order, oldest first.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct History {
     events: Vec<HistoryEvent>,
 }
 
 /// One event of it, at the schema version of today.
 #[derive(Debug, Serialize)]
-struct HistoryEvent {
+pub(crate) struct HistoryEvent {
     version: Version,
     #[serde(rename = "type")]
     event_type: String,

@@ -2,8 +2,11 @@
 //!
 //! 1. The routes, here.
 //! 2. [`history`]: an order's events as a document.
+//! 3. `openapi`: the same, described.
 
 mod history;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 
 use app::{App, Caller, InTime, Key, Parameters, Problem, Routes, Scope, etag::unless_matched, json};
 use axum::{Router, response::Response};

@@ -3,7 +3,10 @@
 //! 1. The route, here.
 //! 2. [`query`]: what is asked of the list.
 //! 3. [`page`]: which rows are shown, with the caller's own write among them.
+//! 4. `openapi`: the same, described.
 
+#[cfg(feature = "openapi")]
+pub mod openapi;
 mod page;
 mod query;
 
@@ -21,10 +24,15 @@ const BY_CUSTOMER: Index =
 /// The most rows that one request looks at for those that the filter lets through.
 const MOST_LOOKED_AT: usize = 1000;
 
-/// What is answered.
+/// A page of a customer's orders.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct List {
+    /// The orders, newest first.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<openapi::Row>))]
     orders: Vec<Versioned<ListedOrder>>,
+    /// Where the next page begins; none if there are no more.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     next_cursor: Option<String>,
 }
 

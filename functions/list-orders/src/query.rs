@@ -6,8 +6,10 @@ use cqrs_dynamodb::{Position, Versioned};
 use jiff::Timestamp;
 use orders::{ListedOrder, Status, order::OrderId};
 
-const DEFAULT_LIMIT: u64 = 50;
-const MAX_LIMIT: u64 = 100;
+/// How many rows are shown if nothing is said.
+pub(crate) const DEFAULT_LIMIT: u64 = 50;
+/// The most rows that are shown.
+pub(crate) const MAX_LIMIT: u64 = 100;
 
 /// What is asked of a customer's list.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 //! 5. [`parameters`], [`etag`], [`cursor`]: what else a request says.
 //! 6. [`problem`]: what is answered when something is wrong, and [`answer`] when nothing is.
 //! 7. [`metrics`], [`trace`]: what operators see of it.
+//! 8. `openapi`: how a function describes all that, for the local stack alone.
 
 pub mod answer;
 pub mod caller;
@@ -14,6 +15,8 @@ pub mod client;
 pub mod cursor;
 pub mod etag;
 pub mod metrics;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod parameters;
 pub mod problem;
 pub mod routes;

@@ -8,6 +8,9 @@ use http::request::Parts;
 
 use crate::Problem;
 
+/// The highest version that can be asked for: DynamoDB and JSON carry this much exactly.
+pub const MAX_VERSION: u64 = (1 << 53) - 1;
+
 /// The one parameter of a path. What cannot be a key names nothing: 404.
 #[derive(Debug)]
 pub struct Key<K>(pub K);
@@ -77,7 +80,6 @@ impl Parameters {
     /// # Errors
     /// 400 if it is anything else.
     pub fn version(&self, name: &str) -> Result<Option<Version>, Problem> {
-        // DynamoDB and JSON carry this much exactly.
-        Ok(self.number(name, 1, (1 << 53) - 1)?.map(Version::new))
+        Ok(self.number(name, 1, MAX_VERSION)?.map(Version::new))
     }
 }

@@ -10,13 +10,20 @@ use serde_json::Value;
 
 /// An answer of 4xx or 5xx. It says what the caller can do, and nothing of the inside.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
+    /// Which problem it is: stable, for programs.
     #[serde(rename = "type")]
-    kind: &'static str,
-    title: &'static str,
+    pub(crate) kind: &'static str,
+    /// The same, for people.
+    pub(crate) title: &'static str,
+    /// The status of the answer.
     #[serde(serialize_with = "as_number")]
-    status: StatusCode,
+    #[cfg_attr(feature = "openapi", schema(value_type = u16, minimum = 400, maximum = 599))]
+    pub(crate) status: StatusCode,
+    /// What can be done about it.
     detail: String,
+    /// Which fields are wrong, if there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     #[serde(flatten)]
@@ -25,6 +32,7 @@ pub struct Problem {
 
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// Which field, as a JSON pointer (RFC 6901).
     pub pointer: String,
@@ -84,6 +92,24 @@ impl Problem {
         self.kind
     }
 
+    /// 503: the tables are throttled, or do not answer.
+    pub fn unavailable() -> Self {
+        let detail = "Try again after the time in Retry-After; a command with the same Idempotency-Key.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service is busy", detail)
+    }
+
+    /// 503: the command may have been carried out, or not.
+    pub fn outcome_unknown() -> Self {
+        let detail = "The command may have been carried out. Send it again with the same Idempotency-Key.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "The outcome is not known", detail)
+    }
+
+    /// 500: the service has failed, and no repeat mends it.
+    pub fn internal() -> Self {
+        let detail = "The service has failed, and its operators have been told.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The service has failed", detail)
+    }
+
     /// The same, with one more member.
     #[must_use]
     pub fn with(mut self, member: &'static str, value: impl Into<Value>) -> Self {
@@ -99,13 +125,11 @@ impl From<Failure> for Problem {
         match failure {
             Failure::Unavailable(_) => {
                 tracing::warn!(causes, "{failure}");
-                let detail = "Try again after the time in Retry-After; a command with the same Idempotency-Key.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service is busy", detail)
+                Self::unavailable()
             }
             Failure::OutcomeUnknown(_) => {
                 tracing::error!(causes, "{failure}");
-                let detail = "The command may have been carried out. Send it again with the same Idempotency-Key.";
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "The outcome is not known", detail)
+                Self::outcome_unknown()
             }
             Failure::TooLarge { .. } => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -115,8 +139,7 @@ impl From<Failure> for Problem {
             ),
             Failure::Corrupt { .. } | Failure::NewerShape { .. } | Failure::Refused(_) => {
                 tracing::error!(causes, "{failure}");
-                let detail = "The service has failed, and its operators have been told.";
-                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The service has failed", detail)
+                Self::internal()
             }
         }
     }

@@ -14,12 +14,16 @@ const REVENUE: &str = "revenue:";
 
 /// How the business is doing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Dashboard {
     /// How many orders there are.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub orders: i128,
     /// How many of them stand where.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::CountByStatus))]
     pub by_status: BTreeMap<&'static str, i128>,
     /// What the orders that are not cancelled cost, in minor units by currency.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Revenue))]
     pub revenue: BTreeMap<String, i128>,
     /// The last days, today first.
     pub days: Vec<Day>,
@@ -27,12 +31,16 @@ pub struct Dashboard {
 
 /// The orders that were placed on one day, in UTC.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Day {
     /// Which day.
+    #[cfg_attr(feature = "openapi", schema(format = Date))]
     pub date: String,
     /// How many orders were placed on it.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub orders: i128,
     /// What those that are not cancelled cost, in minor units by currency.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Revenue))]
     pub revenue: BTreeMap<String, i128>,
 }
 

@@ -82,6 +82,7 @@ pub struct CancelOrder {
 
 /// What happened to an order. A storage format: every version of every event has a file under `golden/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", content = "data")]
 pub enum OrderEvent {
     /// It was bought.
@@ -100,10 +101,12 @@ pub enum OrderEvent {
 
 /// It was bought.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderPlaced {
     /// Whose order it is.
     pub customer_id: CustomerId,
     /// What the prices are in.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::CurrencyCode))]
     pub currency: Currency,
     /// What was bought.
     pub items: Items,
@@ -115,6 +118,7 @@ pub struct OrderPlaced {
 
 /// It was handed over to a carrier.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderShipped {
     /// Who brings it.
     pub carrier: Carrier,
@@ -124,6 +128,7 @@ pub struct OrderShipped {
 
 /// It was called off.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderCancelled {
     /// Why.
     pub reason: Reason,
@@ -190,6 +195,7 @@ pub enum Order {
 
 /// How far an order has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Bought.

@@ -11,14 +11,17 @@ use crate::order::{
 
 /// An order as its customer sees it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderSummary {
     /// Which order.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::order::OrderId))]
     pub order_id: String,
     /// Whose order.
     pub customer_id: CustomerId,
     /// How far it has come.
     pub status: Status,
     /// What the prices are in.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::CurrencyCode))]
     pub currency: Currency,
     /// What it costs, in minor units.
     pub total: u64,
@@ -29,44 +32,56 @@ pub struct OrderSummary {
     /// Where it goes.
     pub shipping_address: ShippingAddress,
     /// When it was placed.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub placed_at: Timestamp,
     /// When something last happened to it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub updated_at: Timestamp,
     /// Who brings it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub carrier: Option<Carrier>,
     /// How its way can be followed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub tracking_number: Option<TrackingNumber>,
     /// When it was shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, nullable = false))]
     pub shipped_at: Option<Timestamp>,
     /// When it arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, nullable = false))]
     pub delivered_at: Option<Timestamp>,
     /// When it was called off.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, nullable = false))]
     pub cancelled_at: Option<Timestamp>,
     /// Why it was called off.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cancel_reason: Option<Reason>,
 }
 
 /// An order as a row in its customer's list: read from the index, where rows of older shapes stand until they are
 /// folded anew. A field that is added needs a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(description = "An order as a row in a list."))]
 pub struct ListedOrder {
     /// Which order.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::order::OrderId))]
     pub order_id: String,
     /// How far it has come.
     pub status: Status,
     /// What the prices are in.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::CurrencyCode))]
     pub currency: Currency,
     /// What it costs, in minor units.
     pub total: u64,
     /// How many articles: the sum of the quantities.
     pub item_count: u64,
     /// When it was placed.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub placed_at: Timestamp,
 }
 

@@ -17,6 +17,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use crate::openapi;
+
 /// Runs the whole system on this machine: an embedded DynamoDB, the functions behind one URL, and the stream.
 #[derive(Debug, Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
@@ -27,7 +29,7 @@ struct CommandLine {
     command: Option<Command>,
 }
 
-/// What can be done with a system that runs.
+/// What else can be done, with a system that runs or without.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Prints a token, for a system that runs with --auth
@@ -59,6 +61,8 @@ enum Command {
         #[command(flatten)]
         system: System,
     },
+    /// Prints the API's description; `openapi.json` is what it printed last
+    Openapi,
 }
 
 /// A system that runs.
@@ -94,6 +98,7 @@ pub async fn main() -> ExitCode {
         }
         Some(Command::Demo { orders, system }) => demo::run(&system.url, orders).await,
         Some(Command::History { order, system }) => history::run(&system.url, &order).await,
+        Some(Command::Openapi) => openapi::json().map(|json| print!("{json}")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

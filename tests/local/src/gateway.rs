@@ -1,5 +1,6 @@
 //! An HTTP API: routes of the template, events of payload format 2.0, and the answers that API Gateway gives by itself.
 
+mod docs;
 mod event;
 
 use std::sync::Arc;
@@ -42,12 +43,13 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The API, to be served; and beside it `GET /health`, and the issuer of its tokens.
+    /// The API, to be served; and beside it `GET /health`, the issuer of its tokens, and its description.
     pub fn into_router(self) -> Router {
         Router::new()
             .route("/health", get(health))
             .route("/.well-known/jwks.json", get(key_set))
             .route("/token", post(token))
+            .merge(docs::router())
             .fallback(answer)
             .with_state(Arc::new(self))
     }

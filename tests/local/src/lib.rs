@@ -3,7 +3,8 @@
 //! 1. [`template`]: what is to be deployed, read from `template.yaml`.
 //! 2. [`engine`]: a DynamoDB, embedded or elsewhere; [`tables`]: its tables, as the template has them.
 //! 3. [`functions`]: the functions themselves, invoked with the events and answers of Lambda.
-//! 4. [`gateway`]: an HTTP API in front of them; [`authorizer`]: its JWT authorizer.
+//! 4. [`gateway`]: an HTTP API in front of them; [`authorizer`]: its JWT authorizer; [`openapi`]: its
+//!    description.
 //! 5. [`pump`]: an event source mapping, from the stream to the projector.
 //! 6. [`chaos`]: what all of them may do to the functions.
 //! 7. [`stack`]: all of it together; [`cli`]: the command line.
@@ -17,6 +18,7 @@ pub mod engine;
 pub mod functions;
 pub mod gateway;
 mod hash;
+pub mod openapi;
 pub mod pump;
 pub mod stack;
 pub mod tables;

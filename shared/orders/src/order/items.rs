@@ -18,6 +18,7 @@ pub const MAX_ITEMS: usize = 100;
 
 /// So many of one article, at a price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Item {
     /// Which article.
     pub sku: Sku,

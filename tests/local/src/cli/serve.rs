@@ -142,6 +142,7 @@ fn welcome(stack: &Stack, port: u16, endpoint: &str, options: &Options) -> Strin
     routes.sort_by_key(|route| (&route.path, &route.method));
     lines.extend(routes.into_iter().map(|route| format!("  {:4} {}", route.method, route.path)));
     lines.push(String::new());
+    lines.push(format!("They are described at {url}/docs, to be tried in a browser.\n"));
     let authorization = if options.auth {
         lines.push("No request passes without a token. Try:\n".to_owned());
         let token = "cargo local token --sub alice --scope 'orders/write orders/read'";

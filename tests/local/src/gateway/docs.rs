@@ -1,0 +1,57 @@
+//! The API's description and a page to try it, for a browser without the internet: Swagger UI out of a crate.
+
+use std::io::{Cursor, Read};
+
+use axum::{
+    Router,
+    extract::Path,
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use http::{StatusCode, header};
+use swagger_ui::SWAGGER_UI_VENDORED;
+use zip::ZipArchive;
+
+use crate::openapi;
+
+/// The page. Nothing on it comes from elsewhere: no validator is asked, and no font is fetched.
+const PAGE: &str = include_str!("docs.html");
+
+/// `GET /openapi.json`, `GET /docs` and what the page is made of.
+pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route("/openapi.json", get(description)).route("/docs", get(page)).route("/docs/{file}", get(file))
+}
+
+async fn description() -> Response {
+    match openapi::json() {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+    }
+}
+
+async fn page() -> Html<&'static str> {
+    Html(PAGE)
+}
+
+async fn file(Path(name): Path<String>) -> Response {
+    let content_type = match name.rsplit('.').next() {
+        Some("js") => "text/javascript",
+        Some("css") => "text/css",
+        Some("png") => "image/png",
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    match unpacked(&name) {
+        Some(content) => ([(header::CONTENT_TYPE, content_type)], content).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// A file of Swagger UI's distribution, which comes as a zip. `None` if there is no such file.
+fn unpacked(name: &str) -> Option<Vec<u8>> {
+    let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED)).ok()?;
+    let suffix = format!("/dist/{name}");
+    let path = archive.file_names().flatten().find(|path| path.ends_with(&suffix))?.into_owned();
+    let mut content = Vec::new();
+    archive.by_name(&path).ok()?.read_to_end(&mut content).ok()?;
+    Some(content)
+}

@@ -1,0 +1,179 @@
+//! What the API says of itself, held against what is deployed and against what it answers.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use local::openapi;
+use serde_json::{Value, json};
+
+use crate::harness::{Answer, System, template};
+
+fn document() -> Value {
+    serde_json::from_str(&openapi::json().unwrap()).unwrap()
+}
+
+/// Method, path and operation of each.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let of_path = |(path, methods): (&String, &Value)| {
+        let methods = methods.as_object().unwrap().clone();
+        methods.into_iter().map(|(method, operation)| (method.to_uppercase(), path.clone(), operation)).collect()
+    };
+    paths.iter().flat_map::<Vec<_>, _>(of_path).collect()
+}
+
+fn operation(document: &Value, id: &str) -> Value {
+    operations(document).into_iter().find(|(.., operation)| operation["operationId"] == id).expect(id).2
+}
+
+/// What a reference leads to, or the value itself.
+fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).expect(reference),
+        None => value,
+    }
+}
+
+#[test]
+fn the_file_at_the_root_is_the_description() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi.json");
+    let checked_in = fs::read_to_string(file).unwrap_or_default();
+    assert!(checked_in == openapi::json().unwrap(), "out of date; run: cargo local openapi > openapi.json");
+}
+
+#[test]
+fn every_route_that_is_deployed_is_described_with_its_scopes_and_no_other() {
+    let document = document();
+    let described: BTreeSet<_> = operations(&document)
+        .into_iter()
+        .map(|(method, path, operation)| {
+            let scopes = operation["security"].as_array().unwrap().iter();
+            let scopes: BTreeSet<_> = scopes.map(|any| any["bearer"][0].as_str().unwrap().to_owned()).collect();
+            (method, path, scopes)
+        })
+        .collect();
+    let deployed: BTreeSet<_> = template()
+        .functions
+        .into_values()
+        .flat_map(|function| function.routes)
+        .map(|route| (route.method, route.path, BTreeSet::from_iter(route.scopes)))
+        .collect();
+    assert_eq!(described, deployed);
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn look(document: &Value, value: &Value) {
+        resolved(document, value);
+        match value {
+            Value::Array(values) => values.iter().for_each(|value| look(document, value)),
+            Value::Object(values) => values.values().for_each(|value| look(document, value)),
+            _ => {}
+        }
+    }
+    let document = document();
+    look(&document, &document);
+}
+
+/// Holds an answer against the description of its operation: its status, its content type, its headers, the type of
+/// its problem, and the names of its fields.
+#[track_caller]
+fn described(document: &Value, id: &str, answer: &Answer) {
+    let operation = operation(document, id);
+    let response = resolved(document, &operation["responses"][answer.status.to_string()]);
+    assert!(response.is_object(), "{id} does not describe {}: {:?}", answer.status, answer.document);
+    for (name, _) in response["headers"].as_object().into_iter().flatten().filter(|(name, _)| *name == "ETag") {
+        assert!(answer.header(name).is_some(), "{id} {} has no {name}", answer.status);
+    }
+    let Some(content_type) = answer.header("content-type") else { return assert!(response["content"].is_null()) };
+    let schema = resolved(document, &response["content"][content_type]["schema"]);
+    assert!(schema.is_object(), "{id} {} does not describe {content_type}", answer.status);
+    if content_type == "application/problem+json" {
+        let kinds = schema["allOf"][1]["properties"]["type"]["enum"].as_array().unwrap();
+        return assert!(kinds.contains(&answer.document["type"]), "{id}: {:?}", answer.document);
+    }
+    let shown: BTreeSet<_> = answer.document.as_object().unwrap().keys().map(String::as_str).collect();
+    let known: BTreeSet<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    let required = schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert!(shown.is_subset(&known) && shown.is_superset(&required), "{id}: {:?}", answer.document);
+}
+
+/// The example of the body of this operation.
+fn example(document: &Value, id: &str) -> Value {
+    operation(document, id)["requestBody"]["content"]["application/json"]["example"].clone()
+}
+
+#[tokio::test]
+async fn the_examples_are_accepted_and_the_answers_are_as_described() {
+    let (system, document) = (System::start().await, document());
+    let operator = system.operator();
+    let placed = operator.post("/orders").json(&example(&document, "placeOrder")).await.expect(201);
+    described(&document, "placeOrder", &placed);
+    let order = placed.header("location").unwrap().to_owned();
+    let other = operator.post("/orders").json(&example(&document, "placeOrder")).await.expect(201);
+    for (id, path, status) in [
+        ("shipOrder", format!("{order}/ship"), 200),
+        ("deliverOrder", format!("{order}/deliver"), 200),
+        ("cancelOrder", format!("{}/cancel", other.header("location").unwrap()), 200),
+        ("shipOrder", format!("{order}/ship"), 409),
+        ("deliverOrder", format!("{order}/deliver"), 409),
+        ("cancelOrder", format!("{order}/cancel"), 409),
+        ("shipOrder", "/orders/1/ship".to_owned(), 404),
+    ] {
+        let answer = operator.post(path).json(&example(&document, id)).await.expect(status);
+        described(&document, id, &answer);
+    }
+    system.project().await;
+    for (id, path, status) in [
+        ("getOrder", order.clone(), 200),
+        ("getOrder", format!("{order}?min_version=9"), 404),
+        ("getOrder", format!("{order}?min_version=x"), 400),
+        ("getOrderEvents", format!("{order}/events"), 200),
+        ("getOrderEvents", "/orders/1/events".to_owned(), 404),
+        ("listOrders", "/customers/operator/orders".to_owned(), 200),
+        ("listOrders", "/customers/operator/orders?cursor=x".to_owned(), 400),
+        ("getDashboard", "/dashboard".to_owned(), 200),
+        ("getDashboard", "/dashboard?days=0".to_owned(), 400),
+    ] {
+        described(&document, id, &operator.get(path).await.expect(status));
+    }
+    let unchanged = operator.get(&order).header("If-None-Match", "\"3\"").await.expect(304);
+    described(&document, "getOrder", &unchanged);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_refused_as_described() {
+    let (system, document) = (System::start().await, document());
+    let operator = system.operator();
+    let body = example(&document, "placeOrder");
+    let place = || operator.post("/orders").json(&body);
+    let order = place().header("Idempotency-Key", "first").await.expect(201);
+    let ship = format!("{}/ship", order.header("location").unwrap());
+    let stale = operator.post(ship).json(&example(&document, "shipOrder")).header("If-Match", "\"7\"");
+    described(&document, "shipOrder", &stale.await.expect(412));
+    for (answer, status) in [
+        (operator.post("/orders").json(&json!({})).header("Idempotency-Key", "first"), 422),
+        (operator.post("/orders").json(&json!({ "coupon": "FREE" })), 422),
+        (place().header("Idempotency-Key", "a b"), 400),
+        (place().header("Content-Type", "text/plain"), 415),
+        (operator.post("/orders").body(" ".repeat(100_000)), 413),
+        (system.bearer("none".to_owned()).post("/orders"), 401),
+        (system.caller("alice", "orders/read").post("/orders"), 403),
+    ] {
+        described(&document, "placeOrder", &answer.await.expect(status));
+    }
+}
+
+#[tokio::test]
+async fn the_description_and_a_page_to_try_it_are_served() {
+    let system = System::start().await;
+    let operator = system.operator();
+    assert_eq!(operator.get("/openapi.json").await.expect(200).document, document());
+    for (path, content_type) in [
+        ("/docs", "text/html; charset=utf-8"),
+        ("/docs/swagger-ui-bundle.js", "text/javascript"),
+        ("/docs/swagger-ui.css", "text/css"),
+        ("/docs/favicon-32x32.png", "image/png"),
+    ] {
+        assert_eq!(operator.get(path).await.expect(200).header("content-type"), Some(content_type), "{path}");
+    }
+}
