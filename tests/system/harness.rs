@@ -1,5 +1,6 @@
 //! A system to test, and callers who talk to it.
 
+pub mod canary;
 pub mod tables;
 pub mod wire;
 
@@ -101,6 +102,7 @@ impl System {
 
     /// The same, behind this authorizer.
     pub async fn start_behind(authorizer: Authorizer, engine: Engine, equip: impl FnOnce(Pump) -> Pump) -> Self {
+        canary::listen();
         let start: Timestamp = START.parse().unwrap();
         let clock = Clock(Arc::new(AtomicI64::new(start.as_millisecond())));
         let (time, chance) = (clock.clone(), AtomicU64::new(1));
@@ -112,7 +114,12 @@ impl System {
         let stack = Stack::start(template(), engine, authorizer, ambient.clone(), &prefix).await.unwrap();
         let measured = Arc::new(Measurements::default());
         let lines = Arc::clone(&measured);
-        let stack = stack.with_metrics(Metrics::to("orders", move |line| lines.lock().unwrap().push(line))).unwrap();
+        let stack = stack
+            .with_metrics(Metrics::to("orders", move |line| {
+                canary::hear("metrics", &line.to_string());
+                lines.lock().unwrap().push(line);
+            }))
+            .unwrap();
         let direct = stack::app(&stack.template, &direct, &ambient, &prefix).unwrap();
         let pump = Mutex::new(equip(stack.pumps().pop().unwrap()));
         let url = serve(&stack).await;
@@ -326,6 +333,10 @@ impl Answer {
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?}", self.document);
+        if status >= 400 {
+            canary::hear("problem", &self.document.to_string());
+        }
+        canary::expect_none();
         if status >= 400 && self.document.get("message").is_none() {
             assert_eq!(self.header("content-type"), Some("application/problem+json"));
             assert_eq!(self.document["status"], json!(status));

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Caller, System};
+use crate::harness::{Answer, Caller, System, canary};
 
 fn ids(list: &Answer) -> Vec<String> {
     let rows = list.document["orders"].as_array().unwrap();
@@ -19,7 +20,10 @@ async fn all_pages(caller: &Caller<'_>, path: &str) -> Vec<Vec<String>> {
         let page = caller.get(format!("{path}{cursor}")).await.expect(200);
         pages.push(ids(&page));
         match &page.document["next_cursor"] {
-            Value::String(next) => cursor = format!("&cursor={next}"),
+            Value::String(next) => {
+                canary::hear("cursor", &String::from_utf8_lossy(&BASE64_URL_SAFE_NO_PAD.decode(next).unwrap()));
+                cursor = format!("&cursor={next}");
+            }
             Value::Null => return pages,
             other => panic!("{other}"),
         }

@@ -1,0 +1,49 @@
+//! Invariant I11: what is about a person stands in orders and in the answers to those who may see them. Every test
+//! listens for it (see `harness::canary`); here is what makes the system talk most.
+
+use local::engine::wire::Fault;
+use serde_json::json;
+
+use crate::harness::{System, canary, cancellation, order, shipment};
+
+#[tokio::test]
+async fn whatever_goes_wrong_no_log_no_metric_and_no_problem_shows_personal_data() {
+    let system = System::start().await;
+    let (alice, warehouse) = (system.customer("alice"), system.fulfilment());
+    let id = alice.places_order("alice-key").await;
+
+    // Refused, with the data that is wrong.
+    let mut wrong = order();
+    wrong["shipping_address"] = json!("1 Main Street\u{0}");
+    wrong["note"] = json!("changed my mind");
+    alice.post("/orders").json(&wrong).await.expect(422);
+    alice.post("/orders").body("{\"customer_id\": alice, \"1 Main Street\"").await.expect(400);
+    alice.post("/orders").json(&json!({ "customer_id": "alice bob" })).await.expect(422);
+    alice.post(format!("/orders/{id}/cancel")).json(&json!({ "reason": "changed my mind\u{7}" })).await.expect(422);
+    alice.get("/customers/alice/orders?cursor=alice").await.expect(400);
+    alice.get("/customers/bob/orders").await.expect(403);
+    warehouse.post(format!("/orders/{id}/ship")).json(&shipment()).header("If-Match", "\"9\"").await.expect(412);
+
+    // Failed, at every kind of call.
+    for (operation, fault) in
+        [("PutItem", Fault::AccessDenied), ("PutItem", Fault::AnswerLost), ("Query", Fault::ServerError)]
+    {
+        system.wire.strike(operation, fault, 100);
+        let answer = alice.post(format!("/orders/{id}/cancel")).json(&cancellation()).await;
+        assert!(answer.status >= 500, "{operation}");
+        alice.post("/orders").json(&order()).header("Idempotency-Key", "alice-2").await;
+        system.wire.mend();
+    }
+
+    // What cannot be read, and says so with what it is.
+    let data = json!({ "customer_id": "alice", "shipping_address": "1 Main Street, Springfield", "items": "alice" });
+    system.append_raw("poison", 1, json!([{ "type": "order.placed", "schema": 1, "data": data }])).await;
+    let records = system.stream_records().await;
+    system.deliver(&records).await;
+    alice.get("/orders/poison/events").await;
+
+    for line in ["the tables refused a request", "the outcome of a write is unknown", "is corrupt at version 1"] {
+        assert!(canary::heard(line) > 0, "{line}");
+    }
+    canary::expect_none();
+}
