@@ -87,7 +87,9 @@ pub async fn main() -> ExitCode {
     // The SDK takes it for an error that a transport in the process has no connection to close.
     let levels = Targets::new()
         .with_default(LevelFilter::WARN)
-        .with_target("aws_smithy_runtime::client::http::connection_poisoning", LevelFilter::OFF);
+        .with_target("aws_smithy_runtime::client::http::connection_poisoning", LevelFilter::OFF)
+        // A condition that fails is an answer like others.
+        .with_target("dynoxide::server", LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(levels)).init();
     let CommandLine { serve, command } = CommandLine::parse();
