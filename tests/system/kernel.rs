@@ -13,10 +13,16 @@ use std::sync::{
 use app::{Settings, settings::SettingError};
 use cqrs_dynamodb::{Ambient, Dynamo, EventStore, Projector, SumsTable, Views};
 use jiff::Timestamp;
-use local::{tables, template::Table};
+use local::{
+    tables,
+    template::{Index, Table},
+};
 
 use self::jar::{Inventory, Levels, Visits};
 use crate::harness::{self, wire::TestWire};
+
+/// The partition key of the index of parked streams.
+const PARKED_IN: &str = "parked_in";
 
 /// Tables for jars.
 struct Jars {
@@ -42,9 +48,18 @@ impl Jars {
             ("inventory", &[("lane", "S"), ("row", "S")]),
         ] {
             let table = Table {
-                attributes: attributes.iter().map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned())).collect(),
+                attributes: [attributes, &[(PARKED_IN, "S")]]
+                    .concat()
+                    .into_iter()
+                    .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+                    .collect(),
                 key: attributes.iter().map(|(name, _)| (*name).to_owned()).collect(),
-                indexes: Vec::new(),
+                indexes: vec![Index {
+                    name: "parked".to_owned(),
+                    key: vec![PARKED_IN.to_owned(), attributes[0].0.to_owned()],
+                    projection: "ALL".to_owned(),
+                    attributes: Vec::new(),
+                }],
                 stream: None,
             };
             tables::create(&dynamo.client, &format!("{prefix}{name}"), &table).await.unwrap();

@@ -28,6 +28,7 @@ mod invoke_api;
 mod kernel;
 mod metrics;
 mod openapi;
+mod parking;
 mod personal_data;
 mod projector;
 mod pump;

@@ -99,7 +99,7 @@ async fn what_is_no_commit_and_what_cannot_be_projected_is_counted() {
     records.extend(records[..1].to_vec());
     records[2].json["dynamodb"]["Keys"] = json!({ "id": { "S": "1" } });
     system.deliver(&records).await;
-    expect_measured(&system, json!({ "ProjectionFailures": 1, "Tampered": 1, "Foreign": 1 }));
+    expect_measured(&system, json!({ "Parked": 1, "Tampered": 1, "Foreign": 1 }));
 }
 
 #[tokio::test]

@@ -106,31 +106,6 @@ async fn what_is_no_commit_is_never_applied_and_stops_nothing() {
 }
 
 #[tokio::test]
-async fn a_poison_event_fails_its_own_record_and_no_other() {
-    for poison in [
-        json!([{ "type": "order.lost", "schema": 1, "data": {} }]),
-        json!([{ "type": "order.shipped", "schema": 2, "data": {} }]),
-        json!([{ "type": "order.shipped", "schema": 1, "data": { "carrier": [] } }]),
-        json!([]),
-        json!("events"),
-    ] {
-        let system = System::start().await;
-        let alice = system.customer("alice");
-        let [first, poisoned] = [alice.places_order("1").await, alice.places_order("2").await];
-        system.append_raw(&poisoned, 2, poison).await;
-        let last = alice.places_order("3").await;
-        let records = system.stream_records().await;
-        assert_eq!(system.deliver(&records[..2]).await, success());
-        assert_eq!(system.deliver(&records).await, failing(&records[1]));
-        assert_eq!(system.deliver(&records[2..]).await, failing(&records[2]));
-        let versions = system.view_versions().await;
-        assert_eq!(versions.keys().collect::<std::collections::BTreeSet<_>>(), [&first, &poisoned, &last].into());
-        assert_eq!(versions[&poisoned].get(), 1);
-        system.check_sums().await;
-    }
-}
-
-#[tokio::test]
 async fn throttling_collisions_and_unprocessed_keys_are_tried_again() {
     let system = System::start().await;
     let ids = three_orders(&system).await;

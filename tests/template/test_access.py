@@ -31,7 +31,7 @@ ROLES = {
         "EventsTable.StreamArn": {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
         "${EventsTable.Arn}/stream/*": {"dynamodb:ListStreams"},
         "EventsTable.Arn": {"dynamodb:Query"},
-        "OrderSummariesTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:PutItem"},
+        "OrderSummariesTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
         "DashboardTable.Arn": {"dynamodb:UpdateItem"},
         "FailedBatches.Arn": {"sqs:SendMessage"},
         "ProjectorLogs.Arn": LOG,

@@ -48,7 +48,9 @@ async fn get_order(
         Reading::VersionNotFound(Some(order)) if may_see(&caller, &order.customer_id) => {
             Err(Problem::version_not_found())
         }
-        Reading::VersionNotFound(_) => Err(Problem::not_found()),
+        Reading::Parked(Some(order)) if may_see(&caller, &order.customer_id) => Err(Problem::view_parked()),
+        Reading::Parked(None) if caller.has_any(&[Scope::Fulfil, Scope::Admin]) => Err(Problem::view_parked()),
+        Reading::VersionNotFound(_) | Reading::Parked(_) => Err(Problem::not_found()),
     }
 }
 

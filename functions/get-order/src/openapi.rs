@@ -29,6 +29,7 @@ fn get_order() -> Operation {
         .query("min_version", min_version, version())
         .reads_an_order::<Versioned<OrderSummary>>("The order as it stands.")
         .problem(Problem::version_not_found())
+        .problem(Problem::view_parked())
 }
 
 fn get_events() -> Operation {

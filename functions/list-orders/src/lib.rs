@@ -103,11 +103,15 @@ async fn read_own_write(
     }
     match reader.read(order_id, Some(*version)).await? {
         Reading::Found(order) if order.view.customer_id == *customer_id => {
-            let row = Versioned { version: order.version, view: ListedOrder::from(order.view) };
+            let Versioned { view, version, behind } = order;
+            let row = Versioned { view: ListedOrder::from(view), version, behind };
             let keep = query.lets_through(&row);
             page.replace(row, keep);
             Ok(())
         }
-        Reading::Found(_) | Reading::NotFound | Reading::VersionNotFound(_) => Err(Problem::version_not_found()),
+        Reading::Parked(Some(order)) if order.customer_id == *customer_id => Err(Problem::view_parked()),
+        Reading::Found(_) | Reading::NotFound | Reading::VersionNotFound(_) | Reading::Parked(_) => {
+            Err(Problem::version_not_found())
+        }
     }
 }

@@ -37,6 +37,7 @@ pub fn operations() -> Vec<Operation> {
             .answer::<List>(StatusCode::OK, "A page of them.", &[])
             .problem(Problem::malformed("cursor must be the next_cursor of this same list."))
             .problem(Problem::not_found())
-            .problem(Problem::version_not_found()),
+            .problem(Problem::version_not_found())
+            .problem(Problem::view_parked()),
     ]
 }

@@ -15,7 +15,11 @@ use crate::batch::Batch;
 pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch, report: &Report) {
     let ambient = &app.dynamo.ambient;
     let ended = ambient.now();
-    let done = || batch.commits().filter(|commit| !report.failed.contains_key(&commit.stream));
+    let done = || {
+        batch
+            .commits()
+            .filter(|commit| ![&report.failed, &report.parked].iter().any(|it| it.contains_key(&commit.stream)))
+    };
     let links: Vec<String> =
         done().filter_map(|commit| commit.trace.clone()).collect::<BTreeSet<_>>().into_iter().collect();
     let lags = done().map(|commit| ended.duration_since(commit.recorded_at).as_millis());
@@ -23,6 +27,8 @@ pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch
         .count("CommitsProjected", report.commits)
         .count("Duplicates", report.duplicates)
         .count("GapsHealed", report.healed)
+        .count("Parked", report.parked.len())
+        .count("Waiting", report.waiting)
         .count("ProjectionFailures", report.failed.len())
         .count("Unclaimed", report.unclaimed)
         .count("Foreign", batch.foreign)
@@ -37,6 +43,9 @@ pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch
     }
     for (stream, failure) in &report.failed {
         tracing::error!(%stream, causes = causes(failure.as_ref()), "{failure}");
+    }
+    for (stream, failure) in &report.parked {
+        tracing::error!(%stream, parked = true, causes = causes(failure.as_ref()), "{failure}");
     }
     if let Some(header) = &context.xray_trace_id {
         let [a, b, c, d, e, f, g, h, ..] = ambient.random_bytes();

@@ -239,6 +239,8 @@ fn retry_after() -> Header {
     header
 }
 
+const BEHIND: &str = "There, and true, if the order was changed since in a way that cannot be shown yet.";
+
 /// The schema of a view with its version, as [`cqrs_dynamodb::Versioned`] is answered.
 #[derive(Debug)]
 pub struct Versioned<V>(PhantomData<V>);
@@ -248,7 +250,9 @@ impl<V: ToSchema> PartialSchema for Versioned<V> {
         match V::schema() {
             RefOr::T(Schema::Object(view)) => {
                 let version = version().description(Some("The last commit that is in it."));
-                ObjectBuilder::from(view).property("version", version).required("version").into()
+                let behind = ObjectBuilder::new().schema_type(Type::Boolean).description(Some(BEHIND));
+                let view = ObjectBuilder::from(view).property("version", version).required("version");
+                view.property("behind", behind).into()
             }
             other => other,
         }

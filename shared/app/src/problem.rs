@@ -98,6 +98,13 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service is busy", detail)
     }
 
+    /// 503: what was written since cannot be shown, until the operators have mended it.
+    pub fn view_parked() -> Self {
+        let detail = "The order was changed in a way that cannot be shown yet; its operators have been told. Without \
+                      min_version it is shown as it was before.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "view-parked", "The order cannot be shown at that version", detail)
+    }
+
     /// 503: the command may have been carried out, or not.
     pub fn outcome_unknown() -> Self {
         let detail = "The command may have been carried out. Send it again with the same Idempotency-Key.";

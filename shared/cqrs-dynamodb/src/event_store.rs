@@ -122,6 +122,21 @@ impl EventStore {
     /// # Errors
     /// As [`load`](Self::load), but for events that are not known.
     pub async fn load_after(&self, stream: &StreamId, after: Version) -> Result<Vec<StoredCommit>, Failure> {
+        match self.load_readable(stream, after).await? {
+            (commits, None) => Ok(commits),
+            (_, Some(corrupt)) => Err(corrupt),
+        }
+    }
+
+    /// The same, up to the first item that is not as it must be, and what is wrong with that one.
+    ///
+    /// # Errors
+    /// [`Failure::Unavailable`] if a part of the stream could not be read.
+    pub(crate) async fn load_readable(
+        &self,
+        stream: &StreamId,
+        after: Version,
+    ) -> Result<(Vec<StoredCommit>, Option<Failure>), Failure> {
         let mut commits = Vec::new();
         let mut from_key = None;
         let mut last = after;
@@ -144,13 +159,17 @@ impl EventStore {
                 .await
                 .map_err(Failure::of_read)?;
             for item in page.items.unwrap_or_default() {
-                let commit = self.read(stream, last.next(), item)?;
-                last = commit.version;
-                commits.push(commit);
+                match self.read(stream, last.next(), item) {
+                    Ok(commit) => {
+                        last = commit.version;
+                        commits.push(commit);
+                    }
+                    Err(corrupt) => return Ok((commits, Some(corrupt))),
+                }
             }
             from_key = page.last_evaluated_key;
             if from_key.is_none() {
-                return Ok(commits);
+                return Ok((commits, None));
             }
         }
     }

@@ -7,7 +7,7 @@
 //! 3. [`mod@execute`]: carries out one command.
 //! 4. [`views`]: keeps the views of one projection.
 //! 5. [`sums`]: keeps the sums of one rollup.
-//! 6. [`projector`]: brings views and sums to the head of their streams.
+//! 6. [`projector`]: brings views and sums to the head of their streams; [`parked`]: streams that cannot be.
 //! 7. [`reader`]: reads views, with the caller's own writes folded in; [`index`]: reads lists of them.
 
 pub mod ambient;
@@ -15,8 +15,10 @@ pub mod dynamo;
 pub mod event_store;
 pub mod execute;
 pub mod failure;
+mod fold;
 pub mod index;
 pub mod item;
+pub mod parked;
 pub mod projector;
 pub mod reader;
 pub mod sums;
@@ -28,6 +30,7 @@ pub use event_store::EventStore;
 pub use execute::{Executed, Refusal, Request, create, execute};
 pub use failure::Failure;
 pub use index::{Index, IndexPage, Position};
+pub use parked::{Parked, ParkedView};
 pub use projector::{Doorbell, Projector, Report};
 pub use reader::{Reader, Reading};
 pub use sums::SumsTable;

@@ -5,6 +5,7 @@
 
 mod catch_up;
 mod chunk;
+mod park;
 mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -30,6 +31,8 @@ pub struct Doorbell {
     pub head: Option<Version>,
     /// Commits in hand, in any order: those that need not be read.
     pub commits: BTreeMap<Version, StoredCommit>,
+    /// Whether a parked stream is tried again, because something was mended.
+    pub redrives: bool,
 }
 
 /// What became of the streams that were to be caught up.
@@ -45,7 +48,11 @@ pub struct Report {
     pub healed: usize,
     /// Streams of no projection.
     pub unclaimed: usize,
-    /// Streams that are not caught up in some projection, and why. All the others are, in all of them.
+    /// Views whose stream was parked before: their commits wait.
+    pub waiting: usize,
+    /// Streams that were parked in some projection, and why.
+    pub parked: BTreeMap<StreamId, Arc<Failure>>,
+    /// Streams that are neither caught up nor parked in some projection, and why. All the others are, in all of them.
     pub failed: BTreeMap<StreamId, Arc<Failure>>,
 }
 
@@ -58,7 +65,12 @@ trait KeepsViews: Send + Sync {
 impl Doorbell {
     /// A bell for `stream` that brings nothing along: its commits are read from the write table.
     pub fn new(stream: StreamId) -> Self {
-        Self { stream, head: None, commits: BTreeMap::new() }
+        Self { stream, head: None, commits: BTreeMap::new(), redrives: false }
+    }
+
+    /// The same, for a stream that may be parked.
+    pub fn redrive(stream: StreamId) -> Self {
+        Self { redrives: true, ..Self::new(stream) }
     }
 
     /// The stream has come to `version`; its commit may be in hand.
@@ -121,6 +133,10 @@ impl Report {
         self.commits += other.commits;
         self.duplicates += other.duplicates;
         self.healed += other.healed;
+        self.waiting += other.waiting;
+        for (stream, failure) in other.parked {
+            self.parked.entry(stream).or_insert(failure);
+        }
         for (stream, failure) in other.failed {
             self.failed.entry(stream).or_insert(failure);
         }

@@ -1,10 +1,10 @@
 //! Reads views, with the caller's own writes folded in.
 
-use cqrs::{Commit, Projection, StreamId, Version};
+use cqrs::{Projection, StreamId, Sums, Version};
 
 use crate::{
     EventStore, Failure, Versioned, Views,
-    event_store::decode,
+    fold::{Folded, fold},
     views::{Content, StoredView},
 };
 
@@ -26,6 +26,9 @@ pub enum Reading<V> {
     NotFound,
     /// The stream has not come to the version asked for; this is the view at its head, if there is one.
     VersionNotFound(Option<V>),
+    /// The stream cannot be folded to the version asked for: it is parked, or about to be. This is the view as far as
+    /// it goes, if there is one.
+    Parked(Option<V>),
 }
 
 impl<P: Projection> Reader<P> {
@@ -41,28 +44,34 @@ impl<P: Projection> Reader<P> {
     pub async fn read(&self, key: &str, at_least: Option<Version>) -> Result<Reading<P::View>, Failure> {
         let stored = self.views.get(key).await?;
         let asked = at_least.unwrap_or(Version::FIRST);
+        let parked = stored.as_ref().is_some_and(|stored| stored.parked.is_some());
         let (version, view) = match stored {
             Some(StoredView { version, content: Content::Current(view), .. }) => (version, Some(view)),
             Some(StoredView { version, content: Content::Ended, .. }) => (version, None),
             Some(StoredView { content: Content::Foreign, .. }) | None => (Version::NONE, None),
         };
-        let (version, view) = if version < asked { self.fold_on(key, version, view).await? } else { (version, view) };
+        let (version, view, behind) = match version < asked {
+            true => self.fold_on(key, version, view).await?,
+            false => (version, view, parked),
+        };
         Ok(match view {
+            view if version < asked && behind => Reading::Parked(view),
             view if version < asked && at_least.is_some() => Reading::VersionNotFound(view),
-            Some(view) => Reading::Found(Versioned { view, version }),
+            Some(view) => Reading::Found(Versioned { view, version, behind }),
             None => Reading::NotFound,
         })
     }
 
+    /// The view as far as its stream can be folded, and whether that is not to its end.
     async fn fold_on(
         &self,
         key: &str,
         version: Version,
         view: Option<P::View>,
-    ) -> Result<(Version, Option<P::View>), Failure> {
+    ) -> Result<(Version, Option<P::View>, bool), Failure> {
         let stream = StreamId::of::<P::Event>(key);
-        let commits = self.events.load_after(&stream, version).await?;
-        let commits: Vec<Commit<P::Event>> = commits.into_iter().map(decode).collect::<Result<_, _>>()?;
-        Ok((commits.last().map_or(version, |commit| commit.version), P::fold(view, &commits)))
+        let (commits, corrupt) = self.events.load_readable(&stream, version).await?;
+        let Folded { version, view, stopped, .. } = fold::<P>(version, view, commits, |_| Sums::default());
+        Ok((version, view, stopped.is_some() || corrupt.is_some()))
     }
 }

@@ -8,25 +8,29 @@
 //! | `version` | the last commit folded in |
 //! | `shape` | the shape of the view when it was folded |
 //! | `counted` | what the view adds to the rollup's sums, as of this version |
+//! | `parked`, `parked_in` | why the view stands still, if its stream is [parked](crate::parked) |
 //!
 //! A view that has ended keeps its item, without fields of its own, so that a late commit still finds its version.
 
-use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
-
-use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, builders::PutBuilder,
+use std::{
+    collections::{BTreeMap, HashMap},
+    marker::PhantomData,
+    sync::Arc,
 };
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use cqrs::{Projection, Sums, Version};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use serde_dynamo::{from_item, to_item};
 
 use crate::{
     Dynamo, Failure,
     item::{Item, from_sums, number, text, to_sums},
+    parked::{PARKED, PARKED_IN, Parked},
 };
 
-const VERSION: &str = "version";
-const SHAPE: &str = "shape";
+pub(crate) const VERSION: &str = "version";
+pub(crate) const SHAPE: &str = "shape";
 const COUNTED: &str = "counted";
 
 /// The most keys of one `BatchGetItem`.
@@ -50,6 +54,8 @@ pub struct StoredView<V> {
     pub content: Content<V>,
     /// What it adds to the sums.
     pub counted: Sums,
+    /// Why it stands still, if its stream is parked.
+    pub parked: Option<Parked>,
     /// What its successor must find unchanged.
     pub(crate) stamp: Stamp,
 }
@@ -58,6 +64,13 @@ pub struct StoredView<V> {
 /// as it is stored, or missing.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stamp([(&'static str, Option<AttributeValue>); 3]);
+
+/// A condition of a write, with the names and values that it speaks of.
+pub(crate) struct Condition {
+    pub(crate) expression: String,
+    pub(crate) names: HashMap<String, String>,
+    pub(crate) values: HashMap<String, AttributeValue>,
+}
 
 /// What is stored of a view.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,6 +91,14 @@ pub struct Versioned<V> {
     pub view: V,
     /// The last commit folded in.
     pub version: Version,
+    /// Whether the stream has gone on since, to something that could not be folded: the view is right, and behind.
+    #[serde(default, alias = "parked_in", deserialize_with = "is_there", skip_serializing_if = "std::ops::Not::not")]
+    pub behind: bool,
+}
+
+/// Whether an attribute is there, whatever it holds.
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 impl<P: Projection> Views<P> {
@@ -146,28 +167,27 @@ impl<P: Projection> Views<P> {
 }
 
 impl Stamp {
-    fn of(item: &Item) -> Self {
+    /// The stamp of an item.
+    pub(crate) fn of(item: &Item) -> Self {
         Self([VERSION, SHAPE, COUNTED].map(|name| (name, item.get(name).cloned())))
     }
 
-    /// A put of `item`, on condition that the stored one is still as it was; `None` if there was none.
-    pub(crate) fn guard(stamp: Option<&Self>, key: &'static str, put: PutBuilder) -> PutBuilder {
-        let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    /// The condition that the stored item is still as it was; `None` if there was none.
+    pub(crate) fn unchanged(stamp: Option<&Self>, key: &'static str) -> Condition {
         let Some(Self(attributes)) = stamp else {
-            return put.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", key);
+            let names = HashMap::from([("#key".to_owned(), key.to_owned())]);
+            return Condition { expression: "attribute_not_exists(#key)".to_owned(), names, values: HashMap::new() };
         };
         let unchanged = |(name, value): &(&str, Option<AttributeValue>)| match value {
             Some(_) => format!("#{name} = :{name}"),
             None => format!("attribute_not_exists(#{name})"),
         };
-        let condition = attributes.each_ref().map(unchanged).join(" AND ");
-        attributes.iter().fold(put.condition_expression(condition), |put, (name, value)| {
-            let put = put.expression_attribute_names(format!("#{name}"), *name);
-            match value {
-                Some(value) => put.expression_attribute_values(format!(":{name}"), value.clone()),
-                None => put,
-            }
-        })
+        let values = attributes.iter().filter_map(|(name, value)| Some((format!(":{name}"), value.clone()?)));
+        Condition {
+            expression: attributes.each_ref().map(unchanged).join(" AND "),
+            names: attributes.iter().map(|(name, _)| (format!("#{name}"), (*name).to_owned())).collect(),
+            values: values.collect(),
+        }
     }
 }
 
@@ -206,7 +226,9 @@ pub(crate) fn decode<P: Projection>(item: Item) -> (String, StoredView<P::View>)
     let shape = read(item.get(SHAPE));
     let counted = item.get(COUNTED).map(to_sums).unwrap_or_default();
     let stamp = Stamp::of(&item);
-    let ended = item.keys().all(|name| [P::KEY, VERSION, SHAPE, COUNTED].contains(&name.as_str()));
+    let parked = Parked::in_item(&item);
+    let beside = [P::KEY, VERSION, SHAPE, COUNTED, PARKED, PARKED_IN];
+    let ended = item.keys().all(|name| beside.contains(&name.as_str()));
     let content = if shape != P::SHAPE {
         Content::Foreign
     } else if ended {
@@ -214,5 +236,5 @@ pub(crate) fn decode<P: Projection>(item: Item) -> (String, StoredView<P::View>)
     } else {
         from_item(item).map_or(Content::Foreign, Content::Current)
     };
-    (key, StoredView { version, shape, content, counted, stamp })
+    (key, StoredView { version, shape, content, counted, parked, stamp })
 }

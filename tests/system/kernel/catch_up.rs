@@ -149,18 +149,22 @@ async fn a_view_that_is_folded_anew_never_goes_back() {
 }
 
 #[tokio::test]
-async fn a_fold_that_panics_fails_its_own_stream_in_its_own_projection() {
+async fn a_fold_that_panics_parks_its_own_stream_in_its_own_projection() {
     let jars = Jars::start().await;
     let cursed = stream(&jars, "cursed", &[filled(1), filled(CURSED)]).await;
     let fine = stream(&jars, "fine", &[filled(1)]).await;
     let report = jars.projector::<1>().catch_up(&[cursed.clone(), fine]).await;
-    assert_eq!(report.failed.keys().collect::<Vec<_>>(), [&cursed.stream]);
+    assert_eq!((report.parked.keys().collect::<Vec<_>>(), report.failed.len()), (vec![&cursed.stream], 0));
     assert_eq!((visits(&jars, "cursed").await, visits(&jars, "fine").await), (Some(2), Some(1)));
-    assert_eq!(inventory(&jars).await, (1, 1));
+    // The commit before the one that panics is there, and counted.
+    assert_eq!((level::<1>(&jars, "cursed").await, inventory(&jars).await), ((1, current("cursed", 1)), (2, 2)));
+    // Code of another shape tries by itself.
+    let report = jars.projector::<2>().catch_up(&[cursed]).await;
+    assert_eq!((report.parked.len(), report.waiting), (1, 0));
 }
 
 #[tokio::test]
-async fn a_view_too_large_is_found_among_the_others_and_fails_alone() {
+async fn a_view_too_large_is_found_among_the_others_and_parked_alone() {
     let jars = Jars::start().await;
     let mut bells = Vec::new();
     for number in 0..7 {
@@ -170,8 +174,9 @@ async fn a_view_too_large_is_found_among_the_others_and_fails_alone() {
     let large = stream(&jars, "large", &[note.clone(), note]).await;
     bells.insert(3, large.clone());
     let report = jars.projector::<1>().catch_up(&bells).await;
-    assert_eq!(report.failed.keys().collect::<Vec<_>>(), [&large.stream]);
+    assert_eq!((report.parked.keys().collect::<Vec<_>>(), report.failed.len()), (vec![&large.stream], 0));
     assert_eq!((report.projected, inventory(&jars).await), (7 + 8, (7, 7)));
+    assert_eq!(jars.levels::<1>().parked().await.unwrap()[0].parked.reason, "the view cannot be stored");
 }
 
 #[tokio::test]

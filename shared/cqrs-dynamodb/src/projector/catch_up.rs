@@ -1,22 +1,19 @@
 //! Catching up: one projection, many streams. The one code path of projector, redrive and rebuild.
 
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use cqrs::{Commit, Projection, StoredCommit, StreamId, Sums, Version};
+use cqrs::{Projection, StoredCommit, Sums, Version};
 use futures_util::{StreamExt, stream};
 
 use super::{
     Doorbell, Report,
     chunk::{Weighed, pack},
+    park::Parking,
     write::Verdict,
 };
 use crate::{
     EventStore, Failure, SumsTable, Views,
-    event_store::decode,
+    fold::fold,
     item::{self, Item},
     views::{self, Content, Stamp, StoredView},
 };
@@ -44,6 +41,18 @@ struct Task<'a, V> {
     stored: Option<StoredView<V>>,
 }
 
+/// What there is to do for a stream.
+enum Next<'a, V> {
+    /// Nothing: the view is as far as the bell says.
+    Nothing,
+    /// To write the view.
+    Write(Write<'a, V>),
+    /// To park the stream: not one commit more can be folded.
+    Park(Task<'a, V>, Failure),
+    /// To leave it alone: it is parked.
+    Wait,
+}
+
 /// A view that was folded, ready to be written where `task` found its predecessor.
 pub(super) struct Write<'a, V> {
     task: Task<'a, V>,
@@ -55,6 +64,8 @@ pub(super) struct Write<'a, V> {
     /// How many commits were folded.
     commits: usize,
     healed: bool,
+    /// Why it was not folded to the head of its stream.
+    stopped: Option<Failure>,
 }
 
 impl<V> Write<'_, V> {
@@ -95,15 +106,18 @@ impl<'a, P: Projection> CatchUp<'a, P> {
                 (stream, self.fold(task).await)
             };
             let folded = at_once(AT_ONCE, tasks.into_iter().map(fold).collect()).await;
-            let mut writes = Vec::with_capacity(folded.len());
-            for (stream, outcome) in folded {
-                match outcome {
-                    Ok(Some(write)) => writes.push(write),
-                    Ok(None) => report.duplicates += 1,
+            let (mut writes, mut stopped) = (Vec::with_capacity(folded.len()), Vec::new());
+            for (stream, next) in folded {
+                match next {
+                    Ok(Next::Write(write)) => writes.push(write),
+                    Ok(Next::Nothing) => report.duplicates += 1,
+                    Ok(Next::Wait) => report.waiting += 1,
+                    Ok(Next::Park(task, failure)) => stopped.push((task, failure)),
                     Err(failure) => drop(report.failed.insert(stream.clone(), Arc::new(failure))),
                 }
             }
-            tasks = self.write(writes, &mut report).await;
+            tasks = self.park_all(stopped, &mut report).await;
+            tasks.extend(self.write(writes, &mut report).await);
         }
         report
     }
@@ -129,8 +143,8 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         tasks
     }
 
-    /// The view at the head of the task's stream; `None` if the stored one is as far as the bell says.
-    async fn fold(&self, task: Task<'a, P::View>) -> Result<Option<Write<'a, P::View>>, Failure> {
+    /// What there is to do for the task's stream.
+    async fn fold(&self, task: Task<'a, P::View>) -> Result<Next<'a, P::View>, Failure> {
         let Task { bell, stored } = task;
         let (from, view) = match &stored {
             None => (Version::NONE, None),
@@ -142,45 +156,38 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             Some(StoredView { content: Content::Foreign, .. }) => (Version::NONE, None),
         };
         if bell.head.is_some_and(|head| head <= from) {
-            return Ok(None);
+            return Ok(Next::Nothing);
+        }
+        let parked = stored.as_ref().and_then(|stored| stored.parked.as_ref());
+        if parked.is_some_and(|parked| parked.shape == P::SHAPE) && !bell.redrives {
+            return Ok(Next::Wait);
         }
         // What is folded anew has to come at least as far as the view that it replaces.
         let reached = stored.as_ref().map_or(Version::NONE, |stored| stored.version);
         let in_hand = commits_in_hand(bell, from).filter(|_| bell.head >= Some(reached));
         let healed = in_hand.is_none() && bell.head.is_some();
-        let commits = match in_hand {
-            Some(commits) => commits,
-            None => self.events.load_after(&bell.stream, from).await?,
+        let (commits, corrupt) = match in_hand {
+            Some(commits) => (commits, None),
+            None => self.events.load_readable(&bell.stream, from).await?,
         };
-        let Some(version) = commits.last().map(|commit| commit.version) else { return Ok(None) };
-        let number = commits.len();
-
-        let folded = catch_unwind(AssertUnwindSafe(|| self.fold_and_count(&bell.stream, version, view, commits)));
-        let (item, counted) = folded.unwrap_or_else(|_| {
-            let reason = format!("the code of {} panicked", P::NAME);
-            Err(Failure::Corrupt { stream: bell.stream.clone(), version, reason })
-        })?;
-        let before = stored.as_ref().map(|stored| stored.counted.clone()).unwrap_or_default();
-        let bytes = item::size(&item);
-        let delta = counted - &before;
-        Ok(Some(Write { task: Task { bell, stored }, item, bytes, delta, commits: number, healed }))
-    }
-
-    /// All that is the domain's own code: the item of the view after `commits`, and what it adds to the sums.
-    fn fold_and_count(
-        &self,
-        stream: &StreamId,
-        version: Version,
-        view: Option<P::View>,
-        commits: Vec<StoredCommit>,
-    ) -> Result<(Item, Sums), Failure> {
-        let commits: Vec<Commit<P::Event>> = commits.into_iter().map(decode).collect::<Result<_, _>>()?;
-        let view = P::fold(view, &commits);
-        let counted = match (&self.keeper.rollup, &view) {
-            (Some(counting), Some(view)) => (counting.contribution)(view),
-            (Some(_) | None, _) => Sums::default(),
+        let contribution = |view: &P::View| match &self.keeper.rollup {
+            Some(counting) => (counting.contribution)(view),
+            None => Sums::default(),
         };
-        Ok((views::encode::<P>(stream.key(), version, view.as_ref(), &counted)?, counted))
+        let folded = fold::<P>(from, view, commits, contribution);
+        let stopped = folded.stopped.or(corrupt);
+        let task = Task { bell, stored };
+        match stopped {
+            None if folded.commits == 0 => Ok(Next::Nothing),
+            Some(failure) if folded.commits == 0 || folded.version < reached => Ok(Next::Park(task, failure)),
+            stopped => {
+                let counted_before = task.stored.as_ref().map(|stored| stored.counted.clone()).unwrap_or_default();
+                let item =
+                    views::encode::<P>(bell.stream.key(), folded.version, folded.view.as_ref(), &folded.counted)?;
+                let (bytes, delta) = (item::size(&item), folded.counted - &counted_before);
+                Ok(Next::Write(Write { task, item, bytes, delta, commits: folded.commits, healed, stopped }))
+            }
+        }
     }
 
     /// Writes the views, many to a transaction where there is a rollup, and gives back those to be folded again.
@@ -199,7 +206,29 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         again
     }
 
-    /// Writes one chunk, until each of its views is written, to be folded again, or failed.
+    /// Parks streams, and gives back those whose view has changed in the meantime.
+    async fn park_all(
+        &self,
+        stopped: Vec<(Task<'a, P::View>, Failure)>,
+        report: &mut Report,
+    ) -> Vec<Task<'a, P::View>> {
+        let park = |(task, failure): (Task<'a, P::View>, Failure)| async {
+            let outcome = self.keeper.park(task.bell.stream.key(), task.stored.as_ref(), &failure).await;
+            (task, failure, outcome)
+        };
+        let mut again = Vec::new();
+        for (task, failure, outcome) in at_once(AT_ONCE, stopped.into_iter().map(park).collect()).await {
+            let stream = task.bell.stream.clone();
+            match outcome {
+                Ok(Parking::Done) => drop(report.parked.insert(stream, Arc::new(failure))),
+                Ok(Parking::Superseded(stored)) => again.push(Task { stored: stored.map(|stored| *stored), ..task }),
+                Err(failure) => drop(report.failed.insert(stream, Arc::new(failure))),
+            }
+        }
+        again
+    }
+
+    /// Writes one chunk, until each of its views is written, parked, to be folded again, or failed.
     async fn write_chunk(&self, mut chunk: Vec<Write<'a, P::View>>) -> (Vec<Task<'a, P::View>>, Report) {
         let (mut again, mut report) = (Vec::new(), Report::default());
         let mut attempt = 0;
@@ -209,7 +238,11 @@ impl<'a, P: Projection> CatchUp<'a, P> {
                     report.projected += chunk.len();
                     report.commits += chunk.iter().map(|write| write.commits).sum::<usize>();
                     report.healed += chunk.iter().filter(|write| write.healed).count();
-                    chunk.clear();
+                    let stopped = chunk.drain(..).filter_map(|write| {
+                        let stored = views::decode::<P>(write.item).1;
+                        write.stopped.map(|failure| (Task { bell: write.task.bell, stored: Some(stored) }, failure))
+                    });
+                    again.extend(self.park_all(stopped.collect(), &mut report).await);
                 }
                 Verdict::Superseded(mut by) => {
                     let mut rest = Vec::with_capacity(chunk.len());
@@ -238,7 +271,11 @@ impl<'a, P: Projection> CatchUp<'a, P> {
                     }
                     return (again, report);
                 }
-                Verdict::Unacceptable(failure) | Verdict::Failed(failure) => report.fail(chunk.drain(..), failure),
+                Verdict::Unacceptable(failure) => {
+                    let stopped = chunk.pop().map(|write| (write.task, failure)).into_iter();
+                    again.extend(self.park_all(stopped.collect(), &mut report).await);
+                }
+                Verdict::Failed(failure) => report.fail(chunk.drain(..), failure),
             }
         }
         (again, report)

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::{
     error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
-    types::{CancellationReason, Put, TransactWriteItem, error::TransactionCanceledException},
+    types::{
+        CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        error::TransactionCanceledException,
+    },
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use cqrs::{Projection, Sums};
@@ -110,7 +113,13 @@ impl<P: Projection> Keeper<P> {
     /// The view, on condition that the stored one is still the one it was folded from.
     fn conditional_put(&self, write: &Write<'_, P::View>) -> Result<Put, Failure> {
         let put = Put::builder().table_name(self.views.table()).set_item(Some(write.item.clone()));
-        Stamp::guard(write.folded_from(), P::KEY, put).build().map_err(|error| Failure::Refused(error.into()))
+        let condition = Stamp::unchanged(write.folded_from(), P::KEY);
+        let put = put
+            .condition_expression(condition.expression)
+            .set_expression_attribute_names(Some(condition.names))
+            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        put.build().map_err(|error| Failure::Refused(error.into()))
     }
 }
 

@@ -1,0 +1,60 @@
+//! Folds a stream as far as it can be folded: up to its end, or to a commit that the code cannot take.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use cqrs::{Projection, StoredCommit, Sums, Version};
+
+use crate::{Failure, event_store::decode};
+
+/// A view, as far as its stream could be folded.
+#[derive(Debug)]
+pub(crate) struct Folded<V> {
+    /// The last commit folded in.
+    pub(crate) version: Version,
+    /// The view; `None` if there is none after that commit.
+    pub(crate) view: Option<V>,
+    /// What it adds to the sums.
+    pub(crate) counted: Sums,
+    /// How many commits were folded.
+    pub(crate) commits: usize,
+    /// Why it was not folded to the end: an event that is not known, or code that panics.
+    pub(crate) stopped: Option<Failure>,
+}
+
+/// Folds `commits`, which come after `version`, on `view`. A panic of the domain's code stops it, and nothing else.
+pub(crate) fn fold<P: Projection>(
+    version: Version,
+    view: Option<P::View>,
+    commits: Vec<StoredCommit>,
+    contribution: impl Fn(&P::View) -> Sums,
+) -> Folded<P::View> {
+    let mut folded = Folded { version, view, counted: Sums::default(), commits: 0, stopped: None };
+    for commit in commits {
+        match step::<P>(folded.view.clone(), commit, &contribution) {
+            Ok((version, view, counted)) => {
+                folded = Folded { version, view, counted, commits: folded.commits + 1, stopped: None };
+            }
+            Err(failure) => return Folded { stopped: Some(failure), ..folded },
+        }
+    }
+    folded
+}
+
+/// One commit: all that is the domain's own code.
+fn step<P: Projection>(
+    view: Option<P::View>,
+    commit: StoredCommit,
+    contribution: &impl Fn(&P::View) -> Sums,
+) -> Result<(Version, Option<P::View>, Sums), Failure> {
+    let commit = decode(commit)?;
+    let folded = catch_unwind(AssertUnwindSafe(|| {
+        let view = P::fold(view, [&commit]);
+        let counted = view.as_ref().map(contribution).unwrap_or_default();
+        (commit.version, view, counted)
+    }));
+    folded.map_err(|_| Failure::Corrupt {
+        stream: commit.stream.clone(),
+        version: commit.version,
+        reason: format!("the code of {} panicked", P::NAME),
+    })
+}

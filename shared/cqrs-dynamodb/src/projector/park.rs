@@ -1,0 +1,75 @@
+//! Parks a stream: its view's item says why it stands still, and is otherwise left as it is.
+
+use aws_sdk_dynamodb::{
+    error::SdkError, operation::update_item::UpdateItemError, types::ReturnValuesOnConditionCheckFailure,
+};
+use cqrs::{Projection, Version};
+
+use super::catch_up::Keeper;
+use crate::{
+    Failure, Parked,
+    item::{number, text},
+    parked::{PARKED, PARKED_IN},
+    views::{self, SHAPE, Stamp, StoredView, VERSION},
+};
+
+/// What became of a stream that was to be parked.
+pub(super) enum Parking<V> {
+    /// It is parked.
+    Done,
+    /// Its view has changed in the meantime: it is now as given here.
+    Superseded(Option<Box<StoredView<V>>>),
+}
+
+impl<P: Projection> Keeper<P> {
+    /// Parks the stream with this key, whose view is `stored`: one write unit per KB, and that of the index. Safe to
+    /// repeat: the condition is that the view is still the one that could not be folded on.
+    pub(super) async fn park(
+        &self,
+        key: &str,
+        stored: Option<&StoredView<P::View>>,
+        failure: &Failure,
+    ) -> Result<Parking<P::View>, Failure> {
+        let dynamo = self.views.dynamo();
+        let version = stored.map_or(Version::NONE, |stored| stored.version).next();
+        let before = stored.and_then(|stored| stored.parked.as_ref());
+        let parked = Parked::of(failure, version, before, P::SHAPE, dynamo.ambient.now());
+        let condition = Stamp::unchanged(stored.map(|stored| &stored.stamp), P::KEY);
+        // Where there is no view yet, the item holds nothing else.
+        let update = "SET #parked = :parked, #parked_in = :parked_in, \
+                      #version = if_not_exists(#version, :none), #shape = if_not_exists(#shape, :shape_of_code)";
+        let outcome = dynamo
+            .client
+            .update_item()
+            .table_name(self.views.table())
+            .key(P::KEY, text(key))
+            .update_expression(update)
+            .condition_expression(condition.expression)
+            .set_expression_attribute_names(Some(condition.names))
+            .set_expression_attribute_values(Some(condition.values))
+            .expression_attribute_names("#parked", PARKED)
+            .expression_attribute_names("#parked_in", PARKED_IN)
+            .expression_attribute_names("#version", VERSION)
+            .expression_attribute_names("#shape", SHAPE)
+            .expression_attribute_values(":parked", parked.to_attribute()?)
+            .expression_attribute_values(":parked_in", text(P::NAME))
+            .expression_attribute_values(":none", number(Version::NONE))
+            .expression_attribute_values(":shape_of_code", number(P::SHAPE))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .customize()
+            .config_override(dynamo.in_time()?)
+            .send()
+            .await;
+        match outcome {
+            Ok(_) => Ok(Parking::Done),
+            Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
+                let UpdateItemError::ConditionalCheckFailedException(failed) = answer.into_err() else {
+                    return Ok(Parking::Superseded(None));
+                };
+                let item = failed.item.filter(|item| !item.is_empty());
+                Ok(Parking::Superseded(item.map(|item| Box::new(views::decode::<P>(item).1))))
+            }
+            Err(error) => Err(Failure::of_write(error)),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Parked streams: an event that cannot be projected stops its own order in its own projection, and nothing else.
+
+use cqrs::{StreamId, Version};
+use cqrs_dynamodb::{Doorbell, ParkedView, Report, Views, views::StoredView};
+use local::engine::wire::Fault;
+use orders::{OrderEvent, OrderSummaries, OrderSummary};
+use serde_json::{Value, json};
+
+use crate::harness::{System, shipment};
+
+/// Events that no code of today can take.
+fn poisons() -> [Value; 5] {
+    [
+        json!([{ "type": "order.lost", "schema": 1, "data": {} }]),
+        json!([{ "type": "order.shipped", "schema": 2, "data": {} }]),
+        json!([{ "type": "order.shipped", "schema": 1, "data": { "carrier": [] } }]),
+        json!([]),
+        json!("events"),
+    ]
+}
+
+fn shipped() -> Value {
+    json!([{ "type": "order.shipped", "schema": 1, "data": shipment() }])
+}
+
+fn views(system: &System) -> Views<OrderSummaries> {
+    Views::new(system.stack.app.dynamo.clone(), system.stack.app.tables.order_summaries.clone())
+}
+
+async fn view(system: &System, order_id: &str) -> StoredView<OrderSummary> {
+    views(system).get(order_id).await.unwrap().unwrap()
+}
+
+async fn parked(system: &System) -> Vec<ParkedView> {
+    views(system).parked().await.unwrap()
+}
+
+async fn redrive(system: &System, order_id: &str) -> Report {
+    let bell = Doorbell::redrive(StreamId::of::<OrderEvent>(order_id));
+    projector::projector(&system.stack.app).catch_up(&[bell]).await
+}
+
+/// An order whose second commit is poison, between two that are fine; all of it projected.
+async fn poisoned(poison: Value) -> (System, [String; 3]) {
+    let system = System::start().await;
+    let alice = system.customer("alice");
+    let [first, second] = [alice.places_order("1").await, alice.places_order("2").await];
+    system.append_raw(&second, 2, poison).await;
+    let last = alice.places_order("3").await;
+    system.project().await;
+    (system, [first, second, last])
+}
+
+#[tokio::test]
+async fn a_poison_event_parks_its_own_order_and_the_batch_goes_on() {
+    for poison in poisons() {
+        let (system, [first, second, last]) = poisoned(poison).await;
+        let alice = system.customer("alice");
+        for fine in [first, last] {
+            let shown = alice.get(format!("/orders/{fine}")).await.expect(200);
+            assert_eq!(shown.document.get("behind"), None);
+        }
+        let stored = view(&system, &second).await;
+        assert_eq!(stored.version, Version::new(1));
+        let parked = parked(&system).await;
+        assert_eq!(parked.len(), 1);
+        assert_eq!((&parked[0].key, &Some(parked[0].parked.clone())), (&second, &stored.parked));
+        assert_eq!((parked[0].parked.version, parked[0].parked.attempts), (Version::new(2), 1));
+        let measured = system.measured();
+        assert_eq!(json!([measured["Parked"], measured.get("ProjectionFailures")]), json!([1, null]));
+        system.check_sums().await;
+    }
+}
+
+#[tokio::test]
+async fn commits_before_the_poison_are_applied_and_those_after_it_wait() {
+    let system = System::start().await;
+    let id = system.customer("alice").places_order("1").await;
+    system.fulfilment().ships(&id).await;
+    system.append_raw(&id, 3, poisons()[0].clone()).await;
+    system.append_raw(&id, 4, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
+    system.project().await;
+    assert_eq!(view(&system, &id).await.version, Version::new(2));
+    // They come again, alone and all together: nothing is applied out of order.
+    let records = system.stream_records().await;
+    system.measured();
+    for batch in [&records[3..], &records[2..], &records[..]] {
+        assert_eq!(system.deliver(batch).await, json!({ "batchItemFailures": [] }));
+    }
+    assert_eq!(system.measured()["Waiting"], 3);
+    let stored = view(&system, &id).await;
+    assert_eq!((stored.version, stored.parked.unwrap().attempts), (Version::new(2), 1));
+    system.check_sums().await;
+}
+
+#[tokio::test]
+async fn an_order_whose_first_event_is_poison_has_no_view_and_is_listed_as_parked() {
+    let system = System::start().await;
+    let id = "27debfb8-bd42-8131-9d45-532727018fe6";
+    system.append_raw(id, 1, poisons()[0].clone()).await;
+    system.project().await;
+    let parked = parked(&system).await;
+    assert_eq!((parked.len(), parked[0].parked.version), (1, Version::new(1)));
+    system.fulfilment().get(format!("/orders/{id}")).await.expect_problem(503, "view-parked");
+    system.customer("alice").get(format!("/orders/{id}")).await.expect(404);
+}
+
+#[tokio::test]
+async fn queries_say_that_a_view_is_behind_and_what_lies_beyond_cannot_be_shown() {
+    let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
+    let alice = system.customer("alice");
+    let shown = alice.get(format!("/orders/{id}")).await.expect(200);
+    assert_eq!(json!([shown.document["status"], shown.document["behind"]]), json!(["placed", true]));
+    alice.get(format!("/orders/{id}?min_version=1")).await.expect(200);
+    alice.get(format!("/orders/{id}?min_version=2")).await.expect_problem(503, "view-parked");
+    system.customer("bob").get(format!("/orders/{id}?min_version=2")).await.expect_problem(404, "not-found");
+
+    let list = alice.get("/customers/alice/orders").await.expect(200);
+    let behind: Vec<_> = list.document["orders"].as_array().unwrap().iter().map(|row| row.get("behind")).collect();
+    assert_eq!(behind, [None, Some(&json!(true)), None]);
+    let beyond = format!("/customers/alice/orders?min_version={id}:2");
+    alice.get(beyond).await.expect_problem(503, "view-parked");
+    // No command is decided on what cannot be read.
+    system.fulfilment().post(format!("/orders/{id}/ship")).json(&shipment()).await.expect_problem(500, "internal");
+}
+
+#[tokio::test]
+async fn a_view_is_shown_as_far_as_it_goes_though_the_projector_has_not_come_by() {
+    let system = System::start().await;
+    let alice = system.customer("alice");
+    let id = alice.places_order("1").await;
+    system.append_raw(&id, 2, poisons()[0].clone()).await;
+    let shown = alice.get(format!("/orders/{id}")).await.expect(200);
+    assert_eq!(json!([shown.document["version"], shown.document["behind"]]), json!([1, true]));
+    alice.get(format!("/orders/{id}?min_version=2")).await.expect_problem(503, "view-parked");
+}
+
+#[tokio::test]
+async fn a_redrive_after_the_mend_catches_up_and_a_second_one_changes_nothing() {
+    let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
+    assert_eq!(redrive(&system, &id).await.parked.len(), 1);
+    assert_eq!(parked(&system).await[0].parked.attempts, 2);
+
+    system.append_raw(&id, 2, shipped()).await;
+    system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
+    system.project().await;
+    assert_eq!(view(&system, &id).await.version, Version::new(1), "it waits until it is redriven");
+    let report = redrive(&system, &id).await;
+    assert_eq!((report.commits, report.parked.len(), report.failed.len()), (2, 0, 0));
+    assert_eq!(parked(&system).await, []);
+    system.check_read_models().await;
+    let report = redrive(&system, &id).await;
+    assert_eq!((report.projected, report.duplicates), (0, 1));
+    assert_eq!(system.customer("alice").get(format!("/orders/{id}")).await.expect(200).document.get("behind"), None);
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_parked_is_a_failure_of_its_record() {
+    let system = System::start().await;
+    let alice = system.customer("alice");
+    let ids = [alice.places_order("1").await, alice.places_order("2").await];
+    system.append_raw(&ids[1], 2, poisons()[0].clone()).await;
+    let records = system.stream_records().await;
+    system.wire.strike("UpdateItem", Fault::AccessDenied, 1);
+    let failed = json!({ "batchItemFailures": [{ "itemIdentifier": records[1].sequence_number }] });
+    assert_eq!(system.deliver(&records).await, failed);
+    assert_eq!(system.deliver(&records[1..]).await, json!({ "batchItemFailures": [] }));
+    assert_eq!(parked(&system).await.len(), 1);
+}
