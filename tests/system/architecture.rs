@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::harness::template;
+use crate::harness::{System, template};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -34,7 +34,7 @@ fn used_through(edges: &str, package: &str) -> BTreeSet<String> {
 
 #[test]
 fn a_crate_uses_only_what_it_points_to() {
-    let functions = ["command", "projector", "get-order", "list-orders", "get-dashboard"];
+    let functions = ["command", "projector", "get-order", "list-orders", "get-dashboard", "maintain"];
     let ours: BTreeSet<&str> =
         [&["cqrs", "cqrs-dynamodb", "orders", "app", "local", "system"][..], &functions].concat().into_iter().collect();
     let mut allowed = BTreeMap::from([
@@ -86,8 +86,8 @@ fn no_function_carries_its_description() {
 
 #[test]
 fn a_main_is_at_most_fifteen_lines() {
-    for function in fs::read_dir(root().join("functions")).unwrap() {
-        let main = function.unwrap().path().join("src/main.rs");
+    for function in template().functions.keys() {
+        let main = root().join("functions").join(function).join("src/main.rs");
         let lines = fs::read_to_string(&main).unwrap().lines().count();
         assert!(lines <= 15, "{} has {lines} lines", main.display());
     }
@@ -165,6 +165,12 @@ fn cargo_lambda_serves_what_the_template_deploys() {
         }
         assert_eq!(told, environment, "{binary}");
     }
+}
+
+#[tokio::test]
+async fn what_is_rebuilt_is_what_is_projected() {
+    let app = System::start().await.stack.app;
+    assert_eq!(maintain::projector(&app).projections(), projector::projector(&app).projections());
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod idempotency;
 mod identity;
 mod invoke_api;
 mod kernel;
+mod maintain;
 mod metrics;
 mod openapi;
 mod parking;

@@ -25,8 +25,8 @@ use crate::{
     item::{self, Item, in_the_way, number, text},
 };
 
-const STREAM: &str = "stream";
-const VERSION: &str = "version";
+pub(crate) const STREAM: &str = "stream";
+pub(crate) const VERSION: &str = "version";
 
 /// The most bytes of one commit. DynamoDB takes 400 KB an item; the stream record and the view need room too.
 const MAX_COMMIT: usize = 350 * 1024;
@@ -61,6 +61,11 @@ impl EventStore {
     /// The DynamoDB it is kept in.
     pub fn dynamo(&self) -> &Dynamo {
         &self.dynamo
+    }
+
+    /// What its table is called.
+    pub(crate) fn table(&self) -> &str {
+        &self.table
     }
 
     /// How often an append came too late, since this event store was made: its clones count together.

@@ -8,7 +8,8 @@
 //! 4. [`views`]: keeps the views of one projection.
 //! 5. [`sums`]: keeps the sums of one rollup.
 //! 6. [`projector`]: brings views and sums to the head of their streams; [`parked`]: streams that cannot be.
-//! 7. [`reader`]: reads views, with the caller's own writes folded in; [`index`]: reads lists of them.
+//! 7. [`streams`]: goes through all streams there are, to rebuild or to check.
+//! 8. [`reader`]: reads views, with the caller's own writes folded in; [`index`]: reads lists of them.
 
 pub mod ambient;
 pub mod dynamo;
@@ -21,6 +22,7 @@ pub mod item;
 pub mod parked;
 pub mod projector;
 pub mod reader;
+pub mod streams;
 pub mod sums;
 pub mod views;
 
@@ -31,7 +33,8 @@ pub use execute::{Executed, Refusal, Request, create, execute};
 pub use failure::Failure;
 pub use index::{Index, IndexPage, Position};
 pub use parked::{Parked, ParkedView};
-pub use projector::{Doorbell, Projector, Report};
+pub use projector::{Doorbell, Projector, Report, Verified, Wrong};
 pub use reader::{Reader, Reading};
+pub use streams::{Place, Segment, StreamsPage};
 pub use sums::SumsTable;
 pub use views::{StoredView, Versioned, Views};

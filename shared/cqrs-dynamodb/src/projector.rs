@@ -6,15 +6,17 @@
 mod catch_up;
 mod chunk;
 mod park;
+mod verify;
 mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cqrs::{Projection, Rollup, StoredCommit, StreamId, Version};
+use cqrs::{Projection, Rollup, StoredCommit, StreamId, Sums, Version};
 use futures_util::future::BoxFuture;
 
 use self::catch_up::{CatchUp, Counting, Keeper};
-use crate::{EventStore, Failure, SumsTable, Views};
+pub use self::verify::{Verified, Wrong};
+use crate::{EventStore, Failure, ParkedView, SumsTable, Views};
 
 /// Keeps the views of all its projections.
 pub struct Projector {
@@ -59,7 +61,15 @@ pub struct Report {
 /// One projection among others: what [`Keeper`] does, without its types.
 trait KeepsViews: Send + Sync {
     fn category(&self) -> &'static str;
+    fn name(&self) -> &'static str;
     fn catch_up<'a>(&'a self, events: &'a EventStore, bells: &'a [&'a Doorbell]) -> BoxFuture<'a, Report>;
+    fn verify<'a>(
+        &'a self,
+        events: &'a EventStore,
+        streams: &'a [&'a StreamId],
+    ) -> BoxFuture<'a, Result<Verified, Failure>>;
+    fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, Failure>>;
+    fn sums(&self) -> BoxFuture<'_, Result<Option<Sums>, Failure>>;
 }
 
 impl Doorbell {
@@ -100,6 +110,49 @@ impl Projector {
         self
     }
 
+    /// The names of the projections.
+    pub fn projections(&self) -> Vec<&'static str> {
+        self.keepers.iter().map(|keeper| keeper.name()).collect()
+    }
+
+    /// Holds the views of these streams against what the streams fold to, by projection. Nothing is written.
+    ///
+    /// # Errors
+    /// [`Failure`] of a read.
+    pub async fn verify(&self, streams: &[StreamId]) -> Result<BTreeMap<&'static str, Verified>, Failure> {
+        let mut verified = BTreeMap::new();
+        for keeper in &self.keepers {
+            let streams: Vec<&StreamId> =
+                streams.iter().filter(|stream| stream.category() == keeper.category()).collect();
+            verified.insert(keeper.name(), keeper.verify(&self.events, &streams).await?);
+        }
+        Ok(verified)
+    }
+
+    /// The streams that are parked, by projection; as of a moment ago.
+    ///
+    /// # Errors
+    /// [`Failure`] of a read.
+    pub async fn parked(&self) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, Failure> {
+        let mut parked = BTreeMap::new();
+        for keeper in &self.keepers {
+            parked.insert(keeper.name(), keeper.parked().await?);
+        }
+        Ok(parked)
+    }
+
+    /// The sums of those projections that have a rollup; as of a moment ago.
+    ///
+    /// # Errors
+    /// [`Failure`] of a read.
+    pub async fn sums(&self) -> Result<BTreeMap<&'static str, Sums>, Failure> {
+        let mut sums = BTreeMap::new();
+        for keeper in &self.keepers {
+            sums.extend(keeper.sums().await?.map(|of| (keeper.name(), of)));
+        }
+        Ok(sums)
+    }
+
     /// Brings the views of these streams to where the bells say, or further. Each stream may have one bell.
     ///
     /// Safe to repeat, to cut short at any call, and to run beside others: every write is conditional on what it was
@@ -122,8 +175,32 @@ impl<P: Projection> KeepsViews for Keeper<P> {
         <P::Event as cqrs::Event>::CATEGORY
     }
 
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
     fn catch_up<'a>(&'a self, events: &'a EventStore, bells: &'a [&'a Doorbell]) -> BoxFuture<'a, Report> {
         Box::pin(CatchUp::new(self, events).run(bells))
+    }
+
+    fn verify<'a>(
+        &'a self,
+        events: &'a EventStore,
+        streams: &'a [&'a StreamId],
+    ) -> BoxFuture<'a, Result<Verified, Failure>> {
+        Box::pin(self.verify(events, streams))
+    }
+
+    fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, Failure>> {
+        Box::pin(self.views.parked())
+    }
+
+    fn sums(&self) -> BoxFuture<'_, Result<Option<Sums>, Failure>> {
+        Box::pin(async {
+            let Some(counting) = &self.rollup else { return Ok(None) };
+            // All rows there are: their names are visible characters.
+            counting.sums.rows(" ", "~").await.map(Some)
+        })
     }
 }
 

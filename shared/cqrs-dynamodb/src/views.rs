@@ -31,7 +31,7 @@ use crate::{
 
 pub(crate) const VERSION: &str = "version";
 pub(crate) const SHAPE: &str = "shape";
-const COUNTED: &str = "counted";
+pub(crate) const COUNTED: &str = "counted";
 
 /// The most keys of one `BatchGetItem`.
 const BATCH: usize = 100;
@@ -139,7 +139,13 @@ impl<P: Projection> Views<P> {
     /// # Errors
     /// [`Failure`] of the reads: all of the views or none.
     pub async fn get_many(&self, keys: &[&str]) -> Result<BTreeMap<String, StoredView<P::View>>, Failure> {
-        let mut views = BTreeMap::new();
+        Ok(self.items(keys).await?.into_values().map(decode::<P>).collect())
+    }
+
+    /// The same, as they are stored.
+    pub(crate) async fn items(&self, keys: &[&str]) -> Result<BTreeMap<String, Item>, Failure> {
+        let key = |item: &Item| item.get(P::KEY).and_then(|key| key.as_s().ok()).cloned().unwrap_or_default();
+        let mut items = BTreeMap::new();
         for keys in keys.chunks(BATCH) {
             let mut pending: Vec<Item> = keys.iter().map(|key| Item::from([(P::KEY.to_owned(), text(*key))])).collect();
             for attempt in 0.. {
@@ -154,7 +160,8 @@ impl<P: Projection> Views<P> {
                     .send()
                     .await
                     .map_err(Failure::of_read)?;
-                views.extend(answer.responses.into_iter().flatten().flat_map(|(_, items)| items).map(decode::<P>));
+                let found = answer.responses.into_iter().flatten().flat_map(|(_, items)| items);
+                items.extend(found.map(|item| (key(&item), item)));
                 pending = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
                 if pending.is_empty() {
                     break;
@@ -162,7 +169,7 @@ impl<P: Projection> Views<P> {
                 self.dynamo.back_off(attempt).await;
             }
         }
-        Ok(views)
+        Ok(items)
     }
 }
 

@@ -35,6 +35,13 @@ pub(super) struct Counting<V> {
     pub(super) contribution: fn(&V) -> Sums,
 }
 
+impl<P: Projection> Keeper<P> {
+    /// What a view adds to the sums.
+    pub(super) fn contribution(&self, view: &P::View) -> Sums {
+        self.rollup.as_ref().map(|counting| (counting.contribution)(view)).unwrap_or_default()
+    }
+}
+
 /// A stream that is not at its head yet, and the view to go on from.
 struct Task<'a, V> {
     bell: &'a Doorbell,
@@ -170,11 +177,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             Some(commits) => (commits, None),
             None => self.events.load_readable(&bell.stream, from).await?,
         };
-        let contribution = |view: &P::View| match &self.keeper.rollup {
-            Some(counting) => (counting.contribution)(view),
-            None => Sums::default(),
-        };
-        let folded = fold::<P>(from, view, commits, contribution);
+        let folded = fold::<P>(from, view, commits, |view| self.keeper.contribution(view));
         let stopped = folded.stopped.or(corrupt);
         let task = Task { bell, stored };
         match stopped {

@@ -1,0 +1,41 @@
+//! Tries parked streams again, or any other.
+
+use std::collections::BTreeMap;
+
+use app::App;
+use cqrs::StreamId;
+use cqrs_dynamodb::{Doorbell, Failure, ParkedView, Report};
+use orders::OrderEvent;
+
+use crate::projector;
+
+/// How many streams are caught up at once.
+const BATCH: usize = 100;
+
+/// The parked streams, by projection; as of a moment ago.
+///
+/// # Errors
+/// [`Failure`] of a read.
+pub async fn parked(app: &App) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, Failure> {
+    projector(app).parked().await
+}
+
+/// The streams of these orders, or of all that are parked.
+///
+/// # Errors
+/// [`Failure`] of a read.
+pub async fn streams(app: &App, orders: &[String]) -> Result<Vec<StreamId>, Failure> {
+    let parked = if orders.is_empty() { parked(app).await? } else { BTreeMap::new() };
+    let keys = parked.into_values().flatten().map(|view| view.key).chain(orders.iter().cloned());
+    Ok(keys.map(StreamId::of::<OrderEvent>).collect())
+}
+
+/// Catches up these streams, parked or not. Safe to repeat.
+pub async fn redrive(app: &App, streams: &[StreamId]) -> Vec<Report> {
+    let mut reports = Vec::new();
+    for batch in streams.chunks(BATCH) {
+        let bells: Vec<Doorbell> = batch.iter().cloned().map(Doorbell::redrive).collect();
+        reports.push(projector(app).catch_up(&bells).await);
+    }
+    reports
+}

@@ -1,0 +1,65 @@
+//! Goes through all streams, some segments at once, a page at a time; and on from where it was left.
+
+use std::collections::BTreeMap;
+
+use app::App;
+use cqrs::StreamId;
+use cqrs_dynamodb::{Failure, Place, Segment};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use serde::{Deserialize, Serialize};
+
+/// How far each segment has come: what a walk that was cut short goes on from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Of how many segments.
+    pub of: u16,
+    /// By the segment's number; none for those that are done.
+    pub at: BTreeMap<u16, Option<Place>>,
+}
+
+impl Progress {
+    /// At the start of all of so many segments.
+    pub fn start(of: u16) -> Self {
+        Self { of, at: (0..of).map(|number| (number, None)).collect() }
+    }
+
+    /// At the start of one segment.
+    pub fn start_of(segment: Segment) -> Self {
+        Self { of: segment.of, at: BTreeMap::from([(segment.number, None)]) }
+    }
+}
+
+/// Does `work` with each page of streams, in all segments that are not done, and tells `each` what came of it and how
+/// far it is.
+///
+/// # Errors
+/// The first [`Failure`] of a read or of the work. What was told is done; the rest can be gone on with.
+pub async fn walk<T>(
+    app: &App,
+    mut progress: Progress,
+    work: impl AsyncFn(Vec<StreamId>) -> Result<T, Failure>,
+    mut each: impl FnMut(T, &Progress),
+) -> Result<(), Failure> {
+    let (events, work) = (app.events(), &work);
+    let page = |number: u16, after: Option<Place>| {
+        let (events, segment) = (events.clone(), Segment { number, of: progress.of });
+        async move {
+            let page = events.streams(segment, after.as_ref()).await?;
+            Ok::<_, Failure>((number, work(page.streams).await?, page.after))
+        }
+    };
+    let mut under_way: FuturesUnordered<_> =
+        progress.at.clone().into_iter().map(|(number, after)| page(number, after)).collect();
+    while let Some(done) = under_way.next().await {
+        let (number, outcome, after) = done?;
+        match &after {
+            Some(_) => drop(progress.at.insert(number, after.clone())),
+            None => drop(progress.at.remove(&number)),
+        }
+        each(outcome, &progress);
+        if after.is_some() {
+            under_way.push(page(number, after));
+        }
+    }
+    Ok(())
+}

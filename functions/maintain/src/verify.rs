@@ -1,0 +1,90 @@
+//! Holds views and sums against the events, byte for byte. Nothing is written, and it may be done while live.
+
+use std::collections::BTreeMap;
+
+use app::App;
+use cqrs::{StreamId, Sums};
+use cqrs_dynamodb::{Failure, Verified};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::{
+    projector,
+    segments::{Progress, walk},
+};
+
+/// What a look at a projection found.
+#[derive(Debug, Default, Serialize)]
+pub struct Verdict {
+    /// Its views.
+    #[serde(flatten)]
+    pub views: Verified,
+    /// Its sums.
+    pub sums: SumsVerdict,
+}
+
+/// What a look at sums found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SumsVerdict {
+    /// They are the sums of what the views have counted.
+    Right,
+    /// They are not.
+    Wrong,
+    /// They changed while the views were read, or not all views were: nothing can be said.
+    #[default]
+    NotCompared,
+    /// There are none.
+    None,
+}
+
+impl Verdict {
+    /// Whether something is wrong: a view, a sum, or a view that has been behind since before `deadline`.
+    pub fn is_wrong(&self, deadline: Timestamp) -> bool {
+        let late = self.views.behind.values().any(|since| *since < deadline);
+        !self.views.wrong.is_empty() || late || self.sums == SumsVerdict::Wrong
+    }
+}
+
+/// The time before which a view that lacks a commit is late.
+pub fn deadline(now: Timestamp, patience: SignedDuration) -> Timestamp {
+    now.checked_sub(patience).unwrap_or(Timestamp::MIN)
+}
+
+/// Verifies from `progress` on, by projection; the sums too if that is all there is. Tells `each` how many streams were
+/// looked at so far.
+///
+/// # Errors
+/// [`Failure`] of a read.
+pub async fn verify(
+    app: &App,
+    progress: Progress,
+    mut each: impl FnMut(usize, &Progress),
+) -> Result<BTreeMap<&'static str, Verdict>, Failure> {
+    let projector = projector(app);
+    let all = progress == Progress::start(progress.of);
+    let before = projector.sums().await?;
+    let mut verdicts: BTreeMap<&'static str, Verdict> = BTreeMap::new();
+    let mut looked_at = 0;
+    let look = async |streams: Vec<StreamId>| Ok((streams.len(), projector.verify(&streams).await?));
+    walk(app, progress, look, |(streams, verified), progress| {
+        looked_at += streams;
+        verified.into_iter().for_each(|(name, views)| verdicts.entry(name).or_default().views.add(views));
+        each(looked_at, progress);
+    })
+    .await?;
+    let after = projector.sums().await?;
+    for (name, verdict) in &mut verdicts {
+        verdict.sums = sums(before.get(name), after.get(name), &verdict.views.counted, all);
+    }
+    Ok(verdicts)
+}
+
+fn sums(before: Option<&Sums>, after: Option<&Sums>, counted: &Sums, all: bool) -> SumsVerdict {
+    match (before, after) {
+        (None, _) | (_, None) => SumsVerdict::None,
+        (Some(before), Some(after)) if before != after || !all => SumsVerdict::NotCompared,
+        (_, Some(sums)) if sums == counted => SumsVerdict::Right,
+        (Some(_), Some(_)) => SumsVerdict::Wrong,
+    }
+}

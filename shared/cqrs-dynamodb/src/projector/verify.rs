@@ -1,0 +1,126 @@
+//! Holds stored views against what their streams fold to, byte for byte. Nothing is written.
+
+use std::collections::BTreeMap;
+
+use cqrs::{Projection, StreamId, Sums, Version};
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::catch_up::Keeper;
+use crate::{
+    EventStore, Failure,
+    fold::fold,
+    item::{Item, to_sums},
+    parked::{PARKED, PARKED_IN},
+    views::{self, COUNTED},
+};
+
+/// How many streams are read at once.
+const AT_ONCE: usize = 16;
+
+/// What was found of some views.
+#[derive(Debug, Default, Serialize)]
+pub struct Verified {
+    /// Views that were looked at.
+    pub views: usize,
+    /// Those that are not what their stream folds to, and in what.
+    pub wrong: BTreeMap<StreamId, Wrong>,
+    /// Those that are right, and whose stream has gone on since: when the first commit that they lack was recorded.
+    pub behind: BTreeMap<StreamId, Timestamp>,
+    /// Those that are right as far as they go, and parked.
+    pub parked: usize,
+    /// What all of them say that they have counted.
+    #[serde(skip)]
+    pub counted: Sums,
+}
+
+/// In what a stored view is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wrong {
+    /// There is none, and nothing of its stream can be read.
+    Missing,
+    /// It is of another shape than the code's: a rebuild is due, or under way.
+    OtherShape,
+    /// It has come further than its stream.
+    Beyond,
+    /// It is not what its stream folds to.
+    Different,
+}
+
+/// What was found of one view.
+enum Finding {
+    Right,
+    Wrong(Wrong),
+    Behind(Timestamp),
+    Parked,
+}
+
+impl<P: Projection> Keeper<P> {
+    /// Holds the views of these streams against their folds: a read of each view and a query of each stream.
+    ///
+    /// # Errors
+    /// [`Failure`] of a read: nothing is said of any of them.
+    pub(super) async fn verify(&self, events: &EventStore, streams: &[&StreamId]) -> Result<Verified, Failure> {
+        let keys: Vec<&str> = streams.iter().map(|stream| stream.key()).collect();
+        let items = self.views.items(&keys).await?;
+        let look = |stream: &&StreamId| {
+            let (stream, item) = ((*stream).clone(), items.get(stream.key()));
+            async move { (self.look(events, &stream, item).await, stream) }
+        };
+        let looks: Vec<_> = streams.iter().map(look).collect();
+        let mut verified = Verified { views: streams.len(), ..Verified::default() };
+        let mut found = stream::iter(looks).buffer_unordered(AT_ONCE);
+        while let Some((finding, stream)) = found.next().await {
+            match finding? {
+                Finding::Right => {}
+                Finding::Wrong(wrong) => drop(verified.wrong.insert(stream, wrong)),
+                Finding::Behind(since) => drop(verified.behind.insert(stream, since)),
+                Finding::Parked => verified.parked += 1,
+            }
+        }
+        items.values().filter_map(|item| item.get(COUNTED)).for_each(|counted| verified.counted += &to_sums(counted));
+        Ok(verified)
+    }
+
+    async fn look(&self, events: &EventStore, stream: &StreamId, item: Option<&Item>) -> Result<Finding, Failure> {
+        let (commits, _) = events.load_readable(stream, Version::NONE).await?;
+        let Some(item) = item else {
+            // A stream that has just begun has no view yet. How long is too long, the caller knows.
+            return Ok(commits
+                .first()
+                .map_or(Finding::Wrong(Wrong::Missing), |first| Finding::Behind(first.recorded_at)));
+        };
+        let (_, stored) = views::decode::<P>(item.clone());
+        if stored.shape != P::SHAPE {
+            return Ok(Finding::Wrong(Wrong::OtherShape));
+        }
+        let lacking = commits.iter().find(|commit| commit.version > stored.version).map(|commit| commit.recorded_at);
+        let had = commits.into_iter().take_while(|commit| commit.version <= stored.version).collect();
+        let folded = fold::<P>(Version::NONE, None, had, |view| self.contribution(view));
+        if folded.version < stored.version {
+            return Ok(Finding::Wrong(Wrong::Beyond));
+        }
+        let expected = views::encode::<P>(stream.key(), folded.version, folded.view.as_ref(), &folded.counted)?;
+        let mut found = item.clone();
+        found.retain(|name, _| ![PARKED, PARKED_IN].contains(&name.as_str()));
+        Ok(match (found == expected, stored.parked, lacking) {
+            (false, ..) => Finding::Wrong(Wrong::Different),
+            (true, Some(_), _) => Finding::Parked,
+            (true, None, Some(since)) => Finding::Behind(since),
+            (true, None, None) => Finding::Right,
+        })
+    }
+}
+
+impl Verified {
+    /// Both together.
+    pub fn add(&mut self, other: Self) {
+        self.views += other.views;
+        self.wrong.extend(other.wrong);
+        self.behind.extend(other.behind);
+        self.parked += other.parked;
+        self.counted += &other.counted;
+    }
+}

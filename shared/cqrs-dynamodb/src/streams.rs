@@ -1,0 +1,88 @@
+//! Goes through all streams there are, page by page, in segments beside each other: for rebuilds and for checks.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use cqrs::{StreamId, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    EventStore, Failure,
+    event_store::{STREAM, VERSION},
+    item::{Item, number, text},
+};
+
+/// One of several parts of all streams, for workers beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Which one, from 0.
+    pub number: u16,
+    /// Of how many.
+    pub of: u16,
+}
+
+/// How far a worker has come in its segment: the last commit it looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    stream: StreamId,
+    version: Version,
+}
+
+/// Some streams of a segment.
+#[derive(Debug)]
+pub struct StreamsPage {
+    /// Their ids.
+    pub streams: Vec<StreamId>,
+    /// Where the segment goes on; `None` at its end.
+    pub after: Option<Place>,
+}
+
+impl Segment {
+    /// All streams, in one part.
+    pub const ALL: Self = Self { number: 0, of: 1 };
+}
+
+impl EventStore {
+    /// The streams of a segment that begin after `after`, as many as are found in a megabyte of commits; as of a moment
+    /// ago: half a read unit per 4 KB of commits.
+    ///
+    /// A stream that begins meanwhile may be missed: the projector sees to it.
+    ///
+    /// # Errors
+    /// [`Failure`] of the read; [`Failure::Refused`] if an item is no commit.
+    pub async fn streams(&self, segment: Segment, after: Option<&Place>) -> Result<StreamsPage, Failure> {
+        let start = after.map(|place| {
+            Item::from([(STREAM.to_owned(), text(place.stream.as_str())), (VERSION.to_owned(), number(place.version))])
+        });
+        let page = self
+            .dynamo()
+            .client
+            .scan()
+            .table_name(self.table())
+            .segment(segment.number.into())
+            .total_segments(segment.of.into())
+            .filter_expression("#version = :first")
+            .projection_expression("#stream")
+            .expression_attribute_names("#stream", STREAM)
+            .expression_attribute_names("#version", VERSION)
+            .expression_attribute_values(":first", number(Version::FIRST))
+            .set_exclusive_start_key(start)
+            .customize()
+            .config_override(self.dynamo().in_time()?)
+            .send()
+            .await
+            .map_err(Failure::of_read)?;
+        let streams = page.items.unwrap_or_default().iter().map(stream).collect::<Result<_, _>>()?;
+        let after =
+            page.last_evaluated_key.as_ref().map(|last| Ok(Place { stream: stream(last)?, version: version(last) }));
+        Ok(StreamsPage { streams, after: after.transpose()? })
+    }
+}
+
+fn stream(item: &Item) -> Result<StreamId, Failure> {
+    let name = item.get(STREAM).and_then(|name| name.as_s().ok()).cloned().unwrap_or_default();
+    StreamId::try_from(name).map_err(|error| Failure::Refused(error.into()))
+}
+
+fn version(item: &Item) -> Version {
+    let digits = item.get(VERSION).and_then(|version: &AttributeValue| version.as_n().ok());
+    Version::new(digits.and_then(|digits| digits.parse().ok()).unwrap_or_default())
+}

@@ -1,0 +1,182 @@
+//! What operators do with read models that stand beside the events: verify, rebuild, redrive.
+
+use ::maintain::{
+    rebuild::{Rebuilt, rebuild},
+    redrive,
+    segments::Progress,
+    verify::{SumsVerdict, Verdict, deadline, verify},
+};
+use aws_sdk_dynamodb::types::AttributeValue;
+use cqrs_dynamodb::{Segment, Wrong};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::harness::{System, shipment};
+
+/// A system with so many orders, every third of them shipped, all projected.
+async fn with_orders(number: usize) -> (System, Vec<String>) {
+    let system = System::start().await;
+    let alice = system.customer("alice");
+    let mut ids = Vec::new();
+    for number in 0..number {
+        ids.push(alice.places_order(&format!("order-{number}")).await);
+        if number % 3 == 0 {
+            system.fulfilment().ships(&ids[number]).await;
+        }
+    }
+    system.project().await;
+    (system, ids)
+}
+
+async fn verdict(system: &System, segments: u16) -> Verdict {
+    let mut verdicts = verify(&system.stack.app, Progress::start(segments), |_, _| {}).await.unwrap();
+    assert_eq!(verdicts.len(), 1);
+    verdicts.remove("order-summaries").unwrap()
+}
+
+/// Sets an attribute of an order's view, as nothing in the system does.
+async fn damage(system: &System, order_id: &str, attribute: &str, value: AttributeValue) {
+    let app = &system.stack.app;
+    let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
+    let update = update.key("order_id", AttributeValue::S(order_id.to_owned()));
+    let update = update.update_expression("SET #a = :v").expression_attribute_names("#a", attribute);
+    update.expression_attribute_values(":v", value).send().await.unwrap();
+}
+
+fn number(number: &str) -> AttributeValue {
+    AttributeValue::N(number.to_owned())
+}
+
+#[tokio::test]
+async fn what_is_projected_is_verified_byte_for_byte_with_its_sums() {
+    let (system, _) = with_orders(9).await;
+    for segments in [1, 4] {
+        let verdict = verdict(&system, segments).await;
+        assert_eq!((verdict.views.views, verdict.views.wrong.len(), verdict.sums), (9, 0, SumsVerdict::Right));
+        assert!(!verdict.is_wrong(Timestamp::MAX));
+    }
+}
+
+#[tokio::test]
+async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
+    let (system, ids) = with_orders(5).await;
+    damage(&system, &ids[1], "total", number("1")).await;
+    damage(&system, &ids[2], "version", number("7")).await;
+    damage(&system, &ids[3], "shape", number("0")).await;
+    let found = verdict(&system, 1).await;
+    let wrong: Vec<_> = found.views.wrong.values().copied().collect();
+    assert_eq!(wrong.len(), 3);
+    assert!([Wrong::Different, Wrong::Beyond, Wrong::OtherShape].iter().all(|of| wrong.contains(of)), "{wrong:?}");
+    assert!(found.is_wrong(Timestamp::MIN));
+
+    let app = &system.stack.app;
+    let sums = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
+    let sums = sums.key("lane", AttributeValue::S("0".to_owned())).key("row", AttributeValue::S("totals".to_owned()));
+    let sums = sums.update_expression("ADD orders :one").expression_attribute_values(":one", number("1"));
+    sums.send().await.unwrap();
+    assert_eq!(verdict(&system, 1).await.sums, SumsVerdict::Wrong);
+}
+
+#[tokio::test]
+async fn a_view_that_is_behind_is_wrong_when_it_has_been_for_too_long() {
+    let (system, ids) = with_orders(2).await;
+    system.customer("alice").cancels(&ids[1]).await;
+    system.customer("alice").places_order("new").await;
+    let found = verdict(&system, 1).await;
+    assert_eq!((found.views.behind.len(), found.views.wrong.len()), (2, 0));
+    let now = system.stack.app.dynamo.ambient.now();
+    assert!(!found.is_wrong(deadline(now, SignedDuration::from_secs(300))));
+    let later = now + SignedDuration::from_secs(600);
+    assert!(found.is_wrong(deadline(later, SignedDuration::from_secs(300))));
+}
+
+#[tokio::test]
+async fn a_segment_is_a_sample_whose_sums_are_not_compared() {
+    let (system, _) = with_orders(12).await;
+    let mut views = 0;
+    for number in 0..4 {
+        let part = Progress::start_of(Segment { number, of: 4 });
+        let verdict = verify(&system.stack.app, part, |_, _| {}).await.unwrap().remove("order-summaries");
+        let verdict = verdict.unwrap_or_default();
+        assert_eq!(verdict.sums, SumsVerdict::NotCompared);
+        views += verdict.views.views;
+    }
+    assert_eq!(views, 12, "each order is in one segment");
+}
+
+#[tokio::test]
+async fn a_rebuild_folds_views_of_an_older_shape_anew_and_a_second_one_writes_nothing() {
+    let (system, ids) = with_orders(20).await;
+    for id in &ids[..10] {
+        damage(&system, id, "shape", number("0")).await;
+        damage(&system, id, "total", number("1")).await;
+    }
+    // The projector did not come by for some.
+    system.customer("alice").cancels(&ids[11]).await;
+    let rebuilt = rebuild(&system.stack.app, Progress::start(3), |_, _| {}).await.unwrap();
+    assert_eq!((rebuilt.streams, rebuilt.written, rebuilt.unchanged, rebuilt.failed.len()), (20, 11, 9, 0));
+    system.check_read_models().await;
+    let again = rebuild(&system.stack.app, Progress::start(1), |_, _| {}).await.unwrap();
+    assert_eq!(again, Rebuilt { streams: 20, unchanged: 20, ..Rebuilt::default() });
+}
+
+#[tokio::test]
+async fn a_rebuild_that_was_cut_short_goes_on_where_it_was() {
+    let (system, ids) = with_orders(12).await;
+    for id in &ids {
+        damage(&system, id, "shape", number("0")).await;
+    }
+    let mut left = Vec::new();
+    rebuild(&system.stack.app, Progress::start(4), |rebuilt, progress| {
+        left.push((rebuilt.streams, serde_json::to_string(progress).unwrap()));
+    })
+    .await
+    .unwrap();
+    let (done, kept) = left.swap_remove(1);
+    let rest = rebuild(&system.stack.app, serde_json::from_str(&kept).unwrap(), |_, _| {}).await.unwrap();
+    assert_eq!(rest.streams, 12 - done);
+    system.check_read_models().await;
+}
+
+#[tokio::test]
+async fn a_rebuild_goes_on_while_commands_come_and_the_projector_works() {
+    let (system, ids) = with_orders(40).await;
+    for id in &ids {
+        damage(&system, id, "shape", number("0")).await;
+    }
+    let commands = async {
+        for id in &ids {
+            system.customer("alice").post(format!("/orders/{id}/cancel")).json(&json!({ "reason": "late" })).await;
+            system.project_a_batch().await;
+            // No query fails on the way, and none goes back.
+            system.customer("alice").get(format!("/orders/{id}?min_version=2")).await.expect(200);
+        }
+    };
+    let rebuilding = rebuild(&system.stack.app, Progress::start(4), |_, _| {});
+    let (rebuilt, ()) = tokio::join!(rebuilding, commands);
+    assert_eq!(rebuilt.unwrap().failed.len(), 0);
+    system.project().await;
+    system.check_read_models().await;
+    assert!(!verdict(&system, 4).await.is_wrong(Timestamp::MAX));
+}
+
+#[tokio::test]
+async fn all_that_is_parked_is_tried_again_after_the_mend() {
+    let (system, ids) = with_orders(4).await;
+    let lost = json!([{ "type": "order.lost", "schema": 1, "data": {} }]);
+    for id in &ids[1..3] {
+        system.append_raw(id, 2, lost.clone()).await;
+    }
+    system.project().await;
+    let app = &system.stack.app;
+    assert_eq!(redrive::parked(app).await.unwrap()["order-summaries"].len(), 2);
+    assert_eq!(verdict(&system, 1).await.views.parked, 2);
+
+    let shipped = json!([{ "type": "order.shipped", "schema": 1, "data": shipment() }]);
+    system.append_raw(&ids[1], 2, shipped).await;
+    let streams = redrive::streams(app, &[]).await.unwrap();
+    let reports = redrive::redrive(app, &streams).await;
+    assert_eq!((reports[0].projected, reports[0].parked.len()), (1, 1));
+    let waiting = redrive::parked(app).await.unwrap().remove("order-summaries").unwrap();
+    assert_eq!((&waiting[0].key, waiting[0].parked.attempts, waiting.len()), (&ids[2], 2, 1));
+}
