@@ -1,9 +1,12 @@
 //! What operators do with read models that stand beside the events: verify, rebuild, redrive.
 
+use std::collections::BTreeSet;
+
 use ::maintain::{
     rebuild::{Rebuilt, rebuild},
     redrive,
     segments::Progress,
+    sweep,
     verify::{SumsVerdict, Verdict, deadline, verify},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -179,4 +182,36 @@ async fn all_that_is_parked_is_tried_again_after_the_mend() {
     assert_eq!((reports[0].projected, reports[0].parked.len()), (1, 1));
     let waiting = redrive::parked(app).await.unwrap().remove("order-summaries").unwrap();
     assert_eq!((&waiting[0].key, waiting[0].parked.attempts, waiting.len()), (&ids[2], 2, 1));
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_swept_up_from_the_events() {
+    let system = System::start().await;
+    let alice = system.customer("alice");
+    let early = alice.places_order("early").await;
+    system.clock.advance_ms(3_600_000);
+    let now = system.stack.app.dynamo.ambient.now();
+    let lost = [alice.places_order("1").await, alice.places_order("2").await];
+    system.clock.advance_ms(3_600_000);
+    alice.places_order("late").await;
+
+    let body = json!({ "requestContext": { "condition": "RetryAttemptsExhausted" }, "DDBStreamBatchInfo": {
+        "shardId": "shardId-1", "startSequenceNumber": "1", "endSequenceNumber": "2", "batchSize": 2,
+        "approximateArrivalOfFirstRecord": now, "approximateArrivalOfLastRecord": now,
+    } });
+    let received = json!({ "Messages": [{ "MessageId": "1", "Body": body.to_string() }] });
+    let app = &system.stack.app;
+    for messages in [format!("{body}\n{body}\n"), received.to_string()] {
+        let given_up = sweep::read(&messages).unwrap();
+        let streams = sweep::streams(app, &given_up, 2).await.unwrap();
+        let keys: BTreeSet<&str> = streams.iter().map(|stream| stream.key()).collect();
+        assert_eq!(keys, lost.iter().map(String::as_str).collect());
+        redrive::redrive(app, &streams).await;
+    }
+    assert!(sweep::read("{}").is_err() && sweep::read("nonsense").is_err());
+    assert_eq!(sweep::streams(app, &[], 2).await.unwrap(), []);
+    let views = system.view_versions().await;
+    assert!(lost.iter().all(|id| views.contains_key(id)) && !views.contains_key(&early));
+    system.project().await;
+    system.check_read_models().await;
 }

@@ -6,13 +6,15 @@
 //! 1. [`rebuild`]: catches up all streams, in place.
 //! 2. [`verify`]: holds views and sums against the events.
 //! 3. [`redrive`]: tries parked streams again, or any.
-//! 4. [`segments`]: how all streams are gone through, side by side.
+//! 4. [`sweep`]: catches up what batches that were given up were about.
+//! 5. [`segments`]: how all streams are gone through, side by side.
 //!
 //! The command line of it is `cargo operate`.
 
 pub mod rebuild;
 pub mod redrive;
 pub mod segments;
+pub mod sweep;
 pub mod verify;
 
 use app::App;

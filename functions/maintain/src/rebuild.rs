@@ -3,7 +3,7 @@
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Doorbell, Failure, Report};
+use cqrs_dynamodb::{Doorbell, Failure, Report, Which};
 use serde::Serialize;
 
 use crate::{
@@ -51,7 +51,7 @@ pub async fn rebuild(
         let bells: Vec<Doorbell> = streams.into_iter().map(Doorbell::new).collect();
         Ok((bells.len(), projector(app).catch_up(&bells).await))
     };
-    walk(app, progress, catch_up, |(streams, report), progress| {
+    walk(app, Which::All, progress, catch_up, |(streams, report), progress| {
         rebuilt.add(streams, &report);
         each(&rebuilt, progress);
     })

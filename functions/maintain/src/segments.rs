@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Failure, Place, Segment};
+use cqrs_dynamodb::{Failure, Place, Segment, Which};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,7 @@ impl Progress {
 /// The first [`Failure`] of a read or of the work. What was told is done; the rest can be gone on with.
 pub async fn walk<T>(
     app: &App,
+    which: Which,
     mut progress: Progress,
     work: impl AsyncFn(Vec<StreamId>) -> Result<T, Failure>,
     mut each: impl FnMut(T, &Progress),
@@ -44,7 +45,7 @@ pub async fn walk<T>(
     let page = |number: u16, after: Option<Place>| {
         let (events, segment) = (events.clone(), Segment { number, of: progress.of });
         async move {
-            let page = events.streams(segment, after.as_ref()).await?;
+            let page = events.streams(which, segment, after.as_ref()).await?;
             Ok::<_, Failure>((number, work(page.streams).await?, page.after))
         }
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use app::App;
 use cqrs::{StreamId, Sums};
-use cqrs_dynamodb::{Failure, Verified};
+use cqrs_dynamodb::{Failure, Verified, Which};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -67,7 +67,7 @@ pub async fn verify(
     let mut verdicts: BTreeMap<&'static str, Verdict> = BTreeMap::new();
     let mut looked_at = 0;
     let look = async |streams: Vec<StreamId>| Ok((streams.len(), projector.verify(&streams).await?));
-    walk(app, progress, look, |(streams, verified), progress| {
+    walk(app, Which::All, progress, look, |(streams, verified), progress| {
         looked_at += streams;
         verified.into_iter().for_each(|(name, views)| verdicts.entry(name).or_default().views.add(views));
         each(looked_at, progress);

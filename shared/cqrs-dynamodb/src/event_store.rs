@@ -27,6 +27,7 @@ use crate::{
 
 pub(crate) const STREAM: &str = "stream";
 pub(crate) const VERSION: &str = "version";
+pub(crate) const RECORDED_AT: &str = "recorded_at";
 
 /// The most bytes of one commit. DynamoDB takes 400 KB an item; the stream record and the view need room too.
 const MAX_COMMIT: usize = 350 * 1024;

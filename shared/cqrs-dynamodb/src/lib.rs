@@ -35,6 +35,6 @@ pub use index::{Index, IndexPage, Position};
 pub use parked::{Parked, ParkedView};
 pub use projector::{Doorbell, Projector, Report, Verified, Wrong};
 pub use reader::{Reader, Reading};
-pub use streams::{Place, Segment, StreamsPage};
+pub use streams::{Place, Segment, StreamsPage, Which};
 pub use sums::SumsTable;
 pub use views::{StoredView, Versioned, Views};

@@ -2,11 +2,12 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::{StreamId, Version};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     EventStore, Failure,
-    event_store::{STREAM, VERSION},
+    event_store::{RECORDED_AT, STREAM, VERSION},
     item::{Item, number, text},
 };
 
@@ -26,10 +27,19 @@ pub struct Place {
     version: Version,
 }
 
+/// Which streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// All there are.
+    All,
+    /// Those with a commit that was recorded between these times.
+    RecordedBetween(Timestamp, Timestamp),
+}
+
 /// Some streams of a segment.
 #[derive(Debug)]
 pub struct StreamsPage {
-    /// Their ids.
+    /// Their ids, each once.
     pub streams: Vec<StreamId>,
     /// Where the segment goes on; `None` at its end.
     pub after: Option<Place>,
@@ -41,14 +51,19 @@ impl Segment {
 }
 
 impl EventStore {
-    /// The streams of a segment that begin after `after`, as many as are found in a megabyte of commits; as of a moment
-    /// ago: half a read unit per 4 KB of commits.
+    /// The streams of a segment after `after`, as many as are found in a megabyte of commits; as of a moment ago: half a
+    /// read unit per 4 KB of commits, whichever are asked for.
     ///
     /// A stream that begins meanwhile may be missed: the projector sees to it.
     ///
     /// # Errors
     /// [`Failure`] of the read; [`Failure::Refused`] if an item is no commit.
-    pub async fn streams(&self, segment: Segment, after: Option<&Place>) -> Result<StreamsPage, Failure> {
+    pub async fn streams(&self, which: Which, segment: Segment, after: Option<&Place>) -> Result<StreamsPage, Failure> {
+        let (attribute, [from, to]) = match which {
+            Which::All => (VERSION, [number(Version::FIRST), number(Version::FIRST)]),
+            // Their texts are ordered as the times are, to the second.
+            Which::RecordedBetween(from, to) => (RECORDED_AT, [from, to].map(|time| text(time.to_string()))),
+        };
         let start = after.map(|place| {
             Item::from([(STREAM.to_owned(), text(place.stream.as_str())), (VERSION.to_owned(), number(place.version))])
         });
@@ -59,18 +74,21 @@ impl EventStore {
             .table_name(self.table())
             .segment(segment.number.into())
             .total_segments(segment.of.into())
-            .filter_expression("#version = :first")
+            .filter_expression("#attribute BETWEEN :from AND :to")
             .projection_expression("#stream")
             .expression_attribute_names("#stream", STREAM)
-            .expression_attribute_names("#version", VERSION)
-            .expression_attribute_values(":first", number(Version::FIRST))
+            .expression_attribute_names("#attribute", attribute)
+            .expression_attribute_values(":from", from)
+            .expression_attribute_values(":to", to)
             .set_exclusive_start_key(start)
             .customize()
             .config_override(self.dynamo().in_time()?)
             .send()
             .await
             .map_err(Failure::of_read)?;
-        let streams = page.items.unwrap_or_default().iter().map(stream).collect::<Result<_, _>>()?;
+        let mut streams: Vec<StreamId> = page.items.unwrap_or_default().iter().map(stream).collect::<Result<_, _>>()?;
+        // The commits of a stream stand beside each other.
+        streams.dedup();
         let after =
             page.last_evaluated_key.as_ref().map(|last| Ok(Place { stream: stream(last)?, version: version(last) }));
         Ok(StreamsPage { streams, after: after.transpose()? })

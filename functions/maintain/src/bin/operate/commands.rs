@@ -1,6 +1,6 @@
 //! What each command does, and how it is told.
 
-use std::{fs, path::Path, process::ExitCode};
+use std::{fs, io, path::Path, process::ExitCode};
 
 use app::App;
 use cqrs::{StreamId, Version};
@@ -10,13 +10,16 @@ use maintain::{
     rebuild::{Rebuilt, rebuild},
     redrive,
     segments::Progress,
-    verify,
+    sweep, verify,
 };
 use orders::OrderEvent;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{Command, Part};
+
+/// In how many parts the events are read for a sweep.
+const SEGMENTS: u16 = 4;
 
 /// What went wrong, for the terminal.
 type Trouble = String;
@@ -29,7 +32,15 @@ pub(crate) async fn run(app: &App, command: Command, json: bool) -> Result<ExitC
             false => rebuild_all(app, &part, keep.as_deref(), json).await,
         },
         Command::Parked => parked(app, json).await,
-        Command::Redrive { orders, dry_run } => redrive_all(app, &orders, dry_run, json).await,
+        Command::Redrive { orders, dry_run } => {
+            let streams = redrive::streams(app, &orders).await.map_err(told)?;
+            catch_up(app, &streams, dry_run, json).await
+        }
+        Command::Sweep { messages, dry_run } => {
+            let given_up = sweep::read(&read(&messages)?).map_err(|error| format!("{messages:?}: {error}"))?;
+            let streams = sweep::streams(app, &given_up, SEGMENTS).await.map_err(told)?;
+            catch_up(app, &streams, dry_run, json).await
+        }
         Command::History { order } => history(app, &order, json).await,
     }
 }
@@ -144,14 +155,19 @@ async fn parked(app: &App, json: bool) -> Result<ExitCode, Trouble> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn redrive_all(app: &App, orders: &[String], dry_run: bool, json: bool) -> Result<ExitCode, Trouble> {
-    let streams = redrive::streams(app, orders).await.map_err(told)?;
+/// The text of a file, or of standard input.
+fn read(file: &Path) -> Result<String, Trouble> {
+    let text = if file == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(file) };
+    text.map_err(|error| format!("{}: {error}", file.display()))
+}
+
+async fn catch_up(app: &App, streams: &[StreamId], dry_run: bool, json: bool) -> Result<ExitCode, Trouble> {
     let mut rebuilt = Rebuilt::default();
     if dry_run {
-        streams.iter().for_each(|stream| println!("{stream} would be tried again"));
+        streams.iter().for_each(|stream| println!("{stream} would be caught up"));
         return Ok(ExitCode::SUCCESS);
     }
-    for report in redrive::redrive(app, &streams).await {
+    for report in redrive::redrive(app, streams).await {
         rebuilt.add(0, &report);
     }
     rebuilt.streams = streams.len();

@@ -34,6 +34,7 @@ const EXAMPLES: &str = "Examples:
   cargo operate rebuild --segments 8 --keep rebuild.json
   cargo operate parked --json
   cargo operate redrive --dry-run
+  cargo operate sweep data/on-failure.jsonl --dynamodb http://localhost:8000
   cargo operate history 27debfb8-bd42-8131-9d45-532727018fe6";
 
 #[derive(Debug, Subcommand)]
@@ -64,6 +65,15 @@ enum Command {
         /// The ids of the orders; none for all that are parked
         orders: Vec<String>,
         /// Say what would be tried, and write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Catch up the orders of batches that the projector gave up
+    Sweep {
+        /// Messages of the on-failure queue, a line of JSON each, or as `aws sqs receive-message` prints them; - is
+        /// standard input
+        messages: PathBuf,
+        /// Say what would be caught up, and write nothing
         #[arg(long)]
         dry_run: bool,
     },
