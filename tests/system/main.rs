@@ -17,6 +17,7 @@ mod harness;
 mod architecture;
 mod bad_input;
 mod chaos;
+mod check;
 mod concurrency;
 mod cost;
 mod delivery;
