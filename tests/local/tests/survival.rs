@@ -85,7 +85,8 @@ async fn no_acknowledged_command_is_lost_when_the_stack_is_killed_under_load() {
     let ambient = Ambient::system();
     let random = ambient.clone();
     let mut process = Process::start(&data.0, port);
-    let load = Load::new(Api::new(format!("http://127.0.0.1:{port}"), operator(port).await), ambient, CLIENTS, 1);
+    let api = Api::new(format!("http://127.0.0.1:{port}"), operator(port).await).unwrap();
+    let load = Load::new(api, ambient, CLIENTS, 1);
     let ended = AtomicBool::new(false);
 
     let killing = async {

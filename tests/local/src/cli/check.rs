@@ -69,7 +69,7 @@ async fn checked(url: &str, options: Options) -> Result<Summary, String> {
         // Longer than the run can take.
         None => talk::token(url, "check", OPERATOR_SCOPES, i64::from(options.seconds) + 86_400).await?,
     };
-    let api = Api::new(url, token);
+    let api = Api::new(url, token)?;
     api.knock().await?;
     let load = Load::new(api, Ambient::system(), options.clients, options.seed);
 
