@@ -23,6 +23,7 @@ mod cost;
 mod delivery;
 mod engines;
 mod events;
+mod fuzzing;
 mod idempotency;
 mod identity;
 mod invoke_api;
