@@ -163,6 +163,11 @@ impl System {
         self.pump.lock().await.drain().await.unwrap();
     }
 
+    /// Where the API of this system is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Where others find the DynamoDB of this system.
     pub async fn dynamodb_url(&self) -> String {
         let engine = self.stack.engine().direct();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the terminal is what this program talks to")]
 
+mod check;
 mod demo;
 mod history;
 mod serve;
@@ -54,6 +55,14 @@ enum Command {
         #[command(flatten)]
         system: System,
     },
+    /// Puts a running system under load, and holds what it did against what it promised
+    #[command(after_help = check::MORE)]
+    Check {
+        #[command(flatten)]
+        options: check::Options,
+        #[command(flatten)]
+        system: System,
+    },
     /// Prints what happened to an order
     History {
         /// The order's id
@@ -99,6 +108,7 @@ pub async fn main() -> ExitCode {
             talk::token(&system.url, &sub, &scope, expires_in).await.map(|token| println!("{token}"))
         }
         Some(Command::Demo { orders, system }) => demo::run(&system.url, orders).await,
+        Some(Command::Check { options, system }) => return check::run(&system.url, options).await,
         Some(Command::History { order, system }) => history::run(&system.url, &order).await,
         Some(Command::Openapi) => openapi::json().map(|json| print!("{json}")),
     };

@@ -8,11 +8,13 @@
 //! 5. [`pump`]: an event source mapping, from the stream to the projector.
 //! 6. [`chaos`]: what all of them may do to the functions.
 //! 7. [`stack`]: all of it together; [`cli`]: the command line.
+//! 8. [`check`]: whether a running system, this one or another, keeps its promises.
 
 #![allow(clippy::indexing_slicing, reason = "a field of a JSON object is set by indexing, which does not panic")]
 
 pub mod authorizer;
 pub mod chaos;
+pub mod check;
 pub mod cli;
 pub mod engine;
 pub mod functions;

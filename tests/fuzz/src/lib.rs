@@ -1,0 +1,114 @@
+//! What meets the world, fed with anything: no function panics, and none answers 500.
+//!
+//! The functions are asked as Lambda asks them, with no time left before the deadline: everything is read and judged,
+//! and nothing is sent to the tables. So they are what is fuzzed, and need no door of their own for it.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a fuzzer looks for panics")]
+
+use app::{App, Cursor, Metrics, Settings, client, trace::XRay};
+use aws_lambda_events::dynamodb::{Event, EventRecord};
+use axum::{Router, body::Body};
+use cqrs_dynamodb::{Ambient, Dynamo};
+use jiff::Timestamp;
+use lambda_http::{
+    Context, RequestExt, Service,
+    http::{Method, Request},
+    request::RequestContext,
+};
+use lambda_runtime::LambdaEvent;
+use serde_json::{from_value, json};
+
+/// Who asks, and may everything.
+const CALLER: &str = "alice";
+
+/// A request body, as each of the commands reads it.
+pub fn body(bytes: &[u8]) {
+    let order = "/orders/27debfb8-bd42-8131-9d45-532727018fe6";
+    for path in ["/orders", &format!("{order}/ship"), &format!("{order}/deliver"), &format!("{order}/cancel")] {
+        let status = FUNCTIONS.with(|functions| functions.ask(&functions.command, Method::POST, path, bytes));
+        assert!([400, 413, 422, 503].contains(&status), "{status}");
+    }
+}
+
+/// A record of the stream, in the JSON of Lambda, as the projector reads it.
+pub fn record(bytes: &[u8]) {
+    let Ok(record) = serde_json::from_slice::<EventRecord>(bytes) else { return };
+    let has_number = record.change.sequence_number.is_some();
+    let mut event = Event::default();
+    event.records.push(record);
+    let answer = FUNCTIONS.with(|functions| functions.project(event));
+    assert!(answer || !has_number, "what failed can be named");
+}
+
+/// A cursor of a list; and a sort key, which the list itself would have made a cursor of.
+pub fn cursor(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let list = Cursor { list: &[CALLER, CALLER, ""] };
+    let made = list.after(text);
+    assert_eq!(list.read(&made).as_deref(), Some(text));
+    for cursor in [text, &made] {
+        let query: String = form_urlencoded::byte_serialize(cursor.as_bytes()).collect();
+        let path = format!("/customers/{CALLER}/orders?cursor={query}");
+        let status = FUNCTIONS.with(|functions| functions.ask(&functions.list_orders, Method::GET, &path, &[]));
+        assert!([400, 503].contains(&status), "{status}");
+    }
+}
+
+thread_local! {
+    static FUNCTIONS: Functions = Functions::new();
+}
+
+/// The functions, over tables that are nowhere.
+struct Functions {
+    runtime: tokio::runtime::Runtime,
+    app: App,
+    command: Router,
+    list_orders: Router,
+    context: RequestContext,
+}
+
+impl Functions {
+    fn new() -> Self {
+        let settings = Settings::read(|name| match name {
+            "AWS_ENDPOINT_URL_DYNAMODB" => Some("http://localhost:1".to_owned()),
+            name if name.ends_with("_TABLE") => Some(name.to_owned()),
+            _ => None,
+        });
+        let settings = settings.expect("all there is to set");
+        let ambient = Ambient::new(|| Timestamp::from_second(1_800_000_000).unwrap(), || [7; 16]);
+        let app = App {
+            dynamo: Dynamo::new(client::client(&settings), ambient),
+            tables: settings.tables,
+            metrics: Metrics::none(),
+            x_ray: XRay::default(),
+        };
+        let scopes = "orders/write orders/read orders/fulfil orders/admin";
+        let context = json!({
+            "http": { "method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" }, "timeEpoch": 1,
+            "authorizer": { "jwt": { "claims": { "sub": CALLER, "scope": scopes } } },
+        });
+        Self {
+            runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
+            command: command::router(app.clone()),
+            list_orders: list_orders::router(app.clone()),
+            context: RequestContext::ApiGatewayV2(from_value(context).unwrap()),
+            app,
+        }
+    }
+
+    /// The status of the answer.
+    fn ask(&self, function: &Router, method: Method, path: &str, body: &[u8]) -> u16 {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.header("idempotency-key", "key").body(Body::from(body.to_vec())).expect("a request");
+        let request = request.with_request_context(self.context.clone()).with_lambda_context(Context::default());
+        let Ok(answer) = self.runtime.block_on(function.clone().call(request));
+        answer.status().as_u16()
+    }
+
+    /// Whether there is an answer.
+    fn project(&self, event: Event) -> bool {
+        let event = LambdaEvent::new(event, Context::default());
+        self.runtime.block_on(projector::handle(&self.app, event)).is_ok()
+    }
+}

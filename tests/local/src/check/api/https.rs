@@ -1,0 +1,29 @@
+//! A client that finds local systems and deployed ones: over the one TLS stack that is in every function too.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+
+/// A client of HTTP.
+pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// The client for this URL: with the roots of the machine for HTTPS, with none, and none needed, for HTTP.
+pub(super) fn client(url: &str) -> Result<Client, String> {
+    let connector = HttpsConnectorBuilder::new();
+    let connector = if url.starts_with("https:") {
+        let roots = connector.with_provider_and_native_roots(ring::default_provider());
+        roots.map_err(|error| format!("this machine has no root certificates: {error}"))?
+    } else {
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+        connector.with_tls_config(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    };
+    Ok(legacy::Client::builder(TokioExecutor::new()).build(connector.https_or_http().enable_http1().build()))
+}

@@ -1,0 +1,43 @@
+//! `cargo local check` against the system under chaos: the load asks, the checker judges.
+
+use std::{cell::Cell, sync::Arc};
+
+use cqrs_dynamodb::Ambient;
+use jiff::SignedDuration;
+use local::{
+    chaos::Chaos,
+    check::{Api, Load, check},
+};
+
+use crate::harness::{FAR, System, engine};
+
+const COMMANDS: u64 = 300;
+
+#[tokio::test]
+async fn the_checker_finds_no_promise_broken_under_chaos() {
+    let chaos = Arc::new(Chaos::new(21));
+    let (hostile, pump) = (engine().over(chaos.clone()), chaos.clone());
+    let system = System::start_on(hostile, move |calm| calm.with_shards(4).hostile(pump)).await;
+    let token = system.stack.authorizer.token("check", "orders/admin", FAR).unwrap();
+    let load = Load::new(Api::new(system.url(), token).unwrap(), Ambient::system(), 20, 21);
+    load.api.knock().await.unwrap();
+
+    let done = Cell::new(false);
+    let checking = async {
+        let summary = check(&load, || load.acknowledged() < COMMANDS, SignedDuration::from_mins(5)).await.unwrap();
+        done.set(true);
+        summary
+    };
+    let projector = async {
+        while !done.get() {
+            system.project_a_batch().await;
+        }
+    };
+    let (summary, ()) = tokio::join!(checking, projector);
+    assert_eq!(summary.violations, [], "{summary}");
+    assert!(summary.caught_up_after.is_some(), "{summary}");
+    assert!(summary.commands.ok as u64 >= COMMANDS && summary.commands.fail > 0 && summary.reads > 100, "{summary}");
+    chaos.calm().await;
+    system.project().await;
+    system.check_read_models().await;
+}
