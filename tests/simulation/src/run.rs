@@ -122,11 +122,13 @@ impl Run {
         };
         let goes_on = || !done.get();
         let pumping = pumps.iter_mut().enumerate().map(|(number, pump)| self.pump_while(number, pump, &goes_on));
-        tokio::join!(living, join_all(pumping), self.unsettle_the_clock(&goes_on));
+        tokio::join!(living, join_all(pumping), self.unsettle_the_clock(&goes_on), self.leave_older_views(&goes_on));
 
         self.world.calm_down();
         self.chaos.calm().await;
         time::sleep(ALL_HAS_LANDED).await;
+        // One more, from the start of the stream: a view of an older shape is folded anew when it is touched.
+        pumps.push(self.pump());
         for (number, pump) in pumps.iter_mut().enumerate() {
             while self.world.holds() && self.step(number, pump).await {}
         }
@@ -188,6 +190,19 @@ impl Run {
             journal.count(what);
             journal.note(&format!("{what}: {by} ms"), &json!(null));
             clock.jump(by);
+        }
+    }
+
+    /// Puts views of an older shape in the place of today's.
+    async fn leave_older_views(&self, goes_on: &impl Fn() -> bool) {
+        while goes_on() {
+            time::sleep(self.world.chance.while_below(3000)).await;
+            if self.world.goes_wrong("view of an older shape", 700) {
+                self.witness.leave_an_older_view(&self.world.chance);
+                if let Err(violation) = self.witness.look(&self.world.commands) {
+                    self.world.journal.violated(violation);
+                }
+            }
         }
     }
 
