@@ -82,7 +82,7 @@ impl Faults {
             if self.world.goes_wrong("stream as of a moment ago", 200) {
                 items.pop();
             }
-        } else if items.len() > 1 && self.world.goes_wrong("commit missing from a stream", 20) {
+        } else if items.len() > 1 && self.world.goes_wrong("commit missing from a stream", 100) {
             items.remove(self.world.chance.below(items.len() as u64 - 1) as usize);
         }
         let number = items.len();
