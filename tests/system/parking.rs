@@ -102,7 +102,7 @@ async fn an_order_whose_first_event_is_poison_has_no_view_and_is_listed_as_parke
     let parked = parked(&system).await;
     assert_eq!((parked.len(), parked[0].parked.version), (1, Version::new(1)));
     system.fulfilment().get(format!("/orders/{id}")).await.expect_problem(503, "view-parked");
-    system.customer("alice").get(format!("/orders/{id}")).await.expect(404);
+    system.customer("alice").get(format!("/orders/{id}")).await.expect_problem(503, "view-parked");
 }
 
 #[tokio::test]

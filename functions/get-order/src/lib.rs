@@ -49,8 +49,9 @@ async fn get_order(
             Err(Problem::version_not_found())
         }
         Reading::Parked(Some(order)) if may_see(&caller, &order.customer_id) => Err(Problem::view_parked()),
-        Reading::Parked(None) if caller.has_any(&[Scope::Fulfil, Scope::Admin]) => Err(Problem::view_parked()),
-        Reading::VersionNotFound(_) | Reading::Parked(_) => Err(Problem::not_found()),
+        // Whose it is cannot be told; that it is not there would be wrong.
+        Reading::Parked(None) => Err(Problem::view_parked()),
+        Reading::VersionNotFound(_) | Reading::Parked(Some(_)) => Err(Problem::not_found()),
     }
 }
 

@@ -109,7 +109,9 @@ async fn read_own_write(
             page.replace(row, keep);
             Ok(())
         }
-        Reading::Parked(Some(order)) if order.customer_id == *customer_id => Err(Problem::view_parked()),
+        Reading::Parked(order) if order.as_ref().is_none_or(|order| order.customer_id == *customer_id) => {
+            Err(Problem::view_parked())
+        }
         Reading::Found(_) | Reading::NotFound | Reading::VersionNotFound(_) | Reading::Parked(_) => {
             Err(Problem::version_not_found())
         }

@@ -14,12 +14,13 @@ use app::{Settings, client};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_smithy_http_client::tls::TrustStore;
 use cqrs_dynamodb::{Ambient, Dynamo};
+use serde_json::Value;
 use tokio::net::TcpListener;
 
 use self::{
     empty_maps::EmptyMaps,
     in_process::InProcess,
-    wire::{Wire, Wired},
+    wire::{Call, Wire, Wired},
 };
 
 /// A DynamoDB, behind an unmodified SDK.
@@ -45,6 +46,14 @@ impl Engine {
     /// What the engine says.
     pub fn embedded() -> Result<Self, String> {
         Ok(Self::at(Place::Embedded(InProcess(storage::in_memory()?))))
+    }
+
+    /// An empty engine in memory whose clock stands still at this time, in seconds since 1970.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn embedded_at(seconds: u64) -> Result<Self, String> {
+        Ok(Self::at(Place::Embedded(InProcess(storage::in_memory_at(seconds)?))))
     }
 
     /// The engine whose data is in this directory, which is made if there is none.
@@ -79,6 +88,14 @@ impl Engine {
     /// The client of tables, as the functions have it.
     pub fn dynamo(&self, settings: &Settings, ambient: Ambient) -> Dynamo {
         Dynamo::new(client::client_over(settings, self.transport()), ambient)
+    }
+
+    /// What the embedded engine answers to the call, at once and past any wire; `None` if it refuses, or is elsewhere.
+    pub fn at_once(&self, call: &Call) -> Option<Value> {
+        match &self.place {
+            Place::Embedded(InProcess(database)) => in_process::carry_out(database, call).ok(),
+            Place::Elsewhere(_) => None,
+        }
     }
 
     /// The client of streams, as Lambda has it: no wire of a test leads there.

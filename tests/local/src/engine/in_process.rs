@@ -49,7 +49,7 @@ impl fmt::Debug for InProcess {
 }
 
 /// Calls the engine's method of the operation's name.
-fn carry_out(database: &Database, call: &Call) -> Result<Value, DynoxideError> {
+pub(super) fn carry_out(database: &Database, call: &Call) -> Result<Value, DynoxideError> {
     macro_rules! operations {
         ($($name:literal => $method:ident),* $(,)?) => {
             match call.operation.as_str() {

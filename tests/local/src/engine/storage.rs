@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use dynoxide::Database;
+use dynoxide::{Database, storage_backend::ManualClock};
 use rusqlite::Connection;
 
 /// The engine asks for the last sequence number of a table with every write, and of a shard with every look at the
@@ -24,6 +24,11 @@ pub(super) fn in_memory() -> Result<Database, String> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     open(&format!("file:local-{number}?mode=memory&cache=shared"))
+}
+
+/// An empty database in memory whose clock stands still, so that it does the same in every run.
+pub(super) fn in_memory_at(seconds: u64) -> Result<Database, String> {
+    Database::memory_with_clock(ManualClock::new(seconds).arc()).map_err(|error| error.to_string())
 }
 
 /// The database in this directory, which is made if there is none. It outlives a process that is killed.

@@ -1,0 +1,320 @@
+//! Who asks: clients who place orders and have them shipped, delivered and cancelled, all at once and not always well.
+
+use std::{collections::BTreeSet, sync::Mutex, time::Duration};
+
+use jiff::Timestamp;
+use local::Stack;
+use orders::Dashboard;
+use serde_json::{Value, json};
+use tokio::{task::JoinHandle, time};
+
+use crate::{
+    commands::{Command, Told},
+    witness::Witness,
+    world::World,
+};
+
+/// How often a client sends a command before it is said that there is no outcome.
+const PATIENCE: usize = 100;
+/// The most orders of a run.
+const MOST_ORDERS: usize = 6;
+/// What a command may be refused with. Everything else is an error of the simulation, or of the system.
+const REFUSALS: [u16; 4] = [404, 409, 412, 422];
+
+/// A client.
+pub struct Client<'a> {
+    /// Its name, which is that of a customer.
+    pub name: String,
+    /// Decides what it does.
+    pub world: &'a World,
+    /// What it talks to.
+    pub stack: &'a Stack,
+    /// Knows what is true.
+    pub witness: &'a Witness,
+    /// The orders that all clients know of, with the version that was answered last.
+    pub orders: &'a Mutex<Vec<(String, u64)>>,
+}
+
+/// What came back: a status and a document, or nothing.
+type Answer = Option<(u16, Value)>;
+/// An invocation that goes on, though its client has given up on it.
+type Loose = JoinHandle<()>;
+
+impl Client<'_> {
+    /// Does so many things, with pauses.
+    pub async fn live(&self, acts: u64) {
+        for _ in 0..acts {
+            time::sleep(self.world.chance.while_below(80)).await;
+            if !self.world.holds() {
+                return;
+            }
+            self.act().await;
+        }
+    }
+
+    async fn act(&self) {
+        let orders = self.orders.lock().unwrap().clone();
+        let chance = &self.world.chance;
+        let Some((order, version)) = chance.pick(&orders).filter(|_| orders.len() < 2 || !chance.strikes(150)) else {
+            return self.command(|number| Command::place(number, &self.name, number as u64 % 5 + 1)).await;
+        };
+        match chance.below(100) {
+            0..12 if orders.len() < MOST_ORDERS => {
+                self.command(|number| Command::place(number, &self.name, number as u64 % 5 + 1)).await;
+            }
+            0..32 => self.command(|number| self.expecting(Command::ship(number, order), *version)).await,
+            32..47 => self.command(|number| self.expecting(Command::deliver(number, order), *version)).await,
+            47..54 => self.command(|number| self.expecting(Command::cancel(number, "root", order), *version)).await,
+            54..58 => self.command(|number| Command::cancel(number, &self.name, order)).await,
+            58..65 => self.repeat().await,
+            65..72 => self.reuse_a_key().await,
+            72..87 => self.read(order, *version).await,
+            87..94 => self.list(order, *version).await,
+            _ => self.look_at_the_dashboard().await,
+        }
+    }
+
+    /// The command, some of the time under the version that its client saw, or without a key.
+    fn expecting(&self, command: Command, version: u64) -> Command {
+        match self.world.chance.below(10) {
+            0..3 => Command { expected: Some(version), ..command },
+            3 => Command { key: None, ..command },
+            _ => command,
+        }
+    }
+
+    /// Asks for something new; now and then twice at once.
+    async fn command(&self, make: impl FnOnce(usize) -> Command) {
+        let (number, command) = self.world.commands.ask(make);
+        if command.key.is_some() && self.world.goes_wrong("command sent twice at once", 60) {
+            let both = tokio::join!(self.insist(&command), self.insist(&command));
+            self.told(number, &command, both.0, Some(both.1));
+        } else {
+            let told = self.insist(&command).await;
+            self.told(number, &command, told, None);
+        }
+    }
+
+    /// Sends a command again that has had its outcome.
+    async fn repeat(&self) {
+        let all = self.world.commands.all();
+        let done: Vec<usize> = (0..all.len()).filter(|number| all[*number].told != Told::Nothing).collect();
+        let Some(number) = self.world.chance.pick(&done).filter(|number| all[**number].command.key.is_some()) else {
+            return;
+        };
+        let asked = &all[*number];
+        let told = self.insist(&asked.command).await;
+        let before = Some(asked.told.clone()).filter(|told| matches!(told, Told::Accepted { .. }));
+        self.told(*number, &asked.command, told, before);
+    }
+
+    /// Asks for something else under a key that was used.
+    async fn reuse_a_key(&self) {
+        let all = self.world.commands.all();
+        let Some(used) = self.world.chance.pick(&all).filter(|asked| asked.command.key.is_some()) else { return };
+        let used = used.command.clone();
+        self.command(|number| {
+            let other = match used.path.rsplit('/').next() {
+                Some("orders") => Command::place(number, &used.caller, number as u64 + 7),
+                Some("cancel") => Command { body: json!({ "reason": format!("not {number}") }), ..used.clone() },
+                _ => Command {
+                    body: json!({ "carrier": "UPS", "tracking_number": format!("1Z{number}") }),
+                    ..used.clone()
+                },
+            };
+            let fresh = Command::place(number, &used.caller, 1);
+            match used.path.ends_with("/deliver") {
+                true => fresh,
+                false => Command { trace: fresh.trace, key: used.key.clone(), ..other },
+            }
+        })
+        .await;
+    }
+
+    /// Compares what the client was told with what is true.
+    fn told(&self, number: usize, command: &Command, told: Told, other: Option<Told>) {
+        let journal = &self.world.journal;
+        let told = match (told, other) {
+            (told @ Told::Accepted { .. }, Some(other @ Told::Accepted { .. })) if told != other => {
+                return journal.violated(format!("I5: command {number} was told {told:?} and {other:?}"));
+            }
+            (Told::Refused(_) | Told::Nothing, Some(other @ Told::Accepted { .. })) => other,
+            (told, _) => told,
+        };
+        journal.note(&format!("{} {} of {} → {told:?}", number, command.path, command.caller), &json!(null));
+        if let Told::Accepted { order, version } = &told {
+            let mut orders = self.orders.lock().unwrap();
+            match orders.iter_mut().find(|(known, _)| known == order) {
+                Some((_, seen)) => *seen = (*seen).max(*version),
+                None => orders.push((order.clone(), *version)),
+            }
+        }
+        self.world.commands.tell(number, told.clone());
+        if let Err(violation) = self.witness.is_true(command, &told) {
+            journal.violated(violation);
+        }
+    }
+
+    /// Sends the command until it has an outcome: 5xx is none, and the key makes it safe to ask again.
+    pub async fn insist(&self, command: &Command) -> Told {
+        let mut loose = Vec::new();
+        for _ in 0..PATIENCE {
+            match self.send(command, &mut loose).await {
+                Some((200 | 201, document)) => {
+                    let order = document["order_id"].as_str().unwrap_or_default().to_owned();
+                    return Told::Accepted { order, version: document["version"].as_u64().unwrap_or_default() };
+                }
+                Some((status, _)) if REFUSALS.contains(&status) => match loose.is_empty() {
+                    true => return Told::Refused(status),
+                    // A refusal is not remembered: what was given up on may still be accepted.
+                    false => futures_util::future::join_all(loose.drain(..)).await.clear(),
+                },
+                Some((status, document)) if status < 500 => {
+                    self.world.journal.violated(format!("{} was answered {status}: {document}", command.path));
+                }
+                _ if command.key.is_none() || !self.world.holds() => return Told::Nothing,
+                _ => {}
+            }
+            time::sleep(self.world.chance.while_below(500)).await;
+        }
+        self.world.journal.violated(format!("I5: {} has no outcome after {PATIENCE} requests", command.path));
+        Told::Nothing
+    }
+
+    async fn send(&self, command: &Command, loose: &mut Vec<Loose>) -> Answer {
+        let mut headers = json!({ "content-type": "application/json", "traceparent": command.trace });
+        if let Some(key) = &command.key {
+            headers["idempotency-key"] = json!(key);
+        }
+        if let Some(expected) = command.expected {
+            headers["if-match"] = json!(format!("\"{expected}\""));
+        }
+        let caller = (command.caller.as_str(), command.scope);
+        let event = event(["POST", &command.route(), &command.path, ""], headers, caller, &command.body.to_string());
+        self.invoke("command", event, loose).await
+    }
+
+    /// Reads an order at the version that was answered last.
+    async fn read(&self, order: &str, at_least: u64) {
+        let path = format!("/orders/{order}");
+        let asked = self.get("get-order", "/orders/{order_id}", &path, &format!("min_version={at_least}")).await;
+        let Some((status, mut shown)) = asked else { return };
+        without_mark(&mut shown);
+        let version = shown["version"].as_u64().unwrap_or_default();
+        let holds =
+            status == 200 && version >= at_least && self.witness.view_at(order, version).as_ref() == Some(&shown);
+        if !holds && status < 500 {
+            self.world.journal.violated(format!("I7: {order} at {at_least} or later is answered {status}: {shown}"));
+        }
+    }
+
+    /// Reads the list of whoever placed an order, with that order in it.
+    async fn list(&self, order: &str, at_least: u64) {
+        let Some(view) = self.witness.view_at(order, 1) else { return };
+        let path = format!("/customers/{}/orders", view["customer_id"].as_str().unwrap());
+        let query = format!("min_version={order}:{at_least}");
+        let Some((status, list)) = self.get("list-orders", "/customers/{customer_id}/orders", &path, &query).await
+        else {
+            return;
+        };
+        let mut rows: Vec<Value> = list["orders"].as_array().cloned().unwrap_or_default();
+        rows.iter_mut().for_each(without_mark);
+        let is_prefix = |row: &Value| {
+            let version = row["version"].as_u64().unwrap_or_default();
+            let at_least = if row["order_id"] == order { at_least } else { 1 };
+            let view = self.witness.view_at(row["order_id"].as_str().unwrap_or_default(), version).unwrap_or_default();
+            version >= at_least && row.as_object().unwrap().iter().all(|(name, value)| view[name] == *value)
+        };
+        let shown: BTreeSet<&str> = rows.iter().filter_map(|row| row["order_id"].as_str()).collect();
+        let holds = status == 200 && shown.contains(order) && shown.len() == rows.len() && rows.iter().all(is_prefix);
+        if !holds && status < 500 {
+            self.world
+                .journal
+                .violated(format!("I7: the list with {order} at {at_least} is answered {status}: {list}"));
+        }
+    }
+
+    /// Reads the dashboard, whose totals are those of one instant.
+    async fn look_at_the_dashboard(&self) {
+        let since = self.witness.states_of_totals();
+        let Some((status, shown)) = self.get("get-dashboard", "/dashboard", "/dashboard", "days=1").await else {
+            return;
+        };
+        let is_shown = |sums: &cqrs::Sums| {
+            let whole = serde_json::to_value(Dashboard::new(sums, Timestamp::UNIX_EPOCH, 0)).unwrap();
+            ["orders", "by_status", "revenue"]
+                .iter()
+                .all(|name| without_zeros(&whole[name]) == without_zeros(&shown[name]))
+        };
+        if status < 500 && !(status == 200 && self.witness.totals_were(since, is_shown)) {
+            self.world.journal.violated(format!("I7: the dashboard is answered {status}: {shown}"));
+        }
+    }
+
+    async fn get(&self, function: &str, route: &str, path: &str, query: &str) -> Answer {
+        let event = event(["GET", route, path, query], json!({}), ("root", "orders/admin"), "");
+        let answer = self.invoke(function, event, &mut Vec::new()).await;
+        let status = answer.as_ref().map(|(status, _)| *status);
+        self.world.journal.note(&format!("GET {path}?{query} → {status:?}"), &json!(answer));
+        answer
+    }
+
+    /// Invokes the function, which may die on the way; or its client gives up waiting, and it goes on.
+    async fn invoke(&self, function: &str, event: Value, loose: &mut Vec<Loose>) -> Answer {
+        let now = self.world.clock.now().as_millisecond();
+        let function = self.stack.function(function).unwrap().clone();
+        if self.world.goes_wrong("function died", 40) {
+            let dying = tokio::spawn(function.start(event, now));
+            time::sleep(self.world.chance.while_below(40)).await;
+            dying.abort();
+            return None;
+        }
+        let mut invocation = tokio::spawn(async move { function.invoke(event, now).await.ok() });
+        let patience = match self.world.goes_wrong("client gave up waiting", 40) {
+            true => self.world.chance.while_below(40),
+            false => Duration::MAX,
+        };
+        match time::timeout(patience, &mut invocation).await {
+            Ok(answer) => {
+                let answer = answer.ok()??;
+                let document = answer["body"].as_str().and_then(|body| serde_json::from_str(body).ok());
+                Some((answer["statusCode"].as_u64()? as u16, document.unwrap_or_default()))
+            }
+            Err(_) => {
+                loose.push(tokio::spawn(async move { drop(invocation.await) }));
+                None
+            }
+        }
+    }
+}
+
+/// The document without its numbers that are 0.
+fn without_zeros(document: &Value) -> Value {
+    let Some(fields) = document.as_object() else { return document.clone() };
+    Value::Object(fields.iter().filter(|(_, value)| **value != 0).map(|(k, v)| (k.clone(), v.clone())).collect())
+}
+
+/// A request as API Gateway hands it on.
+/// A view that is behind says so; it is right as far as it goes, and that is what is looked at here.
+fn without_mark(view: &mut Value) {
+    view.as_object_mut().map(|view| view.remove("behind"));
+}
+
+fn event([method, route, path, query]: [&str; 4], headers: Value, (sub, scope): (&str, &str), body: &str) -> Value {
+    let claims = json!({ "sub": sub, "scope": scope });
+    let route = format!("{method} {route}");
+    let mut event = json!({
+        "version": "2.0", "routeKey": route, "rawPath": path, "rawQueryString": query, "headers": headers,
+        "requestContext": {
+            "accountId": "1", "apiId": "1", "requestId": "1", "stage": "$default", "timeEpoch": 1, "routeKey": route,
+            "authorizer": { "jwt": { "claims": claims, "scopes": null } },
+            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" },
+        },
+        "body": body,
+        "isBase64Encoded": false,
+    });
+    if let Some((name, value)) = query.split_once('=') {
+        event["queryStringParameters"] = json!({ name: value });
+    }
+    event
+}

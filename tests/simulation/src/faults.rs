@@ -1,0 +1,91 @@
+//! What goes wrong between the SDK and the tables: all that `--chaos` does, and what else AWS may do.
+
+use std::sync::Arc;
+
+use local::{
+    chaos::Chaos,
+    engine::wire::{Call, Fault, Wire},
+};
+use serde_json::{Value, json};
+
+use crate::{Sabotage, witness::Witness, world::World};
+
+/// The wire of a simulation. What has landed is looked at before anything else happens.
+pub struct Faults {
+    /// What `--chaos` does.
+    pub chaos: Arc<Chaos>,
+    /// Decides on the rest.
+    pub world: Arc<World>,
+    /// Looks at the tables.
+    pub witness: Arc<Witness>,
+    /// What is taken away on purpose.
+    pub sabotage: Option<Sabotage>,
+}
+
+impl Wire for Faults {
+    fn before(&self, call: &mut Call) -> Fault {
+        if let Some(sabotage) = self.sabotage {
+            sabotage.take_away(&call.operation, &mut call.body);
+        }
+        let fault = self.chaos.before(call);
+        if fault != Fault::None {
+            return fault;
+        }
+        let world = &self.world;
+        match call.operation.as_str() {
+            // An index is read in pages already.
+            "Query" if call.body["Limit"].is_null() && world.goes_wrong("page of one item", 300) => {
+                call.body["Limit"] = json!(1);
+                Fault::None
+            }
+            "TransactGetItems" if world.goes_wrong("read met a transaction", 60) => Fault::Conflict,
+            "TransactWriteItems" if world.goes_wrong("transaction conflict", 50) => Fault::Conflict,
+            "PutItem" | "TransactWriteItems" if world.goes_wrong("write landed in silence", 10) => Fault::Silence,
+            "PutItem" | "TransactWriteItems" | "GetItem" | "Query" | "BatchGetItem"
+                if world.goes_wrong("call unheard", 10) =>
+            {
+                Fault::Unheard
+            }
+            _ => Fault::None,
+        }
+    }
+
+    fn after(&self, call: &Call, answer: &mut Value) {
+        let (body, world) = (&call.body, &self.world);
+        match call.operation.as_str() {
+            "PutItem" | "TransactWriteItems" => {
+                if let Err(violation) = self.witness.look(&world.commands) {
+                    world.journal.violated(violation);
+                }
+            }
+            "GetItem" if body["ConsistentRead"] != true && world.goes_wrong("view as of a moment ago", 100) => {
+                let key = body["Key"]["order_id"]["S"].as_str().unwrap_or_default();
+                *answer = match self.witness.earlier_view(key, &world.chance) {
+                    Some(item) => json!({ "Item": item }),
+                    None => json!({}),
+                };
+            }
+            "Query" if body["IndexName"].is_null() => self.spoil_stream(body, answer),
+            "BatchGetItem" if world.goes_wrong("keys left unprocessed", 50) => {
+                *answer = json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] });
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Faults {
+    /// A read of a stream that is not consistent may lack its end; any may lack an item that it should have.
+    fn spoil_stream(&self, body: &Value, answer: &mut Value) {
+        let Some(items) = answer["Items"].as_array_mut() else { return };
+        if body["ConsistentRead"] != true && body["TableName"] == "EventsTable" && !items.is_empty() {
+            if self.world.goes_wrong("stream as of a moment ago", 200) {
+                items.pop();
+            }
+        } else if items.len() > 1 && self.world.goes_wrong("commit missing from a stream", 100) {
+            items.remove(self.world.chance.below(items.len() as u64 - 1) as usize);
+        }
+        let number = items.len();
+        answer["Count"] = json!(number);
+    }
+}

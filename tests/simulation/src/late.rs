@@ -1,0 +1,42 @@
+//! Records that come late, after those behind them in their shard: nothing relies on their order.
+
+use std::{sync::Arc, time::Duration};
+
+use local::functions::Function;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::world::World;
+
+/// How long the projector may take.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The projector, from which some records of a batch are held back, to come by themselves.
+pub fn some_records(projector: &Function, world: &Arc<World>) -> Function {
+    let (projector, world) = (projector.clone(), Arc::clone(world));
+    Function::new(TIMEOUT, move |event, _| {
+        let records = event["Records"].as_array().cloned().unwrap_or_default();
+        let is_late = |_: &Value| world.goes_wrong("record late", 150);
+        let (late, in_time): (Vec<Value>, Vec<Value>) = records.into_iter().partition(is_late);
+        let now = world.clock.now().as_millisecond();
+        let in_time = projector.start(json!({ "Records": in_time }), now);
+        let late = late.into_iter().map(|record| insist(projector.clone(), Arc::clone(&world), record));
+        let late: Vec<_> = late.collect();
+        Box::pin(async move {
+            late.into_iter().for_each(|record| drop(tokio::spawn(record)));
+            in_time.await
+        })
+    })
+}
+
+/// Delivers the record after a while, until it is taken.
+async fn insist(projector: Function, world: Arc<World>, record: Value) {
+    loop {
+        sleep(world.chance.while_below(2000)).await;
+        let now = world.clock.now().as_millisecond();
+        let answer = projector.invoke(json!({ "Records": [record] }), now).await;
+        if answer.is_ok_and(|answer| answer["batchItemFailures"].as_array().is_none_or(Vec::is_empty)) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The way of a call: it takes time, and once sent it goes on, whether anybody waits for the answer or not.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_smithy_runtime_api::client::{
+    http::{HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    orchestrator::{HttpRequest, HttpResponse},
+    result::ConnectorError,
+    runtime_components::RuntimeComponents,
+};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::world::World;
+
+/// A transport of the SDK whose calls take their time.
+#[derive(Clone)]
+pub struct Network {
+    /// What carries the calls.
+    pub transport: SharedHttpClient,
+    /// Decides how long they take.
+    pub world: Arc<World>,
+}
+
+#[derive(Clone)]
+struct Connection {
+    connector: SharedHttpConnector,
+    world: Arc<World>,
+}
+
+impl HttpClient for Network {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let connector = self.transport.http_connector(settings, components);
+        SharedHttpConnector::new(Connection { connector, world: Arc::clone(&self.world) })
+    }
+}
+
+impl HttpConnector for Connection {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let connection = self.clone();
+        HttpConnectorFuture::new(async move {
+            let on_its_way = tokio::spawn(async move { connection.carry(request).await });
+            on_its_way.await.map_err(|error| ConnectorError::other(error.into(), None))?
+        })
+    }
+}
+
+impl Connection {
+    async fn carry(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+        let operation = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
+        let operation = operation.unwrap_or_default().to_owned();
+        let body = request.body().bytes().map(serde_json::from_slice::<Value>).and_then(Result::ok).unwrap_or_default();
+        sleep(self.a_while()).await;
+        let answer = self.connector.call(request).await;
+        let (outcome, document) = match &answer {
+            Ok(answer) => {
+                let document = answer.body().bytes().map(serde_json::from_slice).and_then(Result::ok);
+                (answer.status().as_u16().to_string(), document.unwrap_or_default())
+            }
+            Err(_) => ("no answer".to_owned(), Value::Null),
+        };
+        let words = format!("{operation} {} → {outcome}", subject(&body));
+        self.world.journal.note(&words, &json!([body, document]));
+        sleep(self.a_while()).await;
+        answer
+    }
+
+    /// Milliseconds as a rule; sometimes longer than the SDK waits, so that a call lands after it was given up.
+    fn a_while(&self) -> Duration {
+        let Self { world, .. } = self;
+        if world.goes_wrong("call on its way for over a second", 6) {
+            Duration::from_secs(1) + world.chance.while_below(3000)
+        } else if world.goes_wrong("call slow", 30) {
+            world.chance.while_below(500)
+        } else {
+            world.chance.while_below(10)
+        }
+    }
+}
+
+/// What a call is about, in words.
+fn subject(body: &Value) -> String {
+    let paths = [
+        "/Item/stream/S",
+        "/Item/version/N",
+        "/Key/order_id/S",
+        "/ExpressionAttributeValues/:stream/S",
+        "/ExpressionAttributeValues/:after/N",
+        "/ExpressionAttributeValues/:partition/S",
+        "/RequestItems/OrderSummariesTable/Keys/0/order_id/S",
+    ];
+    let one = paths.iter().filter_map(|path| body.pointer(path)?.as_str().map(str::to_owned));
+    let items = body["TransactItems"].as_array().into_iter().flatten().map(|item| &item["Put"]["Item"]);
+    let put = items
+        .filter_map(|item| Some(format!("{}@{}", item["order_id"]["S"].as_str()?, item["version"]["N"].as_str()?)));
+    one.chain(put).collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Network")
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connection")
+    }
+}

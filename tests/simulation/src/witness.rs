@@ -1,0 +1,326 @@
+//! Looks at the tables after every write, and says which invariant does not hold.
+//!
+//! It reads past the network and the SDK, at one instant.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
+
+use app::Tables;
+use cqrs::{Commit, Projection, Rollup, StoredCommit, Sums};
+use jiff::Timestamp;
+use local::{Engine, engine::wire::Call};
+use orders::{Dashboard, OrderEvent, OrderSummaries, OrderSummary};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    chance::Chance,
+    commands::{Command, Commands, Told},
+    older,
+};
+
+/// What has been seen of the tables.
+pub struct Witness {
+    engine: Engine,
+    tables: Tables,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Every commit, by order and version.
+    commits: BTreeMap<(String, u64), Value>,
+    /// Every state of every view, as an item, by order.
+    views: BTreeMap<String, Vec<Value>>,
+    /// Every state of the totals.
+    totals: Vec<Sums>,
+}
+
+/// An invariant that does not hold, and where.
+type Held = Result<(), String>;
+
+impl Witness {
+    /// A witness of these tables.
+    pub fn new(engine: Engine, tables: Tables) -> Self {
+        let totals = vec![Sums::default()];
+        Self { engine, tables, seen: Mutex::new(Seen { totals, ..Seen::default() }) }
+    }
+
+    /// Looks at all tables.
+    ///
+    /// # Errors
+    /// The invariant that does not hold.
+    pub fn look(&self, commands: &Commands) -> Held {
+        let mut seen = self.seen.lock().unwrap();
+        seen.commits_are_kept(self.items(&self.tables.events), commands)?;
+        let views = self.items(&self.tables.order_summaries);
+        let counted = seen.views_are_prefixes(views)?;
+        let sums = sums_of_lanes(&self.items(&self.tables.dashboard));
+        if sums != counted {
+            return Err(format!("I8: the sums are {sums:?}, and the views have counted {counted:?}"));
+        }
+        let totals = row(&sums, Dashboard::TOTALS);
+        if seen.totals.last() != Some(&totals) {
+            seen.totals.push(totals);
+        }
+        Ok(())
+    }
+
+    /// Looks at all tables at rest, every record delivered: each view is at the head of its stream, and of no other.
+    ///
+    /// # Errors
+    /// The invariant that does not hold.
+    pub fn look_at_rest(&self, commands: &Commands) -> Held {
+        self.look(commands)?;
+        let seen = self.seen.lock().unwrap();
+        let heads: BTreeMap<&String, u64> = seen.commits.keys().map(|(order, version)| (order, *version)).collect();
+        let views = self.items(&self.tables.order_summaries);
+        let views: BTreeMap<String, u64> = views.iter().map(key_and_version).collect();
+        match heads.iter().find(|(order, head)| views.get(**order) != Some(head)) {
+            Some((order, head)) => {
+                Err(format!("I6, I9: the view of {order} is at {:?}, its stream at {head}", views.get(*order)))
+            }
+            None if views.len() != heads.len() => Err("I6: there is a view without a stream".to_owned()),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks for views that are still of an older shape, though all records have come once more.
+    ///
+    /// # Errors
+    /// The invariant that does not hold.
+    pub fn look_for_older_views(&self) -> Held {
+        match self.items(&self.tables.order_summaries).iter().find(|view| is_older(view)) {
+            Some(view) => Err(format!("I6: the view of {} is of an older shape", key_and_version(view).0)),
+            None => Ok(()),
+        }
+    }
+
+    /// Compares what a client was told with what is in the tables.
+    ///
+    /// # Errors
+    /// The invariant that does not hold.
+    pub fn is_true(&self, command: &Command, told: &Told) -> Held {
+        let seen = self.seen.lock().unwrap();
+        let answers = |commit: &Value| commit["trace"] == *command.trace;
+        match told {
+            Told::Accepted { order, version } => {
+                let commit = seen.commits.get(&(order.clone(), *version));
+                if !commit.is_some_and(answers) {
+                    return Err(format!("I3: {} was accepted as {order}@{version}, not its commit", command.path));
+                }
+                match command.expected.filter(|expected| expected + 1 != *version) {
+                    Some(expected) => Err(format!("{} expected version {expected} and became {version}", command.path)),
+                    None => Ok(()),
+                }
+            }
+            Told::Refused(status) if seen.commits.values().any(answers) => {
+                Err(format!("I4: {} was refused with {status}, and has a commit", command.path))
+            }
+            Told::Refused(_) | Told::Nothing => Ok(()),
+        }
+    }
+
+    /// How many commits there are.
+    pub fn commits(&self) -> usize {
+        self.seen.lock().unwrap().commits.len()
+    }
+
+    /// The view that the first `version` commits of the order fold to, as it is answered.
+    pub fn view_at(&self, order: &str, version: u64) -> Option<Value> {
+        let mut view = json(&self.seen.lock().unwrap().fold(order, version)?);
+        view["version"] = json!(version);
+        Some(view)
+    }
+
+    /// Some view of an older shape takes the place of one of today's, if there is one.
+    pub fn leave_an_older_view(&self, chance: &Chance) {
+        let views: Vec<Value> = self.seen.lock().unwrap().views.values().filter_map(|of| of.last()).cloned().collect();
+        if let Some(view) = chance.pick(&views) {
+            older::leave_view(&self.engine, &self.tables.order_summaries, view);
+        }
+    }
+
+    /// How many states of the totals there were so far.
+    pub fn states_of_totals(&self) -> usize {
+        self.seen.lock().unwrap().totals.len()
+    }
+
+    /// Whether the totals were in such a state since there were `since` states.
+    pub fn totals_were(&self, since: usize, is: impl Fn(&Sums) -> bool) -> bool {
+        self.seen.lock().unwrap().totals[since - 1..].iter().any(is)
+    }
+
+    /// An earlier state of the view's item; `None` is the one before the first.
+    pub fn earlier_view(&self, order: &str, chance: &Chance) -> Option<Value> {
+        let seen = self.seen.lock().unwrap();
+        let states = seen.views.get(order)?;
+        let age = chance.below(3) as usize;
+        states.len().checked_sub(1 + age).map(|place| states[place].clone())
+    }
+
+    fn items(&self, table: &str) -> Vec<Value> {
+        let call = Call { operation: "Scan".to_owned(), body: json!({ "TableName": table }) };
+        let mut answer = self.engine.at_once(&call).unwrap_or_default();
+        match answer["Items"].take() {
+            Value::Array(items) => items,
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Seen {
+    /// I1: versions are contiguous, and commits never change. I2: a command has one commit at most.
+    fn commits_are_kept(&mut self, items: Vec<Value>, commands: &Commands) -> Held {
+        let mut there = BTreeMap::new();
+        for item in items {
+            let commit = plain(&item);
+            let stream = commit["stream"].as_str().unwrap_or_default();
+            let order = stream.strip_prefix("order#").ok_or("I1: an item is in no order's stream")?.to_owned();
+            there.insert((order, commit["version"].as_u64().unwrap_or_default()), commit);
+        }
+        if let Some(changed) = self.commits.iter().find(|(key, commit)| there.get(key) != Some(commit)) {
+            return Err(format!("I1: commit {:?} has changed or is gone", changed.0));
+        }
+        if there.len() == self.commits.len() {
+            return Ok(());
+        }
+        for ((order, version), commit) in there.iter().filter(|((_, version), _)| *version != 1) {
+            let Some(before) = there.get(&(order.clone(), version - 1)) else {
+                return Err(format!("I1: {order} has version {version}, and not the one before"));
+            };
+            if recorded_at(before) > recorded_at(commit) {
+                return Err(format!("version {version} of {order} is recorded before the one before"));
+            }
+        }
+        let mut answered = BTreeSet::new();
+        for ((order, version), commit) in &there {
+            let trace = commit["trace"].as_str().unwrap_or_default();
+            let key = commands.key_of(trace).map(|(caller, key)| format!("{caller} {key} {order}"));
+            if !answered.insert(trace.to_owned()) || key.is_some_and(|key| !answered.insert(key)) {
+                return Err(format!("I2: version {version} of {order} is the second commit of one command or key"));
+            }
+        }
+        self.commits = there;
+        Ok(())
+    }
+
+    /// I6, I7: every view is what a prefix of its stream folds to, and never one that is shorter than before. Gives
+    /// what the views have counted.
+    fn views_are_prefixes(&mut self, items: Vec<Value>) -> Result<Sums, String> {
+        let mut counted = Sums::default();
+        let there: BTreeSet<String> = items.iter().map(|item| key_and_version(item).0).collect();
+        if let Some(gone) = self.views.keys().find(|order| !there.contains(*order)) {
+            return Err(format!("I7: the view of {gone} is gone"));
+        }
+        for item in items {
+            let (order, version) = key_and_version(&item);
+            // What stands still says so beside what it is; before its first commit it says nothing else.
+            let mut view = item.clone();
+            let marks = view.as_object_mut().map(|view| ["parked", "parked_in"].map(|name| view.remove(name)));
+            if version == 0 && marks.is_some_and(|[parked, _]| parked.is_some()) {
+                continue;
+            }
+            let before = self.views.get(&order).and_then(|states| states.last());
+            counted += &sums(&plain(&item["counted"]));
+            if before == Some(&item) {
+                continue;
+            }
+            let before = before.map_or(0, |before| key_and_version(before).1);
+            if version < before {
+                return Err(format!("I7: the view of {order} went from version {before} to {version}"));
+            }
+            if !is_older(&item) && plain(&view) != self.item_at(&order, version) {
+                return Err(format!("I6: the view of {order} is not the fold of {version} commits: {}", plain(&item)));
+            }
+            self.views.entry(order).or_default().push(item);
+        }
+        Ok(counted)
+    }
+
+    /// The view that the first `version` commits of the order fold to.
+    fn fold(&self, order: &str, version: u64) -> Option<OrderSummary> {
+        let commits = self.commits.range((order.to_owned(), 1)..=(order.to_owned(), version));
+        let commits: Vec<Commit<OrderEvent>> = commits
+            .map(|(_, commit)| serde_json::from_value::<StoredCommit>(commit.clone()).unwrap().decode().unwrap())
+            .collect();
+        OrderSummaries::fold(None, &commits).filter(|_| commits.len() as u64 == version)
+    }
+
+    /// The same as it is stored.
+    fn item_at(&self, order: &str, version: u64) -> Value {
+        let Some(view) = self.fold(order, version) else { return Value::Null };
+        let mut item = json(&view);
+        OrderSummaries::index(&view).into_iter().for_each(|(name, value)| item[name] = value.into());
+        item["version"] = json!(version);
+        item["shape"] = json!(OrderSummaries::SHAPE);
+        item["counted"] = json(&Dashboard::contribution(&view));
+        item
+    }
+}
+
+fn recorded_at(commit: &Value) -> Option<Timestamp> {
+    commit["recorded_at"].as_str()?.parse().ok()
+}
+
+fn json(document: &impl serde::Serialize) -> Value {
+    serde_json::to_value(document).unwrap()
+}
+
+fn is_older(view: &Value) -> bool {
+    plain(&view["shape"]) != OrderSummaries::SHAPE
+}
+
+fn key_and_version(view: &Value) -> (String, u64) {
+    let view = plain(view);
+    (view["order_id"].as_str().unwrap_or_default().to_owned(), view["version"].as_u64().unwrap_or_default())
+}
+
+fn sums_of_lanes(lanes: &[Value]) -> Sums {
+    let mut all = Sums::default();
+    for lane in lanes {
+        let mut columns = plain(lane);
+        let row = columns["row"].take();
+        columns.as_object_mut().unwrap().retain(|name, _| !["lane", "row"].contains(&name.as_str()));
+        all += &sums(&json!({ row.as_str().unwrap_or_default(): columns }));
+    }
+    all
+}
+
+/// Numbers by row and column.
+fn sums(rows: &Value) -> Sums {
+    let mut sums = Sums::default();
+    for (row, columns) in rows.as_object().into_iter().flatten() {
+        for (column, amount) in columns.as_object().into_iter().flatten() {
+            sums.add(row, column, amount.as_i64().unwrap_or_default().into());
+        }
+    }
+    sums
+}
+
+/// One row of them.
+fn row(all: &Sums, row: &str) -> Sums {
+    let mut one = Sums::default();
+    all.iter().filter(|(name, ..)| *name == row).for_each(|(name, column, amount)| one.add(name, column, amount));
+    one
+}
+
+/// An attribute without DynamoDB's type tags; also an item, which is as a map is within its tag.
+fn plain(typed: &Value) -> Value {
+    let Some(fields) = typed.as_object() else { return Value::Null };
+    match fields.iter().next().filter(|_| fields.len() == 1) {
+        Some((tag, Value::String(text))) if tag == "S" => json!(text),
+        Some((tag, Value::String(digits))) if tag == "N" => serde_json::from_str(digits).unwrap_or_default(),
+        Some((tag, Value::Bool(bool))) if tag == "BOOL" => json!(bool),
+        Some((tag, Value::Array(values))) if tag == "L" => values.iter().map(plain).collect(),
+        Some((tag, map @ Value::Object(_))) if tag == "M" => plain_item(map),
+        Some((tag, _)) if tag == "NULL" => Value::Null,
+        _ => plain_item(typed),
+    }
+}
+
+fn plain_item(item: &Value) -> Value {
+    let fields = item.as_object().into_iter().flatten();
+    Value::Object(fields.map(|(name, value)| (name.clone(), plain(value))).collect::<Map<_, _>>())
+}
