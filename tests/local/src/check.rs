@@ -1,7 +1,7 @@
 //! Puts a running system under load, and holds what it said against what it did.
 //!
 //! 1. [`history`]: what was asked, what was answered, what is there in the end.
-//! 2. [`verdict`]: which promises that history breaks; pure.
+//! 2. [`mod@verdict`]: which promises that history breaks; pure.
 //! 3. [`api`]: how the system is asked.
 //! 4. [`load`]: how many ask it; [`client`]: what each of them does.
 //! 5. [`aftermath`]: what is there when they have ended.
