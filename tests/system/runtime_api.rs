@@ -16,17 +16,21 @@ use crate::{
     harness::{System, event, order},
 };
 
-/// A function on the tables of `system`, behind `proxy`.
-async fn start(system: &System, proxy: &Proxy, function: &str) -> Sandbox {
+/// What a function on the tables of `system` is told, behind `proxy`; and this beside it.
+fn environment<'a>(system: &'a System, proxy: &'a Proxy, more: (&'a str, &'a str)) -> [(&'a str, &'a str); 5] {
     let tables = &system.stack.app.tables;
-    let environment = [
+    [
         ("EVENTS_TABLE", &*tables.events),
         ("ORDER_SUMMARIES_TABLE", &*tables.order_summaries),
         ("DASHBOARD_TABLE", &*tables.dashboard),
         ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url),
-        ("METRICS_NAMESPACE", "orders"),
-    ];
-    Sandbox::start(function, &environment).await
+        more,
+    ]
+}
+
+/// A function on the tables of `system`, behind `proxy`.
+async fn start(system: &System, proxy: &Proxy, function: &str) -> Sandbox {
+    Sandbox::start(function, &environment(system, proxy, ("METRICS_NAMESPACE", "orders"))).await
 }
 
 /// A request of somebody with these scopes.
@@ -187,15 +191,8 @@ async fn metrics_go_to_standard_output_and_the_batch_links_to_the_traces_of_its_
 
     let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = daemon.local_addr().unwrap().to_string();
-    let tables = &system.stack.app.tables;
-    let environment = [
-        ("EVENTS_TABLE", &*tables.events),
-        ("ORDER_SUMMARIES_TABLE", &*tables.order_summaries),
-        ("DASHBOARD_TABLE", &*tables.dashboard),
-        ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url),
-        ("AWS_XRAY_DAEMON_ADDRESS", &address),
-    ];
-    let mut projector = Sandbox::start("projector", &environment).await;
+    let traced = environment(&system, &proxy, ("AWS_XRAY_DAEMON_ADDRESS", &address));
+    let mut projector = Sandbox::start("projector", &traced).await;
     let records: Vec<_> = system.stream_records().await.into_iter().map(|record| record.json).collect();
     projector.invoke(json!({ "Records": records })).await.unwrap().unwrap();
     let mut datagram = vec![0; 65_536];
