@@ -164,7 +164,11 @@ fn read(file: &Path) -> Result<String, Trouble> {
 async fn catch_up(app: &App, streams: &[StreamId], dry_run: bool, json: bool) -> Result<ExitCode, Trouble> {
     let mut rebuilt = Rebuilt::default();
     if dry_run {
-        streams.iter().for_each(|stream| println!("{stream} would be caught up"));
+        if json {
+            line(&json!({ "would_be_caught_up": streams }))?;
+        } else {
+            streams.iter().for_each(|stream| println!("{stream} would be caught up"));
+        }
         return Ok(ExitCode::SUCCESS);
     }
     for report in redrive::redrive(app, streams).await {
