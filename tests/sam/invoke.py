@@ -53,6 +53,8 @@ def short(answer):
     """An answer as answers.txt says it."""
     if "statusCode" in answer:
         return str(answer["statusCode"])
+    if answer.get("done"):
+        return "done"
     failures = answer.get("batchItemFailures", [{"itemIdentifier": json.dumps(answer)}])
     return failures[0]["itemIdentifier"] if failures else "ok"
 

@@ -75,6 +75,7 @@ async fn each_event_is_answered_as_it_says() {
 #[track_caller]
 pub fn expect_answer(name: &str, expected: &str, answer: &Value) {
     let expected = match expected {
+        "done" => return assert_eq!(answer["done"], true, "{name}: {answer}"),
         "ok" => json!({ "batchItemFailures": [] }),
         status if status.len() == 3 => json!(status.parse::<u16>().unwrap()),
         record => json!({ "batchItemFailures": [{ "itemIdentifier": record }] }),
@@ -85,10 +86,11 @@ pub fn expect_answer(name: &str, expected: &str, answer: &Value) {
 /// The views are those that the events lead to.
 pub async fn check_read_models(system: &System) {
     system.check_sums().await;
-    // The stream of `poison` is parked before its first commit.
+    // The stream of `poison` is parked before its first commit. Those of `place-another-order` and `place-order` are caught
+    // up by `rebuild`.
     let numbered = |(id, version): (String, cqrs::Version)| (id[34..].to_owned(), version.get());
     let views: BTreeMap<String, u64> = system.view_versions().await.into_iter().map(numbered).collect();
-    let expected = [("01", 1), ("02", 3), ("03", 2), ("04", 2), ("06", 1), ("07", 0), ("08", 1)];
+    let expected = [("01", 1), ("02", 3), ("03", 2), ("04", 2), ("06", 1), ("07", 0), ("08", 1), ("49", 2), ("51", 3)];
     assert_eq!(views, expected.map(|(id, version)| (id.to_owned(), version)).into());
 }
 

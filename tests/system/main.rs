@@ -38,5 +38,6 @@ mod pump;
 mod queries;
 mod read_your_writes;
 mod runtime_api;
+mod steps;
 mod storage_faults;
 mod walkthrough;

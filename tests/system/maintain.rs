@@ -203,13 +203,14 @@ async fn what_was_given_up_is_swept_up_from_the_events() {
     let app = &system.stack.app;
     for messages in [format!("{body}\n{body}\n"), received.to_string()] {
         let given_up = sweep::read(&messages).unwrap();
-        let streams = sweep::streams(app, &given_up, 2).await.unwrap();
+        let streams = sweep::streams(app, &given_up, Progress::start(2)).await.unwrap();
         let keys: BTreeSet<&str> = streams.iter().map(|stream| stream.key()).collect();
         assert_eq!(keys, lost.iter().map(String::as_str).collect());
-        redrive::redrive(app, &streams).await;
+        let swept = sweep::sweep(app, &given_up, Progress::start(2), |_, _| {}).await.unwrap();
+        assert_eq!((swept.streams, swept.failed.len()), (2, 0));
     }
     assert!(sweep::read("{}").is_err() && sweep::read("nonsense").is_err());
-    assert_eq!(sweep::streams(app, &[], 2).await.unwrap(), []);
+    assert_eq!(sweep::streams(app, &[], Progress::start(2)).await.unwrap(), []);
     let views = system.view_versions().await;
     assert!(lost.iter().all(|id| views.contains_key(id)) && !views.contains_key(&early));
     system.project().await;

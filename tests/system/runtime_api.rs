@@ -159,7 +159,7 @@ async fn a_setting_that_is_missing_or_malformed_is_one_line_that_names_it() {
         ("DASHBOARD_TABLE", "dashboard"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"),
     ];
-    for function in ["command", "projector", "get-order", "list-orders", "get-dashboard"] {
+    for function in ["command", "projector", "get-order", "list-orders", "get-dashboard", "maintain"] {
         for (name, value) in [
             ("EVENTS_TABLE", ""),
             ("ORDER_SUMMARIES_TABLE", "?"),

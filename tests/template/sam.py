@@ -1,6 +1,7 @@
-"""What SAM makes of template.yaml: the CloudFormation template that is deployed, offline."""
+"""What SAM makes of template.yaml: the CloudFormation template that is deployed, offline. Run, it prints it."""
 
 import functools
+import json
 import logging
 import os
 import pathlib
@@ -51,3 +52,7 @@ def text(value) -> str:
             return f"{name}.{attribute}"
         case _:
             return value
+
+
+if __name__ == "__main__":
+    print(json.dumps(translated()))

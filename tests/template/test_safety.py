@@ -1,11 +1,19 @@
 """What keeps data, money and evidence: tables, stream, functions, logs, parameters."""
 
+import json
 import unittest
 
 import sam
 
 TABLES = {"EventsTable", "OrderSummariesTable", "DashboardTable"}
-FUNCTIONS = {"CommandFunction", "ProjectorFunction", "GetOrderFunction", "ListOrdersFunction", "GetDashboardFunction"}
+FUNCTIONS = {
+    "CommandFunction",
+    "ProjectorFunction",
+    "GetOrderFunction",
+    "ListOrdersFunction",
+    "GetDashboardFunction",
+    "MaintainFunction",
+}
 
 
 class Tables(unittest.TestCase):
@@ -53,6 +61,33 @@ class Stream(unittest.TestCase):
     def test_batches_that_were_given_up_are_kept_for_two_weeks_and_encrypted(self):
         queue = sam.resources("AWS::SQS::Queue")["FailedBatches"]
         self.assertEqual((queue["MessageRetentionPeriod"], queue["SqsManagedSseEnabled"]), (14 * 24 * 60 * 60, True))
+
+
+class Maintenance(unittest.TestCase):
+    def test_batches_that_were_given_up_are_swept_up(self):
+        sweeps = sam.resources("AWS::Pipes::Pipe")["Sweeps"]
+        self.assertEqual(sam.text(sweeps["Source"]), "FailedBatches.Arn")
+        self.assertEqual(sam.text(sweeps["Target"]), "Maintenance")
+        target = sweeps["TargetParameters"]
+        self.assertEqual(target["StepFunctionStateMachineParameters"], {"InvocationType": "FIRE_AND_FORGET"})
+        # What Step Functions gets of a message is what tests/events/maintain.sweep.json has.
+        self.assertEqual(target["InputTemplate"], '{ "DDBStreamBatchInfo": <$.body.DDBStreamBatchInfo> }')
+        gathering = sweeps["SourceParameters"]["SqsQueueParameters"]["MaximumBatchingWindowInSeconds"]
+        # AWS asks for six times the window at least.
+        self.assertGreaterEqual(sam.resources("AWS::SQS::Queue")["FailedBatches"]["VisibilityTimeout"], 6 * gathering)
+
+    def test_all_views_are_verified_now_and_then(self):
+        [schedule] = sam.resources("AWS::Scheduler::Schedule").values()
+        self.assertEqual(sam.text(schedule["ScheduleExpression"]), "VerifySchedule")
+        self.assertEqual(sam.text(schedule["Target"]["Arn"]), "Maintenance")
+        self.assertEqual(json.loads(schedule["Target"]["Input"]), {"task": "verify", "segments": 8})
+
+    def test_what_it_is_made_of_has_no_name_that_another_stack_would_want(self):
+        for kind in ("AWS::Scheduler::Schedule", "AWS::Pipes::Pipe"):
+            for name, resource in sam.resources(kind).items():
+                self.assertNotIn("Name", resource, name)
+        [machine] = sam.resources("AWS::StepFunctions::StateMachine").values()
+        self.assertNotIn("StateMachineName", machine)
 
 
 class Functions(unittest.TestCase):

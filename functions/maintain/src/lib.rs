@@ -8,22 +8,40 @@
 //! 3. [`redrive`]: tries parked streams again, or any.
 //! 4. [`sweep`]: catches up what batches that were given up were about.
 //! 5. [`segments`]: how all streams are gone through, side by side.
+//! 6. [`step`]: as much of it as an invocation has time for.
 //!
-//! The command line of it is `cargo operate`.
+//! On AWS it is a function, whose steps a state machine asks for. The command line of it is `cargo operate`.
 
 pub mod rebuild;
 pub mod redrive;
 pub mod segments;
+pub mod step;
 pub mod sweep;
 pub mod verify;
 
-use app::App;
-use cqrs_dynamodb::{Projector, SumsTable, Views};
+use app::{App, problem::causes};
+use cqrs_dynamodb::{Failure, Projector, SumsTable, Views};
+use lambda_runtime::{Error, LambdaEvent};
 use orders::{Dashboard, OrderSummaries};
+
+use crate::step::Step;
 
 /// All projections there are: those of the projector function, as a test sees to.
 pub fn projector(app: &App) -> Projector {
     let order_summaries = Views::<OrderSummaries>::new(app.dynamo.clone(), app.tables.order_summaries.clone());
     let dashboard = SumsTable::new(app.dynamo.clone(), app.tables.dashboard.clone());
     Projector::new(app.events()).with_rollup::<OrderSummaries, Dashboard>(order_summaries, dashboard)
+}
+
+/// A failure and its causes, in one line for operators.
+pub fn with_causes(failure: &Failure) -> String {
+    format!("{failure}: {}", causes(failure))
+}
+
+/// Goes on with a segment of a job, as long as there is time. Answers with what is left of it.
+///
+/// # Errors
+/// [`step::Unfinished`]: it is to be begun again.
+pub async fn handle(app: &App, event: LambdaEvent<Step>) -> Result<Step, Error> {
+    Ok(event.payload.take(&app.until(event.context.deadline)).await?)
 }

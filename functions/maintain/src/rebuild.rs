@@ -1,6 +1,8 @@
 //! Rebuilds views and sums in place: catches up all streams. Views of an older shape are folded anew, others only as far
 //! as they are behind.
 
+use std::collections::BTreeMap;
+
 use app::App;
 use cqrs::StreamId;
 use cqrs_dynamodb::{Doorbell, Failure, Report, Which};
@@ -9,6 +11,7 @@ use serde::Serialize;
 use crate::{
     projector,
     segments::{Progress, walk},
+    with_causes,
 };
 
 /// What a rebuild came to.
@@ -22,8 +25,8 @@ pub struct Rebuilt {
     pub unchanged: usize,
     /// Views whose stream is parked, since now or since before.
     pub parked: usize,
-    /// Streams that could not be caught up; the rebuild is to be done again for them.
-    pub failed: Vec<String>,
+    /// Streams that could not be caught up, and why; the rebuild is to be done again for them.
+    pub failed: BTreeMap<StreamId, String>,
 }
 
 impl Rebuilt {
@@ -33,7 +36,7 @@ impl Rebuilt {
         self.written += report.projected;
         self.unchanged += report.duplicates;
         self.parked += report.waiting + report.parked.len();
-        self.failed.extend(report.failed.keys().map(StreamId::to_string));
+        self.failed.extend(report.failed.iter().map(|(stream, failure)| (stream.clone(), with_causes(failure))));
     }
 }
 
@@ -41,17 +44,24 @@ impl Rebuilt {
 ///
 /// # Errors
 /// [`Failure`] of a read of the events table.
-pub async fn rebuild(
+pub async fn rebuild(app: &App, progress: Progress, each: impl FnMut(&Rebuilt, &Progress)) -> Result<Rebuilt, Failure> {
+    catch_up(app, Which::All, Doorbell::new, progress, each).await
+}
+
+/// Catches up these streams from `progress` on, with bells of this kind, and tells `each` what it has come to so far.
+pub(crate) async fn catch_up(
     app: &App,
+    which: Which,
+    bell: fn(StreamId) -> Doorbell,
     progress: Progress,
     mut each: impl FnMut(&Rebuilt, &Progress),
 ) -> Result<Rebuilt, Failure> {
     let mut rebuilt = Rebuilt::default();
-    let catch_up = async |streams: Vec<StreamId>| {
-        let bells: Vec<Doorbell> = streams.into_iter().map(Doorbell::new).collect();
+    let catch_up = |streams: Vec<StreamId>| async move {
+        let bells: Vec<Doorbell> = streams.into_iter().map(bell).collect();
         Ok((bells.len(), projector(app).catch_up(&bells).await))
     };
-    walk(app, Which::All, progress, catch_up, |(streams, report), progress| {
+    walk(app, which, progress, catch_up, |(streams, report), progress| {
         rebuilt.add(streams, &report);
         each(&rebuilt, progress);
     })

@@ -1,4 +1,6 @@
 //! Goes through all streams, some segments at once, a page at a time; and on from where it was left.
+//!
+//! An invocation has a deadline. What is not begun in time is left for the next one.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +8,11 @@ use app::App;
 use cqrs::StreamId;
 use cqrs_dynamodb::{Failure, Place, Segment, Which};
 use futures_util::{StreamExt, stream::FuturesUnordered};
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+
+/// How much of an invocation's time must be left for a page to be begun: a page is a few thousand streams at most.
+const FOR_A_PAGE: SignedDuration = SignedDuration::from_secs(120);
 
 /// How far each segment has come: what a walk that was cut short goes on from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,15 +36,15 @@ impl Progress {
 }
 
 /// Does `work` with each page of streams, in all segments that are not done, and tells `each` what came of it and how
-/// far it is.
+/// far it is. Ends early if the time of the invocation does.
 ///
 /// # Errors
 /// The first [`Failure`] of a read or of the work. What was told is done; the rest can be gone on with.
-pub async fn walk<T>(
+pub async fn walk<T, F: Future<Output = Result<T, Failure>>>(
     app: &App,
     which: Which,
     mut progress: Progress,
-    work: impl AsyncFn(Vec<StreamId>) -> Result<T, Failure>,
+    work: impl Fn(Vec<StreamId>) -> F,
     mut each: impl FnMut(T, &Progress),
 ) -> Result<(), Failure> {
     let (events, work) = (app.events(), &work);
@@ -58,7 +64,8 @@ pub async fn walk<T>(
             None => drop(progress.at.remove(&number)),
         }
         each(outcome, &progress);
-        if after.is_some() {
+        let in_time = app.dynamo.time_left().is_none_or(|left| left > FOR_A_PAGE);
+        if after.is_some() && in_time {
             under_way.push(page(number, after));
         }
     }

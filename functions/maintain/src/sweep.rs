@@ -5,23 +5,26 @@
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Failure, Which};
+use cqrs_dynamodb::{Doorbell, Failure, Which};
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::segments::{Progress, walk};
+use crate::{
+    rebuild::{Rebuilt, catch_up},
+    segments::{Progress, walk},
+};
 
 /// By how much the clocks of a function and of a stream may differ; Amazon DynamoDB Local rounds to the minute.
 const APART: SignedDuration = SignedDuration::from_mins(5);
 
 /// A batch that was given up, as Lambda tells the on-failure destination.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GivenUp {
     #[serde(rename = "DDBStreamBatchInfo")]
     batch: BatchInfo,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BatchInfo {
     approximate_arrival_of_first_record: Timestamp,
@@ -60,22 +63,45 @@ pub fn read(text: &str) -> Result<Vec<GivenUp>, serde_json::Error> {
     Ok(given_up)
 }
 
-/// The streams that these batches may have been about: all with a commit of their time, and a few more. It reads the
-/// whole events table once.
+/// Catches up the streams that these batches may have been about, parked or not: all with a commit of their time, and a
+/// few more. Reads the whole events table once, from `progress` on, and tells `each` what it has come to so far.
+///
+/// # Errors
+/// [`Failure`] of a read of the events table.
+pub async fn sweep(
+    app: &App,
+    given_up: &[GivenUp],
+    progress: Progress,
+    mut each: impl FnMut(&Rebuilt, &Progress),
+) -> Result<Rebuilt, Failure> {
+    if let Some(time) = time_of(given_up) {
+        return catch_up(app, time, Doorbell::redrive, progress, each).await;
+    }
+    let nothing = Rebuilt::default();
+    each(&nothing, &Progress::start(0));
+    Ok(nothing)
+}
+
+/// The streams that a sweep would catch up.
 ///
 /// # Errors
 /// [`Failure`] of a read.
-pub async fn streams(app: &App, given_up: &[GivenUp], segments: u16) -> Result<Vec<StreamId>, Failure> {
-    let first = given_up.iter().map(|given_up| given_up.batch.approximate_arrival_of_first_record).min();
-    let last = given_up.iter().map(|given_up| given_up.batch.approximate_arrival_of_last_record).max();
-    let (Some(first), Some(last)) = (first, last) else { return Ok(Vec::new()) };
-    let from = first.checked_sub(APART).unwrap_or(Timestamp::MIN);
-    let to = last.checked_add(APART).unwrap_or(Timestamp::MAX);
+pub async fn streams(app: &App, given_up: &[GivenUp], progress: Progress) -> Result<Vec<StreamId>, Failure> {
     let mut found = Vec::new();
-    let keep = async |streams| Ok(streams);
-    walk(app, Which::RecordedBetween(from, to), Progress::start(segments), keep, |streams, _| found.extend(streams))
-        .await?;
+    if let Some(time) = time_of(given_up) {
+        let keep = |streams| async { Ok(streams) };
+        walk(app, time, progress, keep, |streams, _| found.extend(streams)).await?;
+    }
     found.sort();
     found.dedup();
     Ok(found)
+}
+
+/// The time that the records of these batches were written in, and a little around it.
+fn time_of(given_up: &[GivenUp]) -> Option<Which> {
+    let first = given_up.iter().map(|given_up| given_up.batch.approximate_arrival_of_first_record).min()?;
+    let last = given_up.iter().map(|given_up| given_up.batch.approximate_arrival_of_last_record).max()?;
+    let from = first.checked_sub(APART).unwrap_or(Timestamp::MIN);
+    let to = last.checked_add(APART).unwrap_or(Timestamp::MAX);
+    Some(Which::RecordedBetween(from, to))
 }

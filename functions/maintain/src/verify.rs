@@ -41,8 +41,13 @@ pub enum SumsVerdict {
 impl Verdict {
     /// Whether something is wrong: a view, a sum, or a view that has been behind since before `deadline`.
     pub fn is_wrong(&self, deadline: Timestamp) -> bool {
-        let late = self.views.behind.values().any(|since| *since < deadline);
-        !self.views.wrong.is_empty() || late || self.sums == SumsVerdict::Wrong
+        !self.views.wrong.is_empty() || self.late(deadline).next().is_some() || self.sums == SumsVerdict::Wrong
+    }
+
+    /// The views that have been behind since before `deadline`, and since when.
+    pub fn late(&self, deadline: Timestamp) -> impl Iterator<Item = (&StreamId, Timestamp)> {
+        let behind = self.views.behind.iter().map(|(stream, since)| (stream, *since));
+        behind.filter(move |(_, since)| *since < deadline)
     }
 }
 
@@ -61,12 +66,12 @@ pub async fn verify(
     progress: Progress,
     mut each: impl FnMut(usize, &Progress),
 ) -> Result<BTreeMap<&'static str, Verdict>, Failure> {
-    let projector = projector(app);
+    let projector = &projector(app);
     let all = progress == Progress::start(progress.of);
     let before = projector.sums().await?;
     let mut verdicts: BTreeMap<&'static str, Verdict> = BTreeMap::new();
     let mut looked_at = 0;
-    let look = async |streams: Vec<StreamId>| Ok((streams.len(), projector.verify(&streams).await?));
+    let look = |streams: Vec<StreamId>| async move { Ok((streams.len(), projector.verify(&streams).await?)) };
     walk(app, Which::All, progress, look, |(streams, verified), progress| {
         looked_at += streams;
         verified.into_iter().for_each(|(name, views)| verdicts.entry(name).or_default().views.add(views));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{Client, config};
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{Ambient, Failure};
 
@@ -41,6 +41,11 @@ impl Dynamo {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
+    /// How long it is until the deadline, if there is one.
+    pub fn time_left(&self) -> Option<SignedDuration> {
+        self.deadline.map(|deadline| deadline.duration_since(self.ambient.now()))
+    }
+
     /// How the SDK tries again: standard retries with backoff from 25 ms. For the configuration of the client.
     pub fn retries() -> RetryConfig {
         RetryConfig::standard()
@@ -54,9 +59,9 @@ impl Dynamo {
     /// # Errors
     /// [`Failure::Unavailable`] when there is no time left for a call.
     pub(crate) fn in_time(&self) -> Result<config::Builder, Failure> {
-        let budget = match self.deadline {
+        let budget = match self.time_left() {
             None => WITHOUT_DEADLINE,
-            Some(deadline) => Duration::try_from(deadline.duration_since(self.ambient.now()))
+            Some(left) => Duration::try_from(left)
                 .ok()
                 .and_then(|left| left.checked_sub(RESERVE))
                 .filter(|budget| !budget.is_zero())

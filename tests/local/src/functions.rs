@@ -15,6 +15,7 @@ use app::App;
 use axum::Router;
 use lambda_http::{Adapter, request::LambdaRequest};
 use lambda_runtime::{Context, LambdaEvent};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tower_service::Service;
 
@@ -48,14 +49,13 @@ pub fn named(binary: &str, app: &App, timeout: Duration) -> Option<Function> {
         "get-order" => Some(Function::http(get_order::router(app), timeout)),
         "list-orders" => Some(Function::http(list_orders::router(app), timeout)),
         "get-dashboard" => Some(Function::http(get_dashboard::router(app), timeout)),
-        "projector" => Some(Function::new(timeout, move |event, context| {
+        "projector" => Some(Function::of(timeout, move |event| {
             let app = app.clone();
-            Box::pin(async move {
-                let event = serde_json::from_value(event).map_err(|error| error.to_string())?;
-                let event = LambdaEvent::new(event, context);
-                let answer = projector::handle(&app, event).await.map_err(|error| error.to_string())?;
-                serde_json::to_value(answer).map_err(|error| error.to_string())
-            })
+            async move { projector::handle(&app, event).await }
+        })),
+        "maintain" => Some(Function::of(timeout, move |event| {
+            let app = app.clone();
+            async move { maintain::handle(&app, event).await }
         })),
         _ => None,
     }
@@ -65,6 +65,23 @@ impl Function {
     /// A function of one's own.
     pub fn new(timeout: Duration, handler: impl Fn(Value, Context) -> Invocation + Send + Sync + 'static) -> Self {
         Self { handler: Arc::new(handler), timeout, invocations: Arc::default() }
+    }
+
+    /// A function as `lambda_runtime::run` serves it.
+    fn of<E, A, F>(timeout: Duration, handle: impl Fn(LambdaEvent<E>) -> F + Clone + Send + Sync + 'static) -> Self
+    where
+        E: DeserializeOwned + Send,
+        A: Serialize,
+        F: Future<Output = Result<A, lambda_runtime::Error>> + Send,
+    {
+        Self::new(timeout, move |event, context| {
+            let handle = handle.clone();
+            Box::pin(async move {
+                let event = serde_json::from_value(event).map_err(|error| error.to_string())?;
+                let answer = handle(LambdaEvent::new(event, context)).await.map_err(|error| error.to_string())?;
+                serde_json::to_value(answer).map_err(|error| error.to_string())
+            })
+        })
     }
 
     /// A function of an HTTP API, as `lambda_http::run` serves it.

@@ -4,13 +4,15 @@ use std::{fs, io, path::Path, process::ExitCode};
 
 use app::App;
 use cqrs::{StreamId, Version};
+use cqrs_dynamodb::Failure;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use maintain::{
     rebuild::{Rebuilt, rebuild},
     redrive,
     segments::Progress,
-    sweep, verify,
+    sweep::{self, GivenUp},
+    verify, with_causes,
 };
 use orders::OrderEvent;
 use serde::Serialize;
@@ -34,12 +36,20 @@ pub(crate) async fn run(app: &App, command: Command, json: bool) -> Result<ExitC
         Command::Parked => parked(app, json).await,
         Command::Redrive { orders, dry_run } => {
             let streams = redrive::streams(app, &orders).await.map_err(told)?;
-            catch_up(app, &streams, dry_run, json).await
+            match dry_run {
+                true => would_catch_up(&streams, json),
+                false => catch_up(app, &streams, json).await,
+            }
         }
         Command::Sweep { messages, dry_run } => {
             let given_up = sweep::read(&read(&messages)?).map_err(|error| format!("{messages:?}: {error}"))?;
-            let streams = sweep::streams(app, &given_up, SEGMENTS).await.map_err(told)?;
-            catch_up(app, &streams, dry_run, json).await
+            match dry_run {
+                true => {
+                    let streams = sweep::streams(app, &given_up, Progress::start(SEGMENTS)).await.map_err(told)?;
+                    would_catch_up(&streams, json)
+                }
+                false => sweep_all(app, &given_up, json).await,
+            }
         }
         Command::History { order } => history(app, &order, json).await,
     }
@@ -87,14 +97,17 @@ async fn rebuild_all(app: &App, part: &Part, keep: Option<&Path>, json: bool) ->
     let bar = bar(app).await;
     let rebuilt = rebuild(app, progress, |rebuilt, progress| {
         bar.set_position(rebuilt.streams as u64);
-        if let (Some(file), Ok(text)) = (keep, serde_json::to_vec(progress)) {
+        // What failed is done again with all that comes after it.
+        if let (Some(file), Ok(text), true) = (keep, serde_json::to_vec(progress), rebuilt.failed.is_empty()) {
             keep_whole(file, &text);
         }
     });
     let rebuilt = rebuilt.await.map_err(told);
     bar.finish_and_clear();
     let rebuilt = rebuilt?;
-    keep.iter().for_each(|file| drop(fs::remove_file(file)));
+    if rebuilt.failed.is_empty() {
+        keep.iter().for_each(|file| drop(fs::remove_file(file)));
+    }
     tell_rebuilt(&rebuilt, json)?;
     Ok(ExitCode::from(u8::from(!rebuilt.failed.is_empty())))
 }
@@ -116,7 +129,7 @@ fn tell_rebuilt(rebuilt: &Rebuilt, json: bool) -> Result<(), Trouble> {
         "{streams} orders: {written} views written, {unchanged} as they must be, {parked} parked, {} failed",
         failed.len()
     );
-    failed.iter().for_each(|stream| println!("  {stream} failed; do it again"));
+    failed.iter().for_each(|(stream, reason)| println!("  {stream} failed, do it again: {reason}"));
     Ok(())
 }
 
@@ -161,21 +174,35 @@ fn read(file: &Path) -> Result<String, Trouble> {
     text.map_err(|error| format!("{}: {error}", file.display()))
 }
 
-async fn catch_up(app: &App, streams: &[StreamId], dry_run: bool, json: bool) -> Result<ExitCode, Trouble> {
-    let mut rebuilt = Rebuilt::default();
-    if dry_run {
-        if json {
-            line(&json!({ "would_be_caught_up": streams }))?;
-        } else {
-            streams.iter().for_each(|stream| println!("{stream} would be caught up"));
-        }
-        return Ok(ExitCode::SUCCESS);
+fn would_catch_up(streams: &[StreamId], json: bool) -> Result<ExitCode, Trouble> {
+    if json {
+        line(&json!({ "would_be_caught_up": streams }))?;
+    } else {
+        streams.iter().for_each(|stream| println!("{stream} would be caught up"));
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn sweep_all(app: &App, given_up: &[GivenUp], json: bool) -> Result<ExitCode, Trouble> {
+    let bar = bar(app).await;
+    let swept =
+        sweep::sweep(app, given_up, Progress::start(SEGMENTS), |swept, _| bar.set_position(swept.streams as u64));
+    let swept = swept.await;
+    bar.finish_and_clear();
+    tell_caught_up(&swept.map_err(told)?, json)
+}
+
+async fn catch_up(app: &App, streams: &[StreamId], json: bool) -> Result<ExitCode, Trouble> {
+    let mut rebuilt = Rebuilt::default();
     for report in redrive::redrive(app, streams).await {
         rebuilt.add(0, &report);
     }
     rebuilt.streams = streams.len();
-    tell_rebuilt(&rebuilt, json)?;
+    tell_caught_up(&rebuilt, json)
+}
+
+fn tell_caught_up(rebuilt: &Rebuilt, json: bool) -> Result<ExitCode, Trouble> {
+    tell_rebuilt(rebuilt, json)?;
     Ok(ExitCode::from(u8::from(!rebuilt.failed.is_empty() || rebuilt.parked > 0)))
 }
 
@@ -209,7 +236,6 @@ fn line(document: &impl Serialize) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn told(failure: cqrs_dynamodb::Failure) -> Trouble {
-    let causes = app::problem::causes(&failure);
-    format!("{failure}: {causes}")
+fn told(failure: Failure) -> Trouble {
+    with_causes(&failure)
 }

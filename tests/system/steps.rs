@@ -1,0 +1,167 @@
+//! Maintenance on Lambda: a job is done in segments, and a segment in steps, each as long as an invocation has time for.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use local::engine::wire::Fault;
+use serde_json::{Value, json};
+
+use crate::harness::{System, template};
+
+/// A system with so many orders, all projected.
+async fn with_orders(number: usize) -> (System, Vec<String>) {
+    let system = System::start().await;
+    let mut ids = Vec::new();
+    for number in 0..number {
+        ids.push(system.customer("alice").places_order(&format!("order-{number}")).await);
+    }
+    system.project().await;
+    system.measured();
+    (system, ids)
+}
+
+/// Makes the view of an order one of an older shape, with another total.
+async fn age(system: &System, order_id: &str) {
+    let app = &system.stack.app;
+    let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
+    let update = update.key("order_id", AttributeValue::S(order_id.to_owned()));
+    let update = update.update_expression("SET #shape = :zero, #total = :zero");
+    let update = update.expression_attribute_names("#shape", "shape").expression_attribute_names("#total", "total");
+    update.expression_attribute_values(":zero", AttributeValue::N("0".to_owned())).send().await.unwrap();
+}
+
+/// Asks for a step with so much time, as the state machine does.
+async fn step(system: &System, time: Duration, step: Value) -> Result<Value, String> {
+    let given = template().functions["maintain"].timeout;
+    let spent = i64::try_from((given - time).as_millis()).unwrap();
+    let now = system.stack.app.dynamo.ambient.now().as_millisecond();
+    system.stack.function("maintain").unwrap().invoke(step, now - spent).await.map_err(|error| error.to_string())
+}
+
+/// Asks for steps of a segment until it is done. Gives what was done, and in how many steps.
+async fn steps(system: &System, time: Duration, job: &Value, segment: u16) -> (Value, usize) {
+    let mut taken = json!({ "job": job, "segment": segment });
+    for number in 1.. {
+        taken = step(system, time, taken).await.unwrap();
+        assert_eq!((&taken["job"], &taken["segment"]), (job, &json!(segment)));
+        if taken["done"] == true {
+            return (taken["so_far"].clone(), number);
+        }
+    }
+    unreachable!("it is done some time")
+}
+
+fn plenty() -> Duration {
+    template().functions["maintain"].timeout
+}
+
+/// Too little for a second page.
+const SCARCE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_rebuild_goes_through_all_segments() {
+    let (system, ids) = with_orders(12).await;
+    for id in &ids[..5] {
+        age(&system, id).await;
+    }
+    let (mut orders, mut written) = (0, 0);
+    for segment in 0..3 {
+        let (tally, _) = steps(&system, plenty(), &json!({ "task": "rebuild", "segments": 3 }), segment).await;
+        orders += tally["orders"].as_u64().unwrap();
+        written += tally["written"].as_u64().unwrap();
+    }
+    assert_eq!((orders, written), (12, 5));
+    system.check_read_models().await;
+}
+
+#[tokio::test]
+async fn a_step_ends_in_time_and_the_next_goes_on_where_it_ended() {
+    let (system, ids) = with_orders(9).await;
+    for id in &ids {
+        age(&system, id).await;
+    }
+    system.wire.rewrite("Scan", |body| body["Limit"] = 2.into());
+    let (tally, number) = steps(&system, SCARCE, &json!({ "task": "rebuild", "segments": 1 }), 0).await;
+    assert_eq!(tally, json!({ "orders": 9, "written": 9, "parked": 0, "wrong": 0 }));
+    assert!(number >= 5, "{number} steps of two orders each");
+    system.check_read_models().await;
+
+    let (_, number) = steps(&system, plenty(), &json!({ "task": "rebuild", "segments": 1 }), 0).await;
+    assert_eq!(number, 1, "there is time for all of them");
+}
+
+#[tokio::test]
+async fn a_step_that_fails_is_an_error_and_is_begun_again() {
+    let (system, ids) = with_orders(3).await;
+    age(&system, &ids[1]).await;
+    let first = json!({ "job": { "task": "rebuild", "segments": 1 }, "segment": 0 });
+    system.wire.strike("PutItem", Fault::AccessDenied, 1);
+    let error = step(&system, plenty(), first.clone()).await.unwrap_err();
+    assert!(error.contains("1 orders could not be caught up"), "{error}");
+    system.wire.strike("Scan", Fault::AccessDenied, 1);
+    step(&system, plenty(), first.clone()).await.unwrap_err();
+    let taken = step(&system, plenty(), first).await.unwrap();
+    assert_eq!(taken["so_far"], json!({ "orders": 3, "written": 1, "parked": 0, "wrong": 0 }));
+    system.check_read_models().await;
+}
+
+#[tokio::test]
+async fn a_verification_counts_what_has_drifted_and_writes_nothing() {
+    let (system, ids) = with_orders(4).await;
+    let job = json!({ "task": "verify", "segments": 1 });
+    steps(&system, plenty(), &job, 0).await;
+    assert_eq!(json!(system.measured()), json!({}), "nothing has");
+
+    age(&system, &ids[0]).await;
+    // Five minutes later, this one is late.
+    system.customer("alice").cancels(&ids[1]).await;
+    system.clock.advance_ms(301_000);
+    system.measured();
+    for _ in 0..2 {
+        let (tally, _) = steps(&system, plenty(), &job, 0).await;
+        assert_eq!(tally, json!({ "orders": 4, "written": 0, "parked": 0, "wrong": 2 }));
+        assert_eq!(json!(system.measured()), json!({ "Drift": 2 }));
+    }
+}
+
+#[tokio::test]
+async fn a_verification_of_all_in_one_step_looks_at_the_sums_too() {
+    let (system, _) = with_orders(2).await;
+    let app = &system.stack.app;
+    let sums = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
+    let key =
+        ["lane", "row"].into_iter().zip(["0", "totals"]).map(|(name, of)| (name.into(), AttributeValue::S(of.into())));
+    let sums = sums.set_key(Some(key.collect())).update_expression("ADD orders :one");
+    sums.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send().await.unwrap();
+    let (tally, _) = steps(&system, plenty(), &json!({ "task": "verify", "segments": 1 }), 0).await;
+    assert_eq!((&tally["wrong"], json!(system.measured())), (&json!(1), json!({ "Drift": 1 })));
+}
+
+#[tokio::test]
+async fn a_sweep_catches_up_what_was_given_up_and_nothing_else() {
+    let system = System::start().await;
+    let alice = system.customer("alice");
+    let now = system.stack.app.dynamo.ambient.now();
+    let lost = alice.places_order("lost").await;
+    system.clock.advance_ms(3_600_000);
+    alice.places_order("late").await;
+    let given_up = json!({ "DDBStreamBatchInfo": {
+        "approximateArrivalOfFirstRecord": now, "approximateArrivalOfLastRecord": now,
+    } });
+    let (tally, _) =
+        steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "given_up": [given_up] }), 0).await;
+    assert_eq!(tally, json!({ "orders": 1, "written": 1, "parked": 0, "wrong": 0 }));
+    assert!(system.view_versions().await.keys().eq([&lost]));
+    // Nothing was given up.
+    let (tally, _) = steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "given_up": [] }), 0).await;
+    assert_eq!(tally["orders"], 0);
+}
+
+#[tokio::test]
+async fn a_job_that_is_none_is_an_error() {
+    let system = System::start().await;
+    for job in [json!({ "task": "drop", "segments": 1 }), json!({ "task": "rebuild", "segments": 0 }), json!("rebuild")]
+    {
+        step(&system, plenty(), json!({ "job": job, "segment": 0 })).await.unwrap_err();
+    }
+}
