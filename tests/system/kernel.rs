@@ -1,5 +1,6 @@
 //! The toolkit without orders: an aggregate of its own, two projections and a rollup, on tables of its own.
 
+mod beside;
 mod catch_up;
 mod execute;
 mod jar;
