@@ -1,5 +1,7 @@
 //! What a request costs, as DynamoDB counts it: `ReturnConsumedCapacity` of every call.
 
+use ::maintain::{rebuild::rebuild, segments::Progress};
+
 use crate::harness::System;
 
 /// What was spent since the last time is this: these calls, of so many units.
@@ -83,4 +85,24 @@ async fn a_query_costs_half_a_read_unit_and_the_dashboard_its_lanes() {
     system.operator().get("/dashboard").await.expect(200);
     let lanes = ("Query", 0.5);
     expect_spent(&system, &[("TransactGetItems", 8.0), lanes, lanes, lanes, lanes]);
+}
+
+#[tokio::test]
+async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_is_of_an_older_shape() {
+    let system = System::start().await;
+    let ids = ["1", "2", "3"].map(|key| async { system.customer("alice").places_order(key).await });
+    let ids = futures_util::future::join_all(ids).await;
+    system.project().await;
+    system.wire.spent();
+    let app = &system.stack.app;
+    rebuild(app, Progress::start(1), |_, _| {}).await.unwrap();
+    // 1 for the view, and 1 for its index, which shows what has changed.
+    let (views, stream, view) = (("BatchGetItem", 3.0), ("Query", 1.0), ("PutItem", 2.0));
+    expect_spent(&system, &[("Scan", 0.5), views, stream, stream, stream]);
+    for id in &ids {
+        system.make_older(id).await;
+    }
+    system.wire.spent();
+    rebuild(app, Progress::start(1), |_, _| {}).await.unwrap();
+    expect_spent(&system, &[("Scan", 0.5), views, stream, stream, stream, view, view, view]);
 }

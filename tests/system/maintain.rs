@@ -37,15 +37,6 @@ async fn verdict(system: &System, segments: u16) -> Verdict {
     verdicts.remove("order-summaries").unwrap()
 }
 
-/// Sets an attribute of an order's view, as nothing in the system does.
-async fn damage(system: &System, order_id: &str, attribute: &str, value: AttributeValue) {
-    let app = &system.stack.app;
-    let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
-    let update = update.key("order_id", AttributeValue::S(order_id.to_owned()));
-    let update = update.update_expression("SET #a = :v").expression_attribute_names("#a", attribute);
-    update.expression_attribute_values(":v", value).send().await.unwrap();
-}
-
 fn number(number: &str) -> AttributeValue {
     AttributeValue::N(number.to_owned())
 }
@@ -63,9 +54,9 @@ async fn what_is_projected_is_verified_byte_for_byte_with_its_sums() {
 #[tokio::test]
 async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
     let (system, ids) = with_orders(5).await;
-    damage(&system, &ids[1], "total", number("1")).await;
-    damage(&system, &ids[2], "version", number("7")).await;
-    damage(&system, &ids[3], "shape", number("0")).await;
+    system.damage(&ids[1], "total", number("1")).await;
+    system.damage(&ids[2], "version", number("7")).await;
+    system.damage(&ids[3], "shape", number("0")).await;
     let found = verdict(&system, 1).await;
     let wrong: Vec<_> = found.views.wrong.values().copied().collect();
     assert_eq!(wrong.len(), 3);
@@ -111,8 +102,7 @@ async fn a_segment_is_a_sample_whose_sums_are_not_compared() {
 async fn a_rebuild_folds_views_of_an_older_shape_anew_and_a_second_one_writes_nothing() {
     let (system, ids) = with_orders(20).await;
     for id in &ids[..10] {
-        damage(&system, id, "shape", number("0")).await;
-        damage(&system, id, "total", number("1")).await;
+        system.make_older(id).await;
     }
     // The projector did not come by for some.
     system.customer("alice").cancels(&ids[11]).await;
@@ -127,7 +117,7 @@ async fn a_rebuild_folds_views_of_an_older_shape_anew_and_a_second_one_writes_no
 async fn a_rebuild_that_was_cut_short_goes_on_where_it_was() {
     let (system, ids) = with_orders(12).await;
     for id in &ids {
-        damage(&system, id, "shape", number("0")).await;
+        system.make_older(id).await;
     }
     let mut left = Vec::new();
     rebuild(&system.stack.app, Progress::start(4), |rebuilt, progress| {
@@ -145,7 +135,7 @@ async fn a_rebuild_that_was_cut_short_goes_on_where_it_was() {
 async fn a_rebuild_goes_on_while_commands_come_and_the_projector_works() {
     let (system, ids) = with_orders(40).await;
     for id in &ids {
-        damage(&system, id, "shape", number("0")).await;
+        system.make_older(id).await;
     }
     let commands = async {
         for id in &ids {

@@ -20,16 +20,6 @@ async fn with_orders(number: usize) -> (System, Vec<String>) {
     (system, ids)
 }
 
-/// Makes the view of an order one of an older shape, with another total.
-async fn age(system: &System, order_id: &str) {
-    let app = &system.stack.app;
-    let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
-    let update = update.key("order_id", AttributeValue::S(order_id.to_owned()));
-    let update = update.update_expression("SET #shape = :zero, #total = :zero");
-    let update = update.expression_attribute_names("#shape", "shape").expression_attribute_names("#total", "total");
-    update.expression_attribute_values(":zero", AttributeValue::N("0".to_owned())).send().await.unwrap();
-}
-
 /// Asks for a step with so much time, as the state machine does.
 async fn step(system: &System, time: Duration, step: Value) -> Result<Value, String> {
     let given = template().functions["maintain"].timeout;
@@ -62,7 +52,7 @@ const SCARCE: Duration = Duration::from_secs(60);
 async fn a_rebuild_goes_through_all_segments() {
     let (system, ids) = with_orders(12).await;
     for id in &ids[..5] {
-        age(&system, id).await;
+        system.make_older(id).await;
     }
     let (mut orders, mut written) = (0, 0);
     for segment in 0..3 {
@@ -78,7 +68,7 @@ async fn a_rebuild_goes_through_all_segments() {
 async fn a_step_ends_in_time_and_the_next_goes_on_where_it_ended() {
     let (system, ids) = with_orders(9).await;
     for id in &ids {
-        age(&system, id).await;
+        system.make_older(id).await;
     }
     system.wire.rewrite("Scan", |body| body["Limit"] = 2.into());
     let (tally, number) = steps(&system, SCARCE, &json!({ "task": "rebuild", "segments": 1 }), 0).await;
@@ -93,7 +83,7 @@ async fn a_step_ends_in_time_and_the_next_goes_on_where_it_ended() {
 #[tokio::test]
 async fn a_step_that_fails_is_an_error_and_is_begun_again() {
     let (system, ids) = with_orders(3).await;
-    age(&system, &ids[1]).await;
+    system.make_older(&ids[1]).await;
     let first = json!({ "job": { "task": "rebuild", "segments": 1 }, "segment": 0 });
     system.wire.strike("PutItem", Fault::AccessDenied, 1);
     let error = step(&system, plenty(), first.clone()).await.unwrap_err();
@@ -112,7 +102,7 @@ async fn a_verification_counts_what_has_drifted_and_writes_nothing() {
     steps(&system, plenty(), &job, 0).await;
     assert_eq!(json!(system.measured()), json!({}), "nothing has");
 
-    age(&system, &ids[0]).await;
+    system.make_older(&ids[0]).await;
     // Five minutes later, this one is late.
     system.customer("alice").cancels(&ids[1]).await;
     system.clock.advance_ms(301_000);

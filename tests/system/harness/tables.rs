@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use app::Tables;
+use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::{Commit, Projection, Rollup, StreamId, Sums, Version};
 use cqrs_dynamodb::{SumsTable, Views, views::Content};
 use local::pump::record::Record;
@@ -104,6 +105,22 @@ impl System {
             assert_eq!((stored.version, stored.shape), (commits.last().unwrap().version, OrderSummaries::SHAPE));
         }
         assert_eq!(self.sums().await, sums);
+    }
+
+    /// Sets an attribute of an order's view, as nothing in the system does.
+    pub async fn damage(&self, order_id: &str, attribute: &str, value: AttributeValue) {
+        let app = &self.direct;
+        let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
+        let update = update.key("order_id", AttributeValue::S(order_id.to_owned()));
+        let update = update.update_expression("SET #a = :v").expression_attribute_names("#a", attribute);
+        update.expression_attribute_values(":v", value).send().await.unwrap();
+    }
+
+    /// Makes an order's view one of an older shape, which shows another total.
+    pub async fn make_older(&self, order_id: &str) {
+        for (attribute, value) in [("shape", "0"), ("total", "1")] {
+            self.damage(order_id, attribute, AttributeValue::N(value.to_owned())).await;
+        }
     }
 
     fn views(&self) -> Views<OrderSummaries> {

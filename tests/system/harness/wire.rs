@@ -79,7 +79,7 @@ impl TestWire {
 
 impl Wire for TestWire {
     fn before(&self, call: &mut Call) -> Fault {
-        let metered = ["PutItem", "GetItem", "Query", "BatchGetItem", "TransactWriteItems", "TransactGetItems"];
+        let metered = ["PutItem", "GetItem", "Query", "Scan", "BatchGetItem", "TransactWriteItems", "TransactGetItems"];
         if metered.contains(&call.operation.as_str()) {
             call.body["ReturnConsumedCapacity"] = json!("TOTAL");
         }

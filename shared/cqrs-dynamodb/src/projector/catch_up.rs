@@ -193,18 +193,19 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         }
     }
 
-    /// Writes the views, many to a transaction where there is a rollup, and gives back those to be folded again.
+    /// Writes the views, many to a transaction with the sums that they change, and gives back those to be folded again.
     async fn write(&self, writes: Vec<Write<'a, P::View>>, report: &mut Report) -> Vec<Task<'a, P::View>> {
-        // Without a rollup nothing binds the views together, and a single put costs half of a transaction.
-        let (chunks, limit) = match self.keeper.rollup {
-            Some(_) => (pack(writes), 1),
-            None => (writes.into_iter().map(|write| vec![write]).collect(), AT_ONCE),
-        };
-        let writing = chunks.into_iter().map(|chunk| self.write_chunk(chunk)).collect();
+        // A view that changes no sum is bound to no other, and a single put costs half of a transaction.
+        let (alone, bound): (Vec<_>, Vec<_>) = writes.into_iter().partition(|write| write.delta.is_zero());
+        let alone = alone.into_iter().map(|write| vec![write]).collect();
         let mut again = Vec::new();
-        for (tasks, chunk_report) in at_once(limit, writing).await {
-            again.extend(tasks);
-            report.add(chunk_report);
+        // One transaction after the other: they would collide in the rows of the sums.
+        for (chunks, limit) in [(pack(bound), 1), (alone, AT_ONCE)] {
+            let writing = chunks.into_iter().map(|chunk| self.write_chunk(chunk)).collect();
+            for (tasks, chunk_report) in at_once(limit, writing).await {
+                again.extend(tasks);
+                report.add(chunk_report);
+            }
         }
         again
     }
