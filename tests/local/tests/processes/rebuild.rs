@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use app::App;
@@ -143,9 +143,9 @@ impl Operate {
     }
 
     /// Rebuilds in two segments, and is killed [`KILLS`] times. Gives how long it was at it, all in all.
-    async fn rebuild_and_be_killed(&self, app: &App) -> Duration {
+    async fn rebuild_and_be_killed(&self, app: &App) -> SignedDuration {
         let pages = pages(app).await;
-        let began = Instant::now();
+        let began = app.dynamo.ambient.now();
         let (mut seen, mut kept) = (0, Vec::new());
         for kill in 1..=KILLS {
             let mut rebuild = self.start_rebuild();
@@ -165,7 +165,7 @@ impl Operate {
         let done = tokio::task::spawn_blocking(move || rebuild.wait().unwrap());
         assert!(done.await.unwrap().success());
         assert!(!self.keep.exists(), "there is nothing to go on with");
-        began.elapsed()
+        app.dynamo.ambient.now().duration_since(began)
     }
 
     fn start_rebuild(&self) -> Child {
