@@ -74,8 +74,16 @@ impl Wire for Faults {
     }
 }
 
+/// Makes the first event of a stored commit one that no code knows.
+pub fn make_unknown(commit: &mut Value) {
+    if let Some(event) = commit.pointer_mut("/events/L/0/M/type/S") {
+        *event = json!("order.foretold");
+    }
+}
+
 impl Faults {
-    /// A read of a stream that is not consistent may lack its end; any may lack an item that it should have.
+    /// A read of a stream that is not consistent may lack its end; any may lack an item that it should have, or have one
+    /// that the code which reads it is too old for.
     fn spoil_stream(&self, body: &Value, answer: &mut Value) {
         let Some(items) = answer["Items"].as_array_mut() else { return };
         if body["ConsistentRead"] != true && body["TableName"] == "EventsTable" && !items.is_empty() {
@@ -84,6 +92,10 @@ impl Faults {
             }
         } else if items.len() > 1 && self.world.goes_wrong("commit missing from a stream", 100) {
             items.remove(self.world.chance.below(items.len() as u64 - 1) as usize);
+        } else if let Some(commit) =
+            items.last_mut().filter(|_| self.world.goes_wrong("event unknown to its reader", 20))
+        {
+            make_unknown(commit);
         }
         let number = items.len();
         answer["Count"] = json!(number);

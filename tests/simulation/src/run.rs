@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 use tokio::{runtime::Builder, time};
 
 use crate::{
-    Sabotage, clients::Client, clock::START, commands::Told, faults::Faults, late, network::Network, witness::Witness,
-    world::World,
+    Sabotage, clients::Client, clock::START, commands::Told, delivery, faults::Faults, network::Network,
+    witness::Witness, world::World,
 };
 
 /// How many clients there are.
@@ -36,8 +36,12 @@ const ACTS: u64 = 12;
 const ALL_HAS_LANDED: Duration = Duration::from_secs(90);
 
 /// What the product counts of itself, and what that is called here.
-const COUNTED: [(&str, &str); 3] =
-    [("GapsHealed", "gap healed"), ("Conflicts", "commit came too late"), ("CommandsReplayed", "command replayed")];
+const COUNTED: [(&str, &str); 4] = [
+    ("GapsHealed", "gap healed"),
+    ("Conflicts", "commit came too late"),
+    ("CommandsReplayed", "command replayed"),
+    ("Parked", "stream parked"),
+];
 
 /// A run in which every invariant held.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +127,8 @@ impl Run {
         };
         let goes_on = || !done.get();
         let pumping = pumps.iter_mut().enumerate().map(|(number, pump)| self.pump_while(number, pump, &goes_on));
-        tokio::join!(living, join_all(pumping), self.unsettle_the_clock(&goes_on), self.leave_older_views(&goes_on));
+        let trouble = async { tokio::join!(self.unsettle_the_clock(&goes_on), self.leave_older_views(&goes_on)) };
+        tokio::join!(living, join_all(pumping), trouble, self.redrive_now_and_then(&goes_on));
 
         self.world.calm_down();
         self.chaos.calm().await;
@@ -131,9 +136,7 @@ impl Run {
         for (number, pump) in pumps.iter_mut().enumerate() {
             while self.world.holds() && self.step(number, pump).await {}
         }
-        // A read that missed a commit has parked its stream; an operator redrives it.
-        let streams = redrive::streams(&self.stack.app, &[]).await.unwrap_or_default();
-        redrive::redrive(&self.stack.app, &streams).await;
+        self.redrive().await;
         self.expect(self.witness.look_at_rest(&self.world.commands));
         self.repeat_what_was_accepted(&clients[0]).await;
         // Once more from the start of the stream: a view of an older shape is folded anew when it is touched.
@@ -141,6 +144,19 @@ impl Run {
         while self.world.holds() && self.step(pumps.len(), &mut again).await {}
         self.expect(self.witness.look_for_older_views());
         self.expect(self.witness.look_at_rest(&self.world.commands));
+    }
+
+    /// What an operator does about streams that are parked: a commit of theirs was missing, or not understood.
+    async fn redrive(&self) {
+        let streams = redrive::streams(&self.stack.app, &[]).await.unwrap_or_default();
+        redrive::redrive(&self.stack.app, &streams).await;
+    }
+
+    async fn redrive_now_and_then(&self, goes_on: &impl Fn() -> bool) {
+        while goes_on() {
+            time::sleep(self.world.chance.while_below(10_000)).await;
+            self.redrive().await;
+        }
     }
 
     /// Notes what does not hold.
@@ -157,7 +173,7 @@ impl Run {
 
     fn pump(&self) -> Pump {
         let Self { stack, world, chaos, .. } = self;
-        let projector = late::some_records(stack.function("projector").unwrap(), world);
+        let projector = delivery::of(stack.function("projector").unwrap(), world);
         let mapping = stack.template.functions["projector"].mappings[0].clone();
         let arn = stack.stream_arn(&mapping.table).unwrap().to_owned();
         let pump = Pump::new(stack.engine().streams(), arn, mapping, projector, stack.app.dynamo.ambient.clone());

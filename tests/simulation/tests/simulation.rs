@@ -9,7 +9,7 @@ use simulation::{Sabotage, many::run_many, run};
 /// How many seeds there are in `cargo test`.
 const SEEDS: u64 = 200;
 /// How many kinds of trouble they meet, the projector's own among them.
-const KINDS: usize = 34;
+const KINDS: usize = 37;
 
 #[test]
 fn the_invariants_hold_under_every_seed() {

@@ -1,4 +1,5 @@
-//! Records that come late, after those behind them in their shard: nothing relies on their order.
+//! Records that come late, after those behind them in their shard, since nothing relies on their order; and records that
+//! the projector is too old for, which park their stream.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,16 +7,21 @@ use local::functions::Function;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::world::World;
+use crate::{faults::make_unknown, world::World};
 
 /// How long the projector may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The projector, from which some records of a batch are held back, to come by themselves.
-pub fn some_records(projector: &Function, world: &Arc<World>) -> Function {
+/// What delivers to the projector: some records of a batch are held back, to come by themselves, and some are unreadable.
+pub fn of(projector: &Function, world: &Arc<World>) -> Function {
     let (projector, world) = (projector.clone(), Arc::clone(world));
     Function::new(TIMEOUT, move |event, _| {
-        let records = event["Records"].as_array().cloned().unwrap_or_default();
+        let mut records = event["Records"].as_array().cloned().unwrap_or_default();
+        for record in &mut records {
+            if world.goes_wrong("record unknown to the projector", 20) {
+                make_unknown(&mut record["dynamodb"]["NewImage"]);
+            }
+        }
         let is_late = |_: &Value| world.goes_wrong("record late", 150);
         let (late, in_time): (Vec<Value>, Vec<Value>) = records.into_iter().partition(is_late);
         let now = world.clock.now().as_millisecond();
