@@ -53,7 +53,7 @@ impl Wire for Faults {
     fn after(&self, call: &Call, answer: &mut Value) {
         let (body, world) = (&call.body, &self.world);
         match call.operation.as_str() {
-            "PutItem" | "TransactWriteItems" => {
+            "PutItem" | "UpdateItem" | "TransactWriteItems" => {
                 if let Err(violation) = self.witness.look(&world.commands) {
                     world.journal.violated(violation);
                 }
