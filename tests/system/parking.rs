@@ -161,9 +161,78 @@ async fn a_stream_that_cannot_be_parked_is_a_failure_of_its_record() {
     let ids = [alice.places_order("1").await, alice.places_order("2").await];
     system.append_raw(&ids[1], 2, poisons()[0].clone()).await;
     let records = system.stream_records().await;
+    assert_eq!(system.deliver(&records[..2]).await, json!({ "batchItemFailures": [] }));
     system.wire.strike("UpdateItem", Fault::AccessDenied, 1);
     let failed = json!({ "batchItemFailures": [{ "itemIdentifier": records[1].sequence_number }] });
     assert_eq!(system.deliver(&records).await, failed);
     assert_eq!(system.deliver(&records[1..]).await, json!({ "batchItemFailures": [] }));
     assert_eq!(parked(&system).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_view_says_in_the_same_write_how_far_it_goes_and_that_it_is_parked() {
+    let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
+    system.append_raw(&id, 2, shipped()).await;
+    system.append_raw(&id, 3, poisons()[1].clone()).await;
+    // A redrive that was killed between two writes would leave a stream that nobody looks after.
+    system.wire.strike("UpdateItem", Fault::AccessDenied, usize::MAX);
+    let report = redrive(&system, &id).await;
+    assert_eq!((report.projected, report.parked.len(), report.failed.len()), (1, 1, 0));
+    let stored = view(&system, &id).await;
+    let parked = stored.parked.unwrap();
+    assert_eq!((stored.version, parked.version, parked.attempts), (Version::new(2), Version::new(3), 2));
+    system.check_sums().await;
+}
+
+#[tokio::test]
+async fn a_projector_that_began_before_a_stream_was_parked_does_not_set_it_free() {
+    let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
+    // A newer one, which can read the event, has begun before that, and comes to writing now.
+    let mark = [system.take_attribute(&id, "parked").await, system.take_attribute(&id, "parked_in").await];
+    system.append_raw(&id, 2, shipped()).await;
+    system.project().await;
+    let before = system.stream_records().await.len();
+    let mut bell = Doorbell::new(StreamId::of::<OrderEvent>(&id));
+    bell.ring(Version::new(2), None);
+    system.wire.strike("TransactWriteItems", Fault::Conflict, usize::MAX);
+    let meanwhile = async {
+        system.wire.has_struck().await;
+        for (name, value) in ["parked", "parked_in"].into_iter().zip(mark) {
+            system.damage(&id, name, value).await;
+        }
+        // What comes next finds it parked, and is done with.
+        system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
+        let next = system.stream_records().await.split_off(before);
+        assert_eq!(system.deliver(&next).await, json!({ "batchItemFailures": [] }));
+        system.wire.mend();
+    };
+    let projector = projector::projector(&system.stack.app);
+    let bells = [bell];
+    let (report, ()) = tokio::join!(projector.catch_up(&bells), meanwhile);
+    assert_eq!((report.projected, report.waiting), (0, 1));
+    let stored = view(&system, &id).await;
+    assert!(stored.version == Version::new(1) && stored.parked.is_some(), "{stored:?}");
+    redrive(&system, &id).await;
+    assert_eq!(view(&system, &id).await.version, Version::new(3));
+    system.check_read_models().await;
+}
+
+#[tokio::test]
+async fn a_redrive_takes_along_what_came_while_it_was_under_way() {
+    let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
+    system.append_raw(&id, 2, shipped()).await;
+    system.project().await;
+    let before = system.stream_records().await.len();
+    system.wire.strike("TransactWriteItems", Fault::Conflict, usize::MAX);
+    let meanwhile = async {
+        system.wire.has_struck().await;
+        system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
+        let next = system.stream_records().await.split_off(before);
+        assert_eq!(system.deliver(&next).await, json!({ "batchItemFailures": [] }), "it is parked still");
+        system.wire.mend();
+    };
+    let (report, ()) = tokio::join!(redrive(&system, &id), meanwhile);
+    assert_eq!((report.projected, report.commits, report.duplicates), (2, 2, 0));
+    assert_eq!(parked(&system).await, []);
+    system.check_read_models().await;
 }

@@ -60,10 +60,10 @@ pub struct StoredView<V> {
     pub(crate) stamp: Stamp,
 }
 
-/// The attributes that tell one state of a view's item from every other: version, shape, and what it has counted, each
-/// as it is stored, or missing.
+/// The attributes that tell one state of a view's item from every other: version, shape, what it has counted, and why
+/// it is parked, each as it is stored, or missing.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Stamp([(&'static str, Option<AttributeValue>); 3]);
+pub(crate) struct Stamp([(&'static str, Option<AttributeValue>); 4]);
 
 /// A condition of a write, with the names and values that it speaks of.
 pub(crate) struct Condition {
@@ -176,7 +176,7 @@ impl<P: Projection> Views<P> {
 impl Stamp {
     /// The stamp of an item.
     pub(crate) fn of(item: &Item) -> Self {
-        Self([VERSION, SHAPE, COUNTED].map(|name| (name, item.get(name).cloned())))
+        Self([VERSION, SHAPE, COUNTED, PARKED].map(|name| (name, item.get(name).cloned())))
     }
 
     /// The condition that the stored item is still as it was; `None` if there was none.

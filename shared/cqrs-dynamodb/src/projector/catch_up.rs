@@ -14,7 +14,8 @@ use super::{
 use crate::{
     EventStore, Failure, SumsTable, Views,
     fold::fold,
-    item::{self, Item},
+    item::{self, Item, text},
+    parked::{PARKED, PARKED_IN},
     views::{self, Content, Stamp, StoredView},
 };
 
@@ -46,12 +47,14 @@ impl<P: Projection> Keeper<P> {
 struct Task<'a, V> {
     bell: &'a Doorbell,
     stored: Option<StoredView<V>>,
+    /// Whether the stream was parked until its view was written just now.
+    set_free: bool,
 }
 
 /// What there is to do for a stream.
 enum Next<'a, V> {
-    /// Nothing: the view is as far as the bell says.
-    Nothing,
+    /// Nothing: the view is as far as the bell says, or was set free, and nothing has come since.
+    Nothing { set_free: bool },
     /// To write the view.
     Write(Write<'a, V>),
     /// To park the stream: not one commit more can be folded.
@@ -117,7 +120,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             for (stream, next) in folded {
                 match next {
                     Ok(Next::Write(write)) => writes.push(write),
-                    Ok(Next::Nothing) => report.duplicates += 1,
+                    Ok(Next::Nothing { set_free }) => report.duplicates += usize::from(!set_free),
                     Ok(Next::Wait) => report.waiting += 1,
                     Ok(Next::Park(task, failure)) => stopped.push((task, failure)),
                     Err(failure) => drop(report.failed.insert(stream.clone(), Arc::new(failure))),
@@ -144,7 +147,9 @@ impl<'a, P: Projection> CatchUp<'a, P> {
                 Some(failure) if !begins(bell) => {
                     report.failed.insert(bell.stream.clone(), Arc::clone(failure));
                 }
-                Some(_) | None => tasks.push(Task { bell, stored: stored.remove(bell.stream.key()) }),
+                Some(_) | None => {
+                    tasks.push(Task { bell, stored: stored.remove(bell.stream.key()), set_free: false });
+                }
             }
         }
         tasks
@@ -152,7 +157,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
 
     /// What there is to do for the task's stream.
     async fn fold(&self, task: Task<'a, P::View>) -> Result<Next<'a, P::View>, Failure> {
-        let Task { bell, stored } = task;
+        let Task { bell, stored, set_free } = task;
         let (from, view) = match &stored {
             None => (Version::NONE, None),
             Some(stored) if stored.shape > P::SHAPE => {
@@ -162,8 +167,10 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             Some(StoredView { version, content: Content::Ended, .. }) => (*version, None),
             Some(StoredView { content: Content::Foreign, .. }) => (Version::NONE, None),
         };
-        if bell.head.is_some_and(|head| head <= from) {
-            return Ok(Next::Nothing);
+        // What came while it was parked, no bell rings for again: how far it goes, the write table says.
+        let head = bell.head.filter(|_| !set_free);
+        if head.is_some_and(|head| head <= from) {
+            return Ok(Next::Nothing { set_free });
         }
         let parked = stored.as_ref().and_then(|stored| stored.parked.as_ref());
         if parked.is_some_and(|parked| parked.shape == P::SHAPE) && !bell.redrives {
@@ -171,22 +178,26 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         }
         // What is folded anew has to come at least as far as the view that it replaces.
         let reached = stored.as_ref().map_or(Version::NONE, |stored| stored.version);
-        let in_hand = commits_in_hand(bell, from).filter(|_| bell.head >= Some(reached));
-        let healed = in_hand.is_none() && bell.head.is_some();
+        let in_hand = commits_in_hand(bell, from, head).filter(|_| head >= Some(reached));
+        let healed = in_hand.is_none() && head.is_some();
         let (commits, corrupt) = match in_hand {
             Some(commits) => (commits, None),
             None => self.events.load_readable(&bell.stream, from).await?,
         };
         let folded = fold::<P>(from, view, commits, |view| self.keeper.contribution(view));
         let stopped = folded.stopped.or(corrupt);
-        let task = Task { bell, stored };
+        let task = Task { bell, stored, set_free };
         match stopped {
-            None if folded.commits == 0 => Ok(Next::Nothing),
+            None if folded.commits == 0 => Ok(Next::Nothing { set_free }),
             Some(failure) if folded.commits == 0 || folded.version < reached => Ok(Next::Park(task, failure)),
             stopped => {
                 let counted_before = task.stored.as_ref().map(|stored| stored.counted.clone()).unwrap_or_default();
-                let item =
+                let mut item =
                     views::encode::<P>(bell.stream.key(), folded.version, folded.view.as_ref(), &folded.counted)?;
+                if let Some(failure) = &stopped {
+                    let mark = self.keeper.mark(task.stored.as_ref(), folded.version, failure)?;
+                    item.extend([(PARKED.to_owned(), mark), (PARKED_IN.to_owned(), text(P::NAME))]);
+                }
                 let (bytes, delta) = (item::size(&item), folded.counted - &counted_before);
                 Ok(Next::Write(Write { task, item, bytes, delta, commits: folded.commits, healed, stopped }))
             }
@@ -239,14 +250,18 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         while !chunk.is_empty() {
             match self.keeper.send(&chunk).await {
                 Verdict::Written => {
-                    report.projected += chunk.len();
-                    report.commits += chunk.iter().map(|write| write.commits).sum::<usize>();
-                    report.healed += chunk.iter().filter(|write| write.healed).count();
-                    let stopped = chunk.drain(..).filter_map(|write| {
-                        let stored = views::decode::<P>(write.item).1;
-                        write.stopped.map(|failure| (Task { bell: write.task.bell, stored: Some(stored) }, failure))
-                    });
-                    again.extend(self.park_all(stopped.collect(), &mut report).await);
+                    for Write { task: Task { bell, stored, .. }, item, commits, healed, stopped, .. } in chunk.drain(..)
+                    {
+                        report.projected += 1;
+                        report.commits += commits;
+                        report.healed += usize::from(healed);
+                        if let Some(failure) = stopped {
+                            report.parked.insert(bell.stream.clone(), Arc::new(failure));
+                        } else if stored.is_some_and(|stored| stored.parked.is_some()) {
+                            // Records that found it parked are done with: what they brought is to be looked for.
+                            again.push(Task { bell, stored: Some(views::decode::<P>(item).1), set_free: true });
+                        }
+                    }
                 }
                 Verdict::Superseded(mut by) => {
                     let mut rest = Vec::with_capacity(chunk.len());
@@ -299,7 +314,6 @@ async fn at_once<F: Future>(limit: usize, futures: Vec<F>) -> Vec<F::Output> {
 }
 
 /// The commits after `from` if the bell brings them all along; `None` if one is missing, or the head is not known.
-fn commits_in_hand(bell: &Doorbell, from: Version) -> Option<Vec<StoredCommit>> {
-    let head = bell.head?;
-    (from.next().get()..=head.get()).map(|version| bell.commits.get(&Version::new(version)).cloned()).collect()
+fn commits_in_hand(bell: &Doorbell, from: Version, head: Option<Version>) -> Option<Vec<StoredCommit>> {
+    (from.next().get()..=head?.get()).map(|version| bell.commits.get(&Version::new(version)).cloned()).collect()
 }

@@ -1,7 +1,9 @@
 //! Parks a stream: its view's item says why it stands still, and is otherwise left as it is.
 
 use aws_sdk_dynamodb::{
-    error::SdkError, operation::update_item::UpdateItemError, types::ReturnValuesOnConditionCheckFailure,
+    error::SdkError,
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 use cqrs::{Projection, Version};
 
@@ -22,6 +24,20 @@ pub(super) enum Parking<V> {
 }
 
 impl<P: Projection> Keeper<P> {
+    /// Says why a stream stands still, whose view was `stored` and can be folded up to `version` and not beyond.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] if it cannot be said: a defect.
+    pub(super) fn mark(
+        &self,
+        stored: Option<&StoredView<P::View>>,
+        version: Version,
+        failure: &Failure,
+    ) -> Result<AttributeValue, Failure> {
+        let before = stored.and_then(|stored| stored.parked.as_ref());
+        Parked::of(failure, version.next(), before, P::SHAPE, self.views.dynamo().ambient.now()).to_attribute()
+    }
+
     /// Parks the stream with this key, whose view is `stored`: one write unit per KB, and that of the index. Safe to
     /// repeat: the condition is that the view is still the one that could not be folded on.
     pub(super) async fn park(
@@ -31,12 +47,10 @@ impl<P: Projection> Keeper<P> {
         failure: &Failure,
     ) -> Result<Parking<P::View>, Failure> {
         let dynamo = self.views.dynamo();
-        let version = stored.map_or(Version::NONE, |stored| stored.version).next();
-        let before = stored.and_then(|stored| stored.parked.as_ref());
-        let parked = Parked::of(failure, version, before, P::SHAPE, dynamo.ambient.now());
+        let version = stored.map_or(Version::NONE, |stored| stored.version);
         let condition = Stamp::unchanged(stored.map(|stored| &stored.stamp), P::KEY);
         // Where there is no view yet, the item holds nothing else.
-        let update = "SET #parked = :parked, #parked_in = :parked_in, \
+        let update = "SET #parked = :mark, #parked_in = :parked_in, \
                       #version = if_not_exists(#version, :none), #shape = if_not_exists(#shape, :shape_of_code)";
         let outcome = dynamo
             .client
@@ -51,7 +65,7 @@ impl<P: Projection> Keeper<P> {
             .expression_attribute_names("#parked_in", PARKED_IN)
             .expression_attribute_names("#version", VERSION)
             .expression_attribute_names("#shape", SHAPE)
-            .expression_attribute_values(":parked", parked.to_attribute()?)
+            .expression_attribute_values(":mark", self.mark(stored, version, failure)?)
             .expression_attribute_values(":parked_in", text(P::NAME))
             .expression_attribute_values(":none", number(Version::NONE))
             .expression_attribute_values(":shape_of_code", number(P::SHAPE))
