@@ -11,6 +11,9 @@ use crate::{
     item::{Item, number, text},
 };
 
+/// How many commits a page reads: little enough to be read within a moment, and enough for a transaction or more.
+const PAGE: i32 = 1000;
+
 /// One of several parts of all streams, for workers beside each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
@@ -51,8 +54,8 @@ impl Segment {
 }
 
 impl EventStore {
-    /// The streams of a segment after `after`, as many as are found in a megabyte of commits; as of a moment ago: half a
-    /// read unit per 4 KB of commits, whichever are asked for.
+    /// The streams of a segment after `after`, as many as are found in a thousand commits, or a megabyte of them; as of a
+    /// moment ago: half a read unit per 4 KB of commits, whichever are asked for.
     ///
     /// A stream that begins meanwhile may be missed: the projector sees to it.
     ///
@@ -81,6 +84,7 @@ impl EventStore {
             .expression_attribute_values(":from", from)
             .expression_attribute_values(":to", to)
             .set_exclusive_start_key(start)
+            .limit(PAGE)
             .customize()
             .config_override(self.dynamo().in_time()?)
             .send()

@@ -45,7 +45,7 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn embedded() -> Result<Self, String> {
-        Ok(Self::at(Place::Embedded(InProcess(storage::in_memory()?))))
+        Ok(Self::at(Place::Embedded(storage::in_memory()?)))
     }
 
     /// An empty engine in memory whose clock stands still at this time, in seconds since 1970.
@@ -53,7 +53,7 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn embedded_at(seconds: u64) -> Result<Self, String> {
-        Ok(Self::at(Place::Embedded(InProcess(storage::in_memory_at(seconds)?))))
+        Ok(Self::at(Place::Embedded(storage::in_memory_at(seconds)?)))
     }
 
     /// The engine whose data is in this directory, which is made if there is none.
@@ -61,7 +61,7 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn embedded_in(directory: &Path) -> Result<Self, String> {
-        Ok(Self::at(Place::Embedded(InProcess(storage::on_disk(directory)?))))
+        Ok(Self::at(Place::Embedded(storage::on_disk(directory)?)))
     }
 
     /// The one at this URL.
@@ -93,8 +93,19 @@ impl Engine {
     /// What the embedded engine answers to the call, at once and past any wire; `None` if it refuses, or is elsewhere.
     pub fn at_once(&self, call: &Call) -> Option<Value> {
         match &self.place {
-            Place::Embedded(InProcess(database)) => in_process::carry_out(database, call).ok(),
+            Place::Embedded(engine) => in_process::carry_out(&engine.database, call).ok(),
             Place::Elsewhere(_) => None,
+        }
+    }
+
+    /// Makes the embedded engine as fast at scanning this table as others are: see `storage::index`.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn index(&self, table: &str) -> Result<(), String> {
+        match &self.place {
+            Place::Embedded(InProcess { name: Some(name), .. }) => storage::index(name, table),
+            Place::Embedded(_) | Place::Elsewhere(_) => Ok(()),
         }
     }
 
@@ -135,7 +146,7 @@ impl Engine {
 
     /// Serves the embedded engine on `listener`, for the AWS CLI and table viewers, until the task is dropped.
     pub async fn serve(&self, listener: TcpListener) {
-        if let Place::Embedded(InProcess(database)) = &self.place {
+        if let Place::Embedded(InProcess { database, .. }) = &self.place {
             // Nobody waits for the viewers: their server goes when the process goes.
             let _ = dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending()).await;
         }

@@ -68,7 +68,7 @@ impl Stack {
         for (id, table) in &template.tables {
             let name = format!("{prefix}{id}");
             let stream = tables::create(&app.dynamo.client, &name, table).await;
-            let stream = stream.map_err(|reason| {
+            let stream = stream.and_then(|stream| engine.index(&name).map(|()| stream)).map_err(|reason| {
                 let endpoint = engine.endpoint().to_owned();
                 StartError::Table { endpoint, table: name, reason }
             })?;

@@ -1,6 +1,6 @@
 //! The embedded engine behind the SDK's own HTTP seam: no socket.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use aws_smithy_runtime_api::{
     client::{
@@ -18,7 +18,11 @@ use super::wire::{Call, answered};
 
 /// A transport of the SDK that ends in an embedded engine.
 #[derive(Clone)]
-pub struct InProcess(pub(super) Database);
+pub struct InProcess {
+    pub(super) database: Database,
+    /// By which name a second connection can come to it, if at all.
+    pub(super) name: Option<Arc<str>>,
+}
 
 impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
@@ -26,7 +30,7 @@ impl HttpConnector for InProcess {
         HttpConnectorFuture::new(async move {
             // A call takes a moment each way, in which others go on and an invocation may end.
             tokio::task::yield_now().await;
-            let (status, body) = match carry_out(&engine.0, &call) {
+            let (status, body) = match carry_out(&engine.database, &call) {
                 Ok(answer) => (200, answer),
                 Err(error) => (error.status_code(), serde_json::from_str(&error.to_json()).unwrap_or_default()),
             };

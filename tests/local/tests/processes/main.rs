@@ -25,7 +25,7 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-/// A local stack in a process of its own.
+/// A local stack in a process of its own, which is killed with it.
 struct Process {
     child: Child,
     /// Held open: a process whose output nobody takes would end by itself.
@@ -47,19 +47,21 @@ impl Process {
         Self { child, _output: output }
     }
 
-    /// SIGKILL.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
     /// SIGKILL, and a new beginning, while others go on asking.
     async fn again(self, data: PathBuf, port: u16) -> Self {
         let again = move || {
-            self.kill();
+            drop(self);
             Self::start(port, Some(&data))
         };
         tokio::task::spawn_blocking(again).await.unwrap()
+    }
+}
+
+/// SIGKILL.
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

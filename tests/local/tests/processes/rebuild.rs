@@ -56,7 +56,7 @@ async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
     assert_eq!((summary.violations, summary.reads_unanswered), (Vec::new(), 0));
     assert_eq!((ids.len() as u64, older(&app).await), (orders, 0), "views of an older shape are left");
     assert!(operate.start(&["verify"]).wait().unwrap().success(), "something is wrong");
-    process.kill();
+    drop(process);
 }
 
 /// The tables of the system whose DynamoDB this is.
@@ -73,8 +73,16 @@ fn local(arguments: &[&str]) -> bool {
 /// Makes all views ones of an older shape, with another address, and gives their keys.
 async fn age(app: &App) -> Vec<String> {
     let table = &*app.tables.order_summaries;
-    let mut pages =
-        app.dynamo.client.scan().table_name(table).projection_expression("order_id").into_paginator().items().send();
+    let mut pages = app
+        .dynamo
+        .client
+        .scan()
+        .table_name(table)
+        .limit(1000)
+        .projection_expression("order_id")
+        .into_paginator()
+        .items()
+        .send();
     let mut ids = Vec::new();
     while let Some(item) = pages.next().await {
         ids.push(item.unwrap()["order_id"].as_s().unwrap().clone());
@@ -91,7 +99,7 @@ async fn age(app: &App) -> Vec<String> {
 
 /// How many views of an older shape there are.
 async fn older(app: &App) -> i32 {
-    let scan = app.dynamo.client.scan().table_name(&*app.tables.order_summaries).select(Select::Count);
+    let scan = app.dynamo.client.scan().table_name(&*app.tables.order_summaries).select(Select::Count).limit(1000);
     let scan =
         scan.filter_expression("shape = :none").expression_attribute_values(":none", AttributeValue::N("0".to_owned()));
     let mut pages = scan.into_paginator().send();

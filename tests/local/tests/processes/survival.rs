@@ -38,7 +38,7 @@ async fn no_acknowledged_command_is_lost_when_the_stack_is_killed_under_load() {
     let patience = SignedDuration::from_secs(60);
     let (process, summary) = tokio::join!(killing, check(&load, || !ended.load(Ordering::SeqCst), patience));
     let summary = summary.unwrap();
-    process.kill();
+    drop(process);
     println!("{kills} kills; {summary}");
     assert_eq!(summary.violations, []);
     assert!(summary.caught_up_after.is_some());
