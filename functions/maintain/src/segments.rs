@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-/// How much of an invocation's time must be left for a page to be begun: a page is a few thousand streams at most.
+/// How much of an invocation's time must be left for a page to be begun: a page is a thousand streams at most.
 const FOR_A_PAGE: SignedDuration = SignedDuration::from_secs(120);
 
 /// How far each segment has come: what a walk that was cut short goes on from.
