@@ -195,12 +195,7 @@ impl Pump {
     fn conclude(&mut self, (place, delivery, outcome): Concluded, not_before: Timestamp) -> Step {
         let (again, gave_up) = rules::after(&self.mapping, delivery, outcome, self.ambient.now());
         self.shards.conclude(place, again, not_before);
-        // All before the first record that is not done with is done with; if all are, all that was read.
-        let position = match self.shards.first_open() {
-            Some(first) => Some(rules::just_before(first)),
-            None => self.source.read_to().map(str::to_owned),
-        };
-        position.iter().for_each(|position| self.keeping.keep_position(position));
+        self.shards.done_to().iter().for_each(|position| self.keeping.keep_position(position));
         gave_up.iter().for_each(|discarded| self.give_up(place, discarded));
         gave_up.map_or(Step::Delivered(outcome), Step::GaveUp)
     }

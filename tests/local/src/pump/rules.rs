@@ -63,11 +63,6 @@ pub fn place(sequence_number: &str) -> u128 {
     sequence_number.parse().unwrap_or_default()
 }
 
-/// The last place before a sequence number, as one of the least length that the API takes: 21 digits.
-pub fn just_before(sequence_number: &str) -> String {
-    format!("{:021}", place(sequence_number).saturating_sub(1))
-}
-
 /// Before a batch is delivered: the records that have become too old are given up.
 pub fn before(
     mapping: &EventSourceMapping,

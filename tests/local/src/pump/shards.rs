@@ -21,6 +21,8 @@ pub struct Shards {
     factor: usize,
     /// The lane that was served last: the next one comes first, so that a lane that fails holds up no other.
     served: Place,
+    /// The sequence numbers of the records that were taken in and are not known to be done with, in the stream's order.
+    taken: VecDeque<String>,
 }
 
 /// Where a batch came from: a shard, and a lane of it.
@@ -63,7 +65,7 @@ impl Shards {
         let edge = |shard: usize| width.saturating_mul(u64::try_from(shard).unwrap_or(u64::MAX));
         let last = |shard: usize| if shard + 1 == number { u64::MAX } else { edge(shard + 1) - 1 };
         let shards = (0..number).map(|shard| Shard::new(edge(shard), last(shard), None, factor)).collect();
-        Self { shards, factor, served: Place::default() }
+        Self { shards, factor, served: Place::default(), taken: VecDeque::new() }
     }
 
     /// Takes in a record that came `now`: it goes to the open shard whose range its key is in.
@@ -76,6 +78,7 @@ impl Shards {
             if lane.records.is_empty() {
                 lane.since = now;
             }
+            self.taken.push_back(record.sequence_number.clone());
             lane.records.push_back(record);
         }
     }
@@ -127,10 +130,17 @@ impl Shards {
         self.shards.iter().flat_map(|shard| &shard.lanes).map(|lane| lane.records.len()).sum()
     }
 
-    /// The lowest sequence number that is not done with; `None` if all are.
-    pub fn first_open(&self) -> Option<&str> {
+    /// The last sequence number that is done with, all before it included; `None` if it is the one of the last call.
+    ///
+    /// It is one of a record: a number between two records, or before the first one, is none that an engine knows.
+    pub fn done_to(&mut self) -> Option<String> {
         let lanes = self.shards.iter().flat_map(|shard| &shard.lanes);
-        lanes.filter_map(Lane::first).min_by_key(|number| rules::place(number))
+        let first_open = lanes.filter_map(Lane::first).map(rules::place).min().unwrap_or(u128::MAX);
+        let mut done_to = None;
+        while let Some(number) = self.taken.pop_front_if(|number| rules::place(number) < first_open) {
+            done_to = Some(number);
+        }
+        done_to
     }
 
     /// A shard waits until its parent is delivered to its end.

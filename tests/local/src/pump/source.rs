@@ -6,7 +6,7 @@ use aws_sdk_dynamodbstreams::{
     Client,
     error::{DisplayErrorContext, SdkError},
     operation::{get_records::GetRecordsError, get_shard_iterator::GetShardIteratorError},
-    types::ShardIteratorType,
+    types::{Shard, ShardIteratorType},
 };
 
 use super::{record::Record, rules};
@@ -20,6 +20,7 @@ pub struct Source {
     stream_arn: String,
     /// Where to begin, if not at the start of the stream (`TRIM_HORIZON`): after this sequence number.
     position: Option<String>,
+    /// By their ids, which begin with their time: an emulator closes a shard now and then, and opens the next.
     shards: BTreeMap<String, Reading>,
 }
 
@@ -57,17 +58,12 @@ impl Source {
         if self.shards.values().all(|reading| reading.ended) {
             self.find_shards().await?;
         }
-        let mut records = Vec::new();
-        let ids: Vec<String> = self.shards.keys().cloned().collect();
-        for id in ids {
-            match self.read_page(&id).await {
-                Ok(page) => records.extend(page),
-                Err(error) if records.is_empty() => return Err(error),
-                // What was read of other shards is not thrown away. The error comes again at the next step.
-                Err(_) => break,
-            }
+        // One after the other: what is done with is kept as one place, which all earlier records are before.
+        let mut open = self.shards.iter().filter(|(_, reading)| !reading.ended).map(|(id, _)| id.clone());
+        match open.next() {
+            Some(id) => self.read_page(&id).await,
+            None => Ok(Vec::new()),
         }
-        Ok(records)
     }
 
     async fn find_shards(&mut self) -> Result<(), String> {
@@ -76,9 +72,9 @@ impl Source {
             let request = self.streams.describe_stream().stream_arn(&self.stream_arn);
             let described = request.set_exclusive_start_shard_id(from).send().await.map_err(in_words)?;
             let Some(description) = described.stream_description else { return Ok(()) };
-            for id in description.shards.unwrap_or_default().into_iter().filter_map(|shard| shard.shard_id) {
-                let read_to = self.position.clone();
-                self.shards.entry(id).or_insert_with(|| Reading { read_to, ..Reading::default() });
+            for shard in description.shards.unwrap_or_default() {
+                let begun = Reading::begin(&shard, self.position.as_deref());
+                self.shards.entry(shard.shard_id.unwrap_or_default()).or_insert(begun);
             }
             from = description.last_evaluated_shard_id;
             if from.is_none() {
@@ -147,15 +143,23 @@ impl Source {
         }
     }
 
-    /// The last sequence number read, over all shards.
-    pub fn read_to(&self) -> Option<&str> {
-        let readings = self.shards.values().filter_map(|reading| reading.read_to.as_deref());
-        readings.max_by_key(|number| rules::place(number))
-    }
-
     /// Forgets all iterators, as if they had expired.
     pub fn expire_iterators(&mut self) {
         self.shards.values_mut().for_each(|reading| reading.iterator = None);
+    }
+}
+
+impl Reading {
+    /// Begins the shard after `position`; at its start, if that comes later. No engine takes a number that a shard does
+    /// not have.
+    fn begin(shard: &Shard, position: Option<&str>) -> Self {
+        let range = shard.sequence_number_range.as_ref();
+        let start = range.and_then(|range| range.starting_sequence_number());
+        let end = range.and_then(|range| range.ending_sequence_number());
+        let place = |number: &&str| rules::place(number);
+        let after = position.filter(|position| start.is_none_or(|start| place(&start) <= place(position)));
+        let after = after.into_iter().chain(after.and(end)).min_by_key(place);
+        Self { read_to: after.map(str::to_owned), ..Self::default() }
     }
 }
 
@@ -170,3 +174,6 @@ fn trimmed<R>(error: &SdkError<GetRecordsError, R>) -> bool {
 fn in_words(error: impl std::error::Error) -> String {
     DisplayErrorContext(error).to_string()
 }
+
+#[cfg(test)]
+mod tests;

@@ -129,14 +129,15 @@ fn a_window_gathers_a_fuller_batch() {
 }
 
 #[test]
-fn the_position_is_before_the_first_record_that_is_not_done() {
+fn the_position_is_the_record_before_the_first_that_is_not_done() {
     let mut shards = filled(1, 1, 20);
     let mapping = mapping(5, 0);
-    assert_eq!(shards.first_open(), Some("0"));
+    assert_eq!(shards.done_to(), None);
     let (place, _) = shards.next(&mapping, NOW).unwrap();
-    assert_eq!(shards.first_open(), Some("0"), "in flight is not done");
+    assert_eq!(shards.done_to(), None, "in flight is not done");
     shards.conclude(place, Vec::new(), NOW);
-    assert_eq!(shards.first_open(), Some("5"));
+    assert_eq!(shards.done_to().as_deref(), Some("4"));
+    assert_eq!(shards.done_to(), None, "nothing new");
     deliver_all(&mut shards, &mapping);
-    assert_eq!(shards.first_open(), None);
+    assert_eq!(shards.done_to().as_deref(), Some("19"));
 }
