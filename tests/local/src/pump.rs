@@ -195,8 +195,9 @@ impl Pump {
     fn conclude(&mut self, (place, delivery, outcome): Concluded, not_before: Timestamp) -> Step {
         let (again, gave_up) = rules::after(&self.mapping, delivery, outcome, self.ambient.now());
         self.shards.conclude(place, again, not_before);
-        self.shards.done_to().iter().for_each(|position| self.keeping.keep_position(position));
+        // Told before it is behind the position: after a kill between the two, it is told again.
         gave_up.iter().for_each(|discarded| self.give_up(place, discarded));
+        self.shards.done_to().iter().for_each(|position| self.keeping.keep_position(position));
         gave_up.map_or(Step::Delivered(outcome), Step::GaveUp)
     }
 

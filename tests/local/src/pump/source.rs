@@ -20,13 +20,14 @@ pub struct Source {
     stream_arn: String,
     /// Where to begin, if not at the start of the stream (`TRIM_HORIZON`): after this sequence number.
     position: Option<String>,
-    /// By their ids, which begin with their time: an emulator closes a shard now and then, and opens the next.
+    /// By their ids. An emulator closes a shard now and then, and opens the next.
     shards: BTreeMap<String, Reading>,
 }
 
 /// How far a shard of the emulator is read.
 #[derive(Debug, Default)]
 struct Reading {
+    parent: Option<String>,
     iterator: Option<String>,
     read_to: Option<String>,
     ended: bool,
@@ -58,12 +59,21 @@ impl Source {
         if self.shards.values().all(|reading| reading.ended) {
             self.find_shards().await?;
         }
-        // One after the other: what is done with is kept as one place, which all earlier records are before.
-        let mut open = self.shards.iter().filter(|(_, reading)| !reading.ended).map(|(id, _)| id.clone());
-        match open.next() {
-            Some(id) => self.read_page(&id).await,
-            None => Ok(Vec::new()),
+        // Parents before their children: what is done with is kept as one place, which all earlier records are before.
+        let is_done = |id: &String| self.shards.get(id).is_none_or(|reading| reading.ended);
+        let is_next = |reading: &Reading| !reading.ended && reading.parent.as_ref().is_none_or(is_done);
+        let ids: Vec<String> =
+            self.shards.iter().filter(|(_, reading)| is_next(reading)).map(|(id, _)| id.clone()).collect();
+        let mut records = Vec::new();
+        for id in ids {
+            match self.read_page(&id).await {
+                Ok(page) => records.extend(page),
+                Err(error) if records.is_empty() => return Err(error),
+                // What was read of other shards is not thrown away. The error comes again at the next step.
+                Err(_) => break,
+            }
         }
+        Ok(records)
     }
 
     async fn find_shards(&mut self) -> Result<(), String> {
@@ -159,7 +169,7 @@ impl Reading {
         let place = |number: &&str| rules::place(number);
         let after = position.filter(|position| start.is_none_or(|start| place(&start) <= place(position)));
         let after = after.into_iter().chain(after.and(end)).min_by_key(place);
-        Self { read_to: after.map(str::to_owned), ..Self::default() }
+        Self { parent: shard.parent_shard_id.clone(), read_to: after.map(str::to_owned), ..Self::default() }
     }
 }
 
