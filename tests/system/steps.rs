@@ -96,6 +96,17 @@ async fn a_step_that_fails_is_an_error_and_is_begun_again() {
 }
 
 #[tokio::test]
+async fn what_a_step_parks_is_counted_and_alarmed_like_what_the_projector_parks() {
+    let (system, ids) = with_orders(2).await;
+    system.append_raw(&ids[0], 2, json!([{ "type": "order.lost", "schema": 1, "data": {} }])).await;
+    let job = json!({ "task": "rebuild", "segments": 1 });
+    for measured in [json!({ "Parked": 1 }), json!({})] {
+        let (tally, _) = steps(&system, plenty(), &job, 0).await;
+        assert_eq!((&tally["parked"], json!(system.measured())), (&json!(1), measured));
+    }
+}
+
+#[tokio::test]
 async fn a_verification_counts_what_has_drifted_and_writes_nothing() {
     let (system, ids) = with_orders(4).await;
     let job = json!({ "task": "verify", "segments": 1 });
@@ -125,6 +136,16 @@ async fn a_verification_of_all_in_one_step_looks_at_the_sums_too() {
     sums.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send().await.unwrap();
     let (tally, _) = steps(&system, plenty(), &json!({ "task": "verify", "segments": 1 }), 0).await;
     assert_eq!((&tally["wrong"], json!(system.measured())), (&json!(1), json!({ "Drift": 1 })));
+}
+
+#[tokio::test]
+async fn a_verification_in_several_steps_does_not_compare_the_sums_with_a_part_of_the_views() {
+    let (system, _) = with_orders(5).await;
+    system.wire.rewrite("Scan", |body| body["Limit"] = 2.into());
+    let (tally, number) = steps(&system, SCARCE, &json!({ "task": "verify", "segments": 1 }), 0).await;
+    assert_eq!(tally, json!({ "orders": 5, "written": 0, "parked": 0, "wrong": 0 }));
+    assert!(number >= 3, "{number} steps of two orders each");
+    assert_eq!(json!(system.measured()), json!({}));
 }
 
 #[tokio::test]

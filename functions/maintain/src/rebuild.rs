@@ -1,7 +1,7 @@
 //! Rebuilds views and sums in place: catches up all streams. Views of an older shape are folded anew, others only as far
 //! as they are behind.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use app::App;
 use cqrs::StreamId;
@@ -25,6 +25,8 @@ pub struct Rebuilt {
     pub unchanged: usize,
     /// Views whose stream is parked, since now or since before.
     pub parked: usize,
+    /// Streams that were parked now, or tried again in vain, and why.
+    pub parked_now: BTreeMap<StreamId, String>,
     /// Streams that could not be caught up, and why; the rebuild is to be done again for them.
     pub failed: BTreeMap<StreamId, String>,
 }
@@ -36,7 +38,9 @@ impl Rebuilt {
         self.written += report.projected;
         self.unchanged += report.duplicates;
         self.parked += report.waiting + report.parked.len();
-        self.failed.extend(report.failed.iter().map(|(stream, failure)| (stream.clone(), with_causes(failure))));
+        let told = |(stream, failure): (&StreamId, &Arc<Failure>)| (stream.clone(), with_causes(failure));
+        self.parked_now.extend(report.parked.iter().map(told));
+        self.failed.extend(report.failed.iter().map(told));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tries parked streams again, or any other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use app::App;
 use cqrs::StreamId;
@@ -20,14 +20,15 @@ pub async fn parked(app: &App) -> Result<BTreeMap<&'static str, Vec<ParkedView>>
     projector(app).parked().await
 }
 
-/// The streams of these orders, or of all that are parked.
+/// The streams of these orders, or of all that are parked, each once.
 ///
 /// # Errors
 /// [`Failure`] of a read.
 pub async fn streams(app: &App, orders: &[String]) -> Result<Vec<StreamId>, Failure> {
     let parked = if orders.is_empty() { parked(app).await? } else { BTreeMap::new() };
-    let keys = parked.into_values().flatten().map(|view| view.key).chain(orders.iter().cloned());
-    Ok(keys.map(StreamId::of::<OrderEvent>).collect())
+    let keys: BTreeSet<String> =
+        parked.into_values().flatten().map(|view| view.key).chain(orders.iter().cloned()).collect();
+    Ok(keys.into_iter().map(StreamId::of::<OrderEvent>).collect())
 }
 
 /// Catches up these streams, parked or not. Safe to repeat.

@@ -98,10 +98,9 @@ impl Step {
         let (start, keep) = (left.clone(), |_: &Rebuilt, progress: &Progress| left.clone_from(progress));
         let tally = match &self.job.task {
             Task::Verify => verified(app, &mut left).await?,
-            Task::Rebuild => caught_up(rebuild(app, start, keep)).await?,
-            Task::Sweep { given_up } => caught_up(sweep::sweep(app, given_up, start, keep)).await?,
+            Task::Rebuild => caught_up(app, rebuild(app, start, keep)).await?,
+            Task::Sweep { given_up } => caught_up(app, sweep::sweep(app, given_up, start, keep)).await?,
         };
-        app.metrics.emit(app.dynamo.ambient.now(), Measured::default().count("Drift", tally.wrong));
         let after = left.at.remove(&self.segment);
         Ok(Self { done: after.is_none(), after: after.flatten(), so_far: self.so_far + tally, ..self })
     }
@@ -112,8 +111,12 @@ impl Step {
     }
 }
 
-async fn caught_up(rebuilt: impl Future<Output = Result<Rebuilt, Failure>>) -> Result<Tally, Unfinished> {
-    let Rebuilt { streams, written, parked, failed, .. } = rebuilt.await?;
+async fn caught_up(app: &App, rebuilt: impl Future<Output = Result<Rebuilt, Failure>>) -> Result<Tally, Unfinished> {
+    let Rebuilt { streams, written, parked, parked_now, failed, .. } = rebuilt.await?;
+    app.metrics.emit(app.dynamo.ambient.now(), Measured::default().count("Parked", parked_now.len()));
+    for (stream, reason) in &parked_now {
+        tracing::error!(%stream, parked = true, reason, "an order cannot be projected");
+    }
     for (stream, reason) in &failed {
         tracing::error!(%stream, reason, "an order could not be caught up");
     }
@@ -125,15 +128,13 @@ async fn caught_up(rebuilt: impl Future<Output = Result<Rebuilt, Failure>>) -> R
 
 async fn verified(app: &App, left: &mut Progress) -> Result<Tally, Unfinished> {
     let mut tally = Tally::default();
-    let verdicts = verify::verify(app, left.clone(), |orders, progress| {
+    let verdicts = verify::verify(app, PATIENCE, left.clone(), |orders, progress| {
         tally.orders = orders;
         left.clone_from(progress);
     });
-    let verdicts = verdicts.await?;
-    let deadline = verify::deadline(app.dynamo.ambient.now(), PATIENCE);
-    for (projection, verdict) in verdicts {
+    for (projection, verdict) in verdicts.await? {
         let wrong = verdict.views.wrong.iter().map(|(stream, wrong)| (stream, format!("{wrong:?}")));
-        let late = verdict.late(deadline).map(|(stream, since)| (stream, format!("behind since {since}")));
+        let late = verdict.late.iter().map(|(stream, since)| (stream, format!("behind since {since}")));
         for (stream, wrong) in wrong.chain(late) {
             tracing::error!(projection, %stream, wrong, "a view is not what its stream says");
             tally.wrong += 1;
@@ -144,6 +145,7 @@ async fn verified(app: &App, left: &mut Progress) -> Result<Tally, Unfinished> {
         }
         tally.parked += verdict.views.parked;
     }
+    app.metrics.emit(app.dynamo.ambient.now(), Measured::default().count("Drift", tally.wrong));
     Ok(tally)
 }
 

@@ -19,6 +19,8 @@ pub struct Verdict {
     /// Its views.
     #[serde(flatten)]
     pub views: Verified,
+    /// Those of the views that are behind which have been so for too long, and since when.
+    pub late: BTreeMap<StreamId, Timestamp>,
     /// Its sums.
     pub sums: SumsVerdict,
 }
@@ -39,47 +41,43 @@ pub enum SumsVerdict {
 }
 
 impl Verdict {
-    /// Whether something is wrong: a view, a sum, or a view that has been behind since before `deadline`.
-    pub fn is_wrong(&self, deadline: Timestamp) -> bool {
-        !self.views.wrong.is_empty() || self.late(deadline).next().is_some() || self.sums == SumsVerdict::Wrong
-    }
-
-    /// The views that have been behind since before `deadline`, and since when.
-    pub fn late(&self, deadline: Timestamp) -> impl Iterator<Item = (&StreamId, Timestamp)> {
-        let behind = self.views.behind.iter().map(|(stream, since)| (stream, *since));
-        behind.filter(move |(_, since)| *since < deadline)
+    /// Whether something is wrong: a view, a view that is late, or a sum.
+    pub fn is_wrong(&self) -> bool {
+        !self.views.wrong.is_empty() || !self.late.is_empty() || self.sums == SumsVerdict::Wrong
     }
 }
 
-/// The time before which a view that lacks a commit is late.
-pub fn deadline(now: Timestamp, patience: SignedDuration) -> Timestamp {
-    now.checked_sub(patience).unwrap_or(Timestamp::MIN)
-}
-
-/// Verifies from `progress` on, by projection; the sums too if that is all there is. Tells `each` how many streams were
-/// looked at so far.
+/// Verifies from `progress` on, by projection; the sums too if that comes to all there is. A view may lack a commit for as
+/// long as `patience` says. Tells `each` how many streams were looked at so far.
 ///
 /// # Errors
 /// [`Failure`] of a read.
 pub async fn verify(
     app: &App,
+    patience: SignedDuration,
     progress: Progress,
     mut each: impl FnMut(usize, &Progress),
 ) -> Result<BTreeMap<&'static str, Verdict>, Failure> {
     let projector = &projector(app);
-    let all = progress == Progress::start(progress.of);
+    // As of the beginning: how long it takes to look at all views says nothing about any of them.
+    let deadline = app.dynamo.ambient.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
+    let from_the_start = progress == Progress::start(progress.of);
     let before = projector.sums().await?;
     let mut verdicts: BTreeMap<&'static str, Verdict> = BTreeMap::new();
-    let mut looked_at = 0;
+    let (mut looked_at, mut to_the_end) = (0, false);
     let look = |streams: Vec<StreamId>| async move { Ok((streams.len(), projector.verify(&streams).await?)) };
     walk(app, Which::All, progress, look, |(streams, verified), progress| {
         looked_at += streams;
+        to_the_end = progress.at.is_empty();
         verified.into_iter().for_each(|(name, views)| verdicts.entry(name).or_default().views.add(views));
         each(looked_at, progress);
     })
     .await?;
     let after = projector.sums().await?;
+    let all = from_the_start && to_the_end;
     for (name, verdict) in &mut verdicts {
+        verdict.late = verdict.views.behind.clone();
+        verdict.late.retain(|_, since| *since < deadline);
         verdict.sums = sums(before.get(name), after.get(name), &verdict.views.counted, all);
     }
     Ok(verdicts)

@@ -62,6 +62,7 @@ pub struct Report {
 trait KeepsViews: Send + Sync {
     fn category(&self) -> &'static str;
     fn name(&self) -> &'static str;
+    fn shape(&self) -> u32;
     fn catch_up<'a>(&'a self, events: &'a EventStore, bells: &'a [&'a Doorbell]) -> BoxFuture<'a, Report>;
     fn verify<'a>(
         &'a self,
@@ -110,9 +111,9 @@ impl Projector {
         self
     }
 
-    /// The names of the projections.
-    pub fn projections(&self) -> Vec<&'static str> {
-        self.keepers.iter().map(|keeper| keeper.name()).collect()
+    /// The names of the projections, and the shapes of their views.
+    pub fn projections(&self) -> BTreeMap<&'static str, u32> {
+        self.keepers.iter().map(|keeper| (keeper.name(), keeper.shape())).collect()
     }
 
     /// Holds the views of these streams against what the streams fold to, by projection. Nothing is written.
@@ -177,6 +178,10 @@ impl<P: Projection> KeepsViews for Keeper<P> {
 
     fn name(&self) -> &'static str {
         P::NAME
+    }
+
+    fn shape(&self) -> u32 {
+        P::SHAPE
     }
 
     fn catch_up<'a>(&'a self, events: &'a EventStore, bells: &'a [&'a Doorbell]) -> BoxFuture<'a, Report> {

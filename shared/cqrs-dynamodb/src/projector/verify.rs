@@ -94,6 +94,11 @@ impl<P: Projection> Keeper<P> {
         };
         let (_, stored) = views::decode::<P>(item.clone());
         if stored.shape != P::SHAPE {
+            // Where its stream cannot be folded as far as the view had come, it is left as it was.
+            let parked = stored.parked.is_some_and(|parked| parked.shape == P::SHAPE);
+            if parked {
+                return Ok(Finding::Parked);
+            }
             return Ok(Finding::Wrong(Wrong::OtherShape));
         }
         let lacking = commits.iter().find(|commit| commit.version > stored.version).map(|commit| commit.recorded_at);

@@ -134,13 +134,14 @@ fn why_cancelled<P: Projection>(cancelled: TransactionCanceledException, views: 
         .filter(|(_, reason)| code(reason) == "ConditionalCheckFailed")
         .map(|(place, reason)| (place, stored::<P>(reason.item.clone())))
         .collect();
-    let busy = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    let unacceptable = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
     if !superseded.is_empty() {
         Verdict::Superseded(superseded)
-    } else if reasons.iter().any(|reason| busy.contains(&code(reason).as_str())) {
-        Verdict::Busy(Failure::Unavailable(cancelled.into()))
-    } else {
+    } else if reasons.iter().any(|reason| unacceptable.contains(&code(reason).as_str())) {
         Verdict::Unacceptable(Failure::Refused(cancelled.into()))
+    } else {
+        // A conflict, throttling, or what nobody knows of yet: no reason to park what can be stored.
+        Verdict::Busy(Failure::Unavailable(cancelled.into()))
     }
 }
 

@@ -19,7 +19,7 @@ use local::{
     check::{Api, Load, check},
     stack,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Directory, Process, free_port, number_of, token};
 
@@ -39,6 +39,7 @@ async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
     let dynamodb = queries.get("/health").await["dynamodb"].as_str().unwrap().to_owned();
     let (app, operate) = (app(&dynamodb), Operate::on(&dynamodb, &directory.0));
     let ids = age(&app).await;
+    operate.refuse_what_is_of_another_rebuild();
 
     let api = Api::new(&url, token(port).await).unwrap();
     let (load, ended) = (Load::new(api, Ambient::system(), CLIENTS, 1), AtomicBool::new(false));
@@ -148,6 +149,16 @@ impl Operate {
     fn start(&self, arguments: &[&str]) -> Child {
         let mut operate = Command::new(&self.binary);
         operate.args(arguments).args(["--dynamodb", &self.dynamodb, "--json"]).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    /// What another rebuild has kept is not gone on from, and not thrown away.
+    fn refuse_what_is_of_another_rebuild(&self) {
+        let shapes = json!({ "order-summaries": 0 });
+        let kept =
+            json!({ "of": { "table": "another", "made": "0", "shapes": shapes }, "progress": { "of": 2, "at": {} } });
+        fs::write(&self.keep, kept.to_string()).unwrap();
+        assert_eq!(self.start_rebuild().wait().unwrap().code(), Some(2));
+        fs::remove_file(&self.keep).unwrap();
     }
 
     /// Rebuilds in two segments, and is killed [`KILLS`] times. Gives how long it was at it, all in all.

@@ -1,6 +1,6 @@
 //! What each command does, and how it is told.
 
-use std::{fs, io, path::Path, process::ExitCode};
+use std::{collections::BTreeMap, fs, io, path::Path, process::ExitCode};
 
 use app::App;
 use cqrs::{StreamId, Version};
@@ -12,19 +12,20 @@ use maintain::{
     redrive,
     segments::Progress,
     sweep::{self, GivenUp},
-    verify, with_causes,
+    verify::{self, Verdict},
+    with_causes,
 };
 use orders::OrderEvent;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Command, Part};
+use crate::{Command, Part, keeping::Keeping};
 
 /// In how many parts the events are read for a sweep.
 const SEGMENTS: u16 = 4;
 
 /// What went wrong, for the terminal.
-type Trouble = String;
+pub(crate) type Trouble = String;
 
 pub(crate) async fn run(app: &App, command: Command, json: bool) -> Result<ExitCode, Trouble> {
     match command {
@@ -35,6 +36,9 @@ pub(crate) async fn run(app: &App, command: Command, json: bool) -> Result<ExitC
         },
         Command::Parked => parked(app, json).await,
         Command::Redrive { orders, dry_run } => {
+            for order in &orders {
+                exists(app, order).await?;
+            }
             let streams = redrive::streams(app, &orders).await.map_err(told)?;
             match dry_run {
                 true => would_catch_up(&streams, json),
@@ -61,13 +65,17 @@ impl Part {
     }
 }
 
-async fn verify(app: &App, part: &Part, patience: i64, json: bool) -> Result<ExitCode, Trouble> {
-    let bar = bar(app).await;
-    let looked = verify::verify(app, part.progress(), |looked_at, _| bar.set_position(looked_at as u64)).await;
+async fn look(app: &App, part: &Part, patience: i64) -> Result<BTreeMap<&'static str, Verdict>, Trouble> {
+    let (bar, patience) = (bar(app).await, SignedDuration::from_secs(patience));
+    let looked =
+        verify::verify(app, patience, part.progress(), |looked_at, _| bar.set_position(looked_at as u64)).await;
     bar.finish_and_clear();
-    let verdicts = looked.map_err(told)?;
-    let deadline = verify::deadline(app.dynamo.ambient.now(), SignedDuration::from_secs(patience));
-    let wrong = verdicts.values().any(|verdict| verdict.is_wrong(deadline));
+    looked.map_err(told)
+}
+
+async fn verify(app: &App, part: &Part, patience: i64, json: bool) -> Result<ExitCode, Trouble> {
+    let verdicts = look(app, part, patience).await?;
+    let wrong = verdicts.values().any(Verdict::is_wrong);
     if json {
         line(&json!({ "wrong": wrong, "projections": verdicts }))?;
     } else {
@@ -89,55 +97,53 @@ async fn verify(app: &App, part: &Part, patience: i64, json: bool) -> Result<Exi
 }
 
 async fn rebuild_all(app: &App, part: &Part, keep: Option<&Path>, json: bool) -> Result<ExitCode, Trouble> {
-    let kept = keep.and_then(|file| fs::read(file).ok());
-    let progress = match kept {
-        Some(kept) => serde_json::from_slice(&kept).map_err(|error| format!("{keep:?} cannot be read: {error}"))?,
-        None => part.progress(),
+    let keeping = match keep {
+        Some(file) => Some(Keeping::at(file, app).await?),
+        None => None,
     };
+    let kept = keeping.as_ref().map(Keeping::progress).transpose()?.flatten();
+    if let (Some(file), Some(kept)) = (keep, &kept) {
+        eprintln!("cargo operate: goes on from {}, in its {} segments", file.display(), kept.of);
+    }
+    let progress = kept.unwrap_or_else(|| part.progress());
     let bar = bar(app).await;
     let rebuilt = rebuild(app, progress, |rebuilt, progress| {
         bar.set_position(rebuilt.streams as u64);
         // What failed is done again with all that comes after it.
-        if let (Some(file), Ok(text), true) = (keep, serde_json::to_vec(progress), rebuilt.failed.is_empty()) {
-            keep_whole(file, &text);
+        if rebuilt.failed.is_empty() {
+            keeping.iter().for_each(|keeping| keeping.keep(progress));
         }
     });
     let rebuilt = rebuilt.await.map_err(told);
     bar.finish_and_clear();
     let rebuilt = rebuilt?;
     if rebuilt.failed.is_empty() {
-        keep.iter().for_each(|file| drop(fs::remove_file(file)));
+        keeping.iter().for_each(Keeping::forget);
     }
     tell_rebuilt(&rebuilt, json)?;
     Ok(ExitCode::from(u8::from(!rebuilt.failed.is_empty())))
-}
-
-/// Writes the file beside its place and moves it there: a kill leaves the one before, or this one.
-fn keep_whole(file: &Path, text: &[u8]) {
-    let beside = file.with_extension("new");
-    if fs::write(&beside, text).and_then(|()| fs::rename(&beside, file)).is_err() {
-        eprintln!("cargo operate: {} cannot be written; after a kill it begins anew", file.display());
-    }
 }
 
 fn tell_rebuilt(rebuilt: &Rebuilt, json: bool) -> Result<(), Trouble> {
     if json {
         return line(rebuilt);
     }
-    let Rebuilt { streams, written, unchanged, parked, failed } = rebuilt;
+    let Rebuilt { streams, written, unchanged, parked, parked_now, failed } = rebuilt;
     println!(
         "{streams} orders: {written} views written, {unchanged} as they must be, {parked} parked, {} failed",
         failed.len()
     );
-    failed.iter().for_each(|(stream, reason)| println!("  {stream} failed, do it again: {reason}"));
+    parked_now.iter().for_each(|(stream, reason)| println!("  {stream} is parked: {reason}"));
+    failed.iter().for_each(|(stream, reason)| println!("  {stream} failed: {reason}"));
+    if !failed.is_empty() {
+        let keys: Vec<_> = failed.keys().map(StreamId::key).collect();
+        println!("Once mended: cargo operate redrive {}", keys.join(" "));
+    }
     Ok(())
 }
 
 async fn would_rebuild(app: &App, part: &Part, json: bool) -> Result<ExitCode, Trouble> {
-    let bar = bar(app).await;
-    let looked = verify::verify(app, part.progress(), |looked_at, _| bar.set_position(looked_at as u64)).await;
-    bar.finish_and_clear();
-    for (name, verdict) in looked.map_err(told)? {
+    for (name, verdict) in look(app, part, 0).await? {
         let (would, views) = (verdict.views.wrong.len() + verdict.views.behind.len(), verdict.views.views);
         match json {
             true => line(&json!({ "projection": name, "views": views, "would_be_looked_into": would }))?,
@@ -190,6 +196,16 @@ async fn sweep_all(app: &App, given_up: &[GivenUp], json: bool) -> Result<ExitCo
     let swept = swept.await;
     bar.finish_and_clear();
     tell_caught_up(&swept.map_err(told)?, json)
+}
+
+/// # Errors
+/// If there is no such order: nothing could be said of it but that all is well.
+async fn exists(app: &App, order: &str) -> Result<(), Trouble> {
+    match app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await {
+        Ok(commits) if commits.is_empty() => Err(format!("there is no order {order}")),
+        Ok(_) | Err(Failure::Corrupt { .. }) => Ok(()),
+        Err(failure) => Err(told(failure)),
+    }
 }
 
 async fn catch_up(app: &App, streams: &[StreamId], json: bool) -> Result<ExitCode, Trouble> {

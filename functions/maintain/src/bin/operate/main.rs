@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the terminal is what this program talks to")]
 
 mod commands;
+mod keeping;
 mod place;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -51,7 +52,7 @@ enum Command {
     Rebuild {
         #[command(flatten)]
         part: Part,
-        /// Keep in this file how far it is, and go on from there if it is there
+        /// Keep in this file how far it is, and go on from there if it is there and of this very rebuild
         #[arg(long, value_name = "FILE")]
         keep: Option<PathBuf>,
         /// Say what would be written, and write nothing
