@@ -46,7 +46,8 @@ impl Dynamo {
         self.deadline.map(|deadline| deadline.duration_since(self.ambient.now()))
     }
 
-    /// How the SDK tries again: standard retries with backoff from 25 ms. For the configuration of the client.
+    /// How the SDK tries again: standard retries, ten attempts, with backoff from 25 ms to 1 s. For the configuration of
+    /// the client.
     pub fn retries() -> RetryConfig {
         RetryConfig::standard()
             .with_max_attempts(10)

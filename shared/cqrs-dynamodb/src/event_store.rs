@@ -113,7 +113,7 @@ impl EventStore {
         }
     }
 
-    /// All commits of a stream, strongly consistent; none if there is no such stream.
+    /// All commits of a stream, strongly consistent: one read unit per 4 KB. None if there is no such stream.
     ///
     /// # Errors
     /// [`Failure::Corrupt`] if a version is missing or an event is not known to this code; [`Failure::Unavailable`] if
@@ -123,7 +123,8 @@ impl EventStore {
         commits.into_iter().map(decode).collect()
     }
 
-    /// The commits of a stream that come after `after`, strongly consistent and in order, not decoded.
+    /// The commits of a stream that come after `after`, strongly consistent and in order, not decoded: one read unit per
+    /// 4 KB.
     ///
     /// # Errors
     /// As [`load`](Self::load), but for events that are not known.

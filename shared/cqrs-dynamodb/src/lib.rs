@@ -18,7 +18,7 @@ pub mod execute;
 pub mod failure;
 mod fold;
 pub mod index;
-pub mod item;
+mod item;
 pub mod parked;
 pub mod projector;
 pub mod reader;

@@ -73,7 +73,7 @@ impl Parked {
 }
 
 impl<P: Projection> Views<P> {
-    /// All parked streams of this projection, by their keys; as of a moment ago.
+    /// All parked streams of this projection, by their keys; as of a moment ago: half a read unit per 4 KB.
     ///
     /// # Errors
     /// [`Failure`] of a read; [`Failure::Refused`] if an item is not as it must be.

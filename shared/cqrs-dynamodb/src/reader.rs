@@ -37,7 +37,8 @@ impl<P: Projection> Reader<P> {
         Self { views, events }
     }
 
-    /// The view with this key, at `at_least` this version: half a read unit per 4 KB, and a query where it is behind.
+    /// The view with this key, at `at_least` this version: half a read unit per 4 KB, and where it is behind, one per 4 KB
+    /// of the commits that it lacks.
     ///
     /// # Errors
     /// [`Failure`] of a read, or of the stream behind a view that is missing or behind.

@@ -77,7 +77,8 @@ impl SumsTable {
         Ok(sums)
     }
 
-    /// The rows from `first` to `last`, both with, over all lanes; each lane as of a moment ago.
+    /// The rows from `first` to `last`, both with, over all lanes; each lane as of a moment ago: half a read unit per 4 KB
+    /// of a lane.
     ///
     /// # Errors
     /// [`Failure`] of a read: all rows or none.
