@@ -198,8 +198,7 @@ async fn sweep_all(app: &App, given_up: &[GivenUp], json: bool) -> Result<ExitCo
     tell_caught_up(&swept.map_err(told)?, json)
 }
 
-/// # Errors
-/// If there is no such order: nothing could be said of it but that all is well.
+/// Refuses an order that there is not: nothing could be said of it but that all is well.
 async fn exists(app: &App, order: &str) -> Result<(), Trouble> {
     match app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await {
         Ok(commits) if commits.is_empty() => Err(format!("there is no order {order}")),
