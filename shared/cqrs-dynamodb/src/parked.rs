@@ -58,6 +58,11 @@ impl Parked {
         Self { version, reason, attempts, since: before.map_or(now, |before| before.since), shape }
     }
 
+    /// Whether code of this shape leaves the stream alone: it is what could not fold it.
+    pub(crate) fn holds_back(&self, shape: u32) -> bool {
+        self.shape == shape
+    }
+
     /// What an item says, if its stream is parked.
     pub(crate) fn in_item(item: &Item) -> Option<Self> {
         from_attribute_value(item.get(PARKED)?.clone()).ok()

@@ -173,7 +173,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             return Ok(Next::Nothing { set_free });
         }
         let parked = stored.as_ref().and_then(|stored| stored.parked.as_ref());
-        if parked.is_some_and(|parked| parked.shape == P::SHAPE) && !bell.redrives {
+        if parked.is_some_and(|parked| parked.holds_back(P::SHAPE)) && !bell.redrives {
             return Ok(Next::Wait);
         }
         // What is folded anew has to come at least as far as the view that it replaces.

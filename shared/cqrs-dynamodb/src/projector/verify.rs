@@ -95,11 +95,8 @@ impl<P: Projection> Keeper<P> {
         let (_, stored) = views::decode::<P>(item.clone());
         if stored.shape != P::SHAPE {
             // Where its stream cannot be folded as far as the view had come, it is left as it was.
-            let parked = stored.parked.is_some_and(|parked| parked.shape == P::SHAPE);
-            if parked {
-                return Ok(Finding::Parked);
-            }
-            return Ok(Finding::Wrong(Wrong::OtherShape));
+            let waits = stored.parked.is_some_and(|parked| parked.holds_back(P::SHAPE));
+            return Ok(if waits { Finding::Parked } else { Finding::Wrong(Wrong::OtherShape) });
         }
         let lacking = commits.iter().find(|commit| commit.version > stored.version).map(|commit| commit.recorded_at);
         let had = commits.into_iter().take_while(|commit| commit.version <= stored.version).collect();

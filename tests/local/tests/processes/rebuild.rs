@@ -155,7 +155,7 @@ impl Operate {
     fn refuse_what_is_of_another_rebuild(&self) {
         let shapes = json!({ "order-summaries": 0 });
         let kept =
-            json!({ "of": { "table": "another", "made": "0", "shapes": shapes }, "progress": { "of": 2, "at": {} } });
+            json!({ "of": { "table": "another", "made": 0, "shapes": shapes }, "progress": { "of": 2, "at": {} } });
         fs::write(&self.keep, kept.to_string()).unwrap();
         assert_eq!(self.start_rebuild().wait().unwrap().code(), Some(2));
         fs::remove_file(&self.keep).unwrap();

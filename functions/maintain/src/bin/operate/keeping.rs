@@ -24,9 +24,9 @@ struct Kept {
 /// What is rebuilt: another system, or another shape, is another rebuild.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Rebuild {
-    /// The events table, and when it was made.
+    /// The events table, and when it was made: in seconds since 1970.
     table: String,
-    made: String,
+    made: Option<i64>,
     /// The projections, and the shapes of their views.
     shapes: BTreeMap<String, u32>,
 }
@@ -40,10 +40,9 @@ impl<'a> Keeping<'a> {
         let described = app.dynamo.client.describe_table().table_name(&*app.tables.events).send().await;
         let described =
             described.map_err(|error| format!("the events table cannot be described: {}", causes(&error)))?.table;
-        let made = described.as_ref().and_then(|table| table.creation_date_time).map(|time| time.secs());
         let rebuild = Rebuild {
+            made: described.as_ref().and_then(|table| table.creation_date_time).map(|time| time.secs()),
             table: described.and_then(|table| table.table_arn).unwrap_or_else(|| app.tables.events.to_string()),
-            made: made.map(|time| time.to_string()).unwrap_or_default(),
             shapes: projector(app).projections().into_iter().map(|(name, shape)| (name.to_owned(), shape)).collect(),
         };
         Ok(Self { file, rebuild })
