@@ -83,8 +83,8 @@ async fn a_query_costs_half_a_read_unit_and_the_dashboard_its_lanes() {
     alice.get(format!("/customers/alice/orders?min_version={id}:1")).await.expect(200);
     expect_spent(&system, &[("Query", 0.5)]);
     system.operator().get("/dashboard").await.expect(200);
-    let lanes = ("Query", 0.5);
-    expect_spent(&system, &[("TransactGetItems", 8.0), lanes, lanes, lanes, lanes]);
+    let shards = ("Query", 0.5);
+    expect_spent(&system, &[("TransactGetItems", 8.0), shards, shards, shards, shards]);
 }
 
 #[tokio::test]

@@ -166,7 +166,7 @@ async fn transactions_on_one_item_never_collide() {
     let app = &probe.0.stack.app;
     let add = |_| {
         let update =
-            Update::builder().table_name(&*app.tables.dashboard).key("lane", text("0")).key("row", text("totals"));
+            Update::builder().table_name(&*app.tables.dashboard).key("shard", text("0")).key("row", text("totals"));
         let update = update.update_expression("ADD orders :one");
         let update = update.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).build().unwrap();
         let action = TransactWriteItem::builder().update(update).build();

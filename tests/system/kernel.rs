@@ -46,7 +46,7 @@ impl Jars {
             ("events", &[("stream", "S"), ("version", "N")][..]),
             ("levels", &[("jar", "S")]),
             ("visits", &[("jar", "S")]),
-            ("inventory", &[("lane", "S"), ("row", "S")]),
+            ("inventory", &[("shard", "S"), ("row", "S")]),
         ] {
             let table = Table {
                 attributes: [attributes, &[(PARKED_IN, "S")]]

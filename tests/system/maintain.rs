@@ -68,7 +68,7 @@ async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
 
     let app = &system.stack.app;
     let sums = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
-    let sums = sums.key("lane", AttributeValue::S("0".to_owned())).key("row", AttributeValue::S("totals".to_owned()));
+    let sums = sums.key("shard", AttributeValue::S("0".to_owned())).key("row", AttributeValue::S("totals".to_owned()));
     let sums = sums.update_expression("ADD orders :one").expression_attribute_values(":one", number("1"));
     sums.send().await.unwrap();
     assert_eq!(verdict(&system, 1).await.sums, SumsVerdict::Wrong);

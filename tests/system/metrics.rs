@@ -79,7 +79,7 @@ async fn batches_are_counted_by_what_they_brought() {
 
     system.deliver(&records[1..]).await;
     let healed = system.measured();
-    assert_eq!(json!([healed["CommitsProjected"], healed["GapsHealed"]]), json!([2, 1]));
+    assert_eq!(json!([healed["CommitsProjected"], healed["GapsFilled"]]), json!([2, 1]));
     let lag = healed["ProjectionLag"][0].as_i64().unwrap();
     assert!((60_000..61_000).contains(&lag), "{lag}");
 
@@ -99,7 +99,7 @@ async fn what_is_no_commit_and_what_cannot_be_projected_is_counted() {
     records.extend(records[..1].to_vec());
     records[2].json["dynamodb"]["Keys"] = json!({ "id": { "S": "1" } });
     system.deliver(&records).await;
-    expect_measured(&system, json!({ "Parked": 1, "Tampered": 1, "Foreign": 1 }));
+    expect_measured(&system, json!({ "Parked": 1, "Tampered": 1, "NotACommit": 1 }));
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ async fn commits_before_the_poison_are_applied_and_those_after_it_wait() {
     for batch in [&records[3..], &records[2..], &records[..]] {
         assert_eq!(system.deliver(batch).await, json!({ "batchItemFailures": [] }));
     }
-    assert_eq!(system.measured()["Waiting"], 3);
+    assert_eq!(system.measured()["Skipped"], 3);
     let stored = view(&system, &id).await;
     assert_eq!((stored.version, stored.parked.unwrap().attempts), (Version::new(2), 1));
     system.check_sums().await;

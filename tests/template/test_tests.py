@@ -36,7 +36,7 @@ HARM = [
     ("      Timeout: 60\n", "      Timeout: 30\n", "a_function_is_slow_at_four_fifths"),
     ("100 * failed / requests", "100 * failed / asked", "they_compute_with_what_they_name"),
     ('"${TablesFailing.Arn}"\n', '"${Api.Arn}"\n', "it_begins_with_all_alarms"),
-    ('[".", "GapsHealed"]', '[".", "GapsFilled"]', "it_shows_all_our_metrics"),
+    ('[".", "GapsFilled"]', '[".", "GapsMended"]', "it_shows_all_our_metrics"),
 ]
 
 

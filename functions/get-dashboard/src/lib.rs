@@ -22,7 +22,7 @@ pub fn routes() -> Routes {
     Routes::default().get("/dashboard", get_dashboard)
 }
 
-/// Opens the connection to DynamoDB while Lambda starts the function at full speed: two read units a lane.
+/// Opens the connection to DynamoDB while Lambda starts the function at full speed: two read units a shard.
 pub async fn warm_up(app: &App) {
     // A failure is none of the start's: the first request will meet it and say so.
     let _ = sums(&app.for_warm_up()).row(Dashboard::TOTALS).await;

@@ -1,12 +1,12 @@
-//! The sums of one rollup: one table, each row kept in several lanes so that writers do not wait for each other.
+//! The sums of one rollup: one table, each row kept in several shards so that writers do not wait for each other.
 //!
 //! | attribute | |
 //! |---|---|
-//! | `lane` (partition key) | `0` … one less than the number of lanes |
+//! | `shard` (partition key) | `0` … one less than the number of shards |
 //! | `row` (sort key) | such as `totals`, `day#2026-11-22` |
-//! | a column each | the lane's part of the sum, a number |
+//! | a column each | the shard's part of the sum, a number |
 //!
-//! A sum is the sum over its lanes. Their number may grow, never shrink.
+//! A sum is the sum over its shards. Their number may grow, never shrink.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,10 +18,10 @@ use crate::{
     item::{Item, add_number, number, text},
 };
 
-const LANE: &str = "lane";
+const SHARD: &str = "shard";
 const ROW: &str = "row";
-/// How many lanes there are: as many transactions on one row at once as do not conflict, at best.
-const LANES: u64 = 4;
+/// How many shards there are: as many transactions on one row at once as do not conflict, at best.
+const SHARDS: u64 = 4;
 /// How often one row is read while projectors are writing it.
 const TRIES: u32 = 8;
 
@@ -38,7 +38,7 @@ impl SumsTable {
         Self { dynamo, table: table.into() }
     }
 
-    /// One row over all lanes, as of one instant: two read units a lane.
+    /// One row over all shards, as of one instant: two read units a shard.
     ///
     /// A read that meets a projector's transaction on the row is cancelled by DynamoDB, and sent again.
     ///
@@ -55,8 +55,8 @@ impl SumsTable {
     }
 
     async fn row_at_once(&self, row: &str) -> Result<Sums, Failure> {
-        let gets = (0..LANES).map(|lane| {
-            let get = Get::builder().table_name(&*self.table).set_key(Some(key(lane, row))).build()?;
+        let gets = (0..SHARDS).map(|shard| {
+            let get = Get::builder().table_name(&*self.table).set_key(Some(key(shard, row))).build()?;
             Ok(TransactGetItem::builder().get(get).build())
         });
         let gets: Result<Vec<_>, aws_sdk_dynamodb::error::BuildError> = gets.collect();
@@ -77,21 +77,21 @@ impl SumsTable {
         Ok(sums)
     }
 
-    /// The rows from `first` to `last`, both with, over all lanes; each lane as of a moment ago: half a read unit per 4 KB
-    /// of a lane.
+    /// The rows from `first` to `last`, both with, over all shards; each shard as of a moment ago: half a read unit per 4 KB
+    /// of a shard.
     ///
     /// # Errors
     /// [`Failure`] of a read: all rows or none.
     pub async fn rows(&self, first: &str, last: &str) -> Result<Sums, Failure> {
-        let lanes = (0..LANES).map(|lane| self.rows_of_lane(lane, first, last));
+        let shards = (0..SHARDS).map(|shard| self.rows_of_shard(shard, first, last));
         let mut sums = Sums::default();
-        for lane in futures_util::future::try_join_all(lanes).await? {
-            sums += &lane;
+        for shard in futures_util::future::try_join_all(shards).await? {
+            sums += &shard;
         }
         Ok(sums)
     }
 
-    async fn rows_of_lane(&self, lane: u64, first: &str, last: &str) -> Result<Sums, Failure> {
+    async fn rows_of_shard(&self, shard: u64, first: &str, last: &str) -> Result<Sums, Failure> {
         let mut sums = Sums::default();
         let mut from_key = None;
         loop {
@@ -100,10 +100,10 @@ impl SumsTable {
                 .client
                 .query()
                 .table_name(&*self.table)
-                .key_condition_expression("#lane = :lane AND #row BETWEEN :first AND :last")
-                .expression_attribute_names("#lane", LANE)
+                .key_condition_expression("#shard = :shard AND #row BETWEEN :first AND :last")
+                .expression_attribute_names("#shard", SHARD)
                 .expression_attribute_names("#row", ROW)
-                .expression_attribute_values(":lane", text(lane.to_string()))
+                .expression_attribute_values(":shard", text(shard.to_string()))
                 .expression_attribute_values(":first", text(first))
                 .expression_attribute_values(":last", text(last))
                 .set_exclusive_start_key(from_key)
@@ -120,14 +120,14 @@ impl SumsTable {
         }
     }
 
-    /// One update a row, all in one lane picked at random, that adds `delta` to the sums.
+    /// One update a row, all in one shard picked at random, that adds `delta` to the sums.
     ///
     /// # Errors
     /// [`Failure::Refused`] if an update cannot be built: a defect.
     pub(crate) fn updates(&self, delta: &Sums) -> Result<Vec<Update>, Failure> {
-        let lane = self.dynamo.ambient.random_below(LANES);
+        let shard = self.dynamo.ambient.random_below(SHARDS);
         let update = |(row, columns): (&str, &BTreeMap<String, i128>)| {
-            let mut update = Update::builder().table_name(&*self.table).set_key(Some(key(lane, row)));
+            let mut update = Update::builder().table_name(&*self.table).set_key(Some(key(shard, row)));
             let mut terms = Vec::with_capacity(columns.len());
             for (place, (column, amount)) in columns.iter().enumerate() {
                 terms.push(format!("#c{place} :a{place}"));
@@ -141,13 +141,13 @@ impl SumsTable {
     }
 }
 
-fn key(lane: u64, row: &str) -> Item {
-    Item::from([(LANE.to_owned(), text(lane.to_string())), (ROW.to_owned(), text(row))])
+fn key(shard: u64, row: &str) -> Item {
+    Item::from([(SHARD.to_owned(), text(shard.to_string())), (ROW.to_owned(), text(row))])
 }
 
 fn add_item(sums: &mut Sums, item: &Item) {
     let Some(row) = item.get(ROW).and_then(|row| row.as_s().ok()) else { return };
-    for (column, value) in item.iter().filter(|(name, _)| ![LANE, ROW].contains(&name.as_str())) {
+    for (column, value) in item.iter().filter(|(name, _)| ![SHARD, ROW].contains(&name.as_str())) {
         add_number(sums, row, column, value);
     }
 }

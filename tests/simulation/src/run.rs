@@ -37,7 +37,7 @@ const ALL_HAS_LANDED: Duration = Duration::from_secs(90);
 
 /// What the product counts of itself, and what that is called here.
 const COUNTED: [(&str, &str); 4] = [
-    ("GapsHealed", "gap healed"),
+    ("GapsFilled", "gap healed"),
     ("Conflicts", "commit came too late"),
     ("CommandsReplayed", "command replayed"),
     ("Parked", "stream parked"),

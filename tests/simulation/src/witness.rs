@@ -56,7 +56,7 @@ impl Witness {
         seen.commits_are_kept(self.items(&self.tables.events), commands)?;
         let views = self.items(&self.tables.order_summaries);
         let counted = seen.views_are_prefixes(views)?;
-        let sums = sums_of_lanes(&self.items(&self.tables.dashboard));
+        let sums = sums_of_shards(&self.items(&self.tables.dashboard));
         if sums != counted {
             return Err(format!("I8: the sums are {sums:?}, and the views have counted {counted:?}"));
         }
@@ -277,12 +277,12 @@ fn key_and_version(view: &Value) -> (String, u64) {
     (view["order_id"].as_str().unwrap_or_default().to_owned(), view["version"].as_u64().unwrap_or_default())
 }
 
-fn sums_of_lanes(lanes: &[Value]) -> Sums {
+fn sums_of_shards(shards: &[Value]) -> Sums {
     let mut all = Sums::default();
-    for lane in lanes {
-        let mut columns = plain(lane);
+    for shard in shards {
+        let mut columns = plain(shard);
         let row = columns["row"].take();
-        columns.as_object_mut().unwrap().retain(|name, _| !["lane", "row"].contains(&name.as_str()));
+        columns.as_object_mut().unwrap().retain(|name, _| !["shard", "row"].contains(&name.as_str()));
         all += &sums(&json!({ row.as_str().unwrap_or_default(): columns }));
     }
     all

@@ -62,11 +62,11 @@ impl System {
     pub async fn check_sums(&self) {
         let Tables { order_summaries, dashboard, .. } = &self.direct.tables;
         let mut views = self.items(order_summaries).await;
-        let lanes = loop {
-            let lanes = self.items(dashboard).await;
+        let shards = loop {
+            let shards = self.items(dashboard).await;
             let again = self.items(order_summaries).await;
             if again == views {
-                break lanes;
+                break shards;
             }
             views = again;
         };
@@ -75,9 +75,9 @@ impl System {
             fields(columns).for_each(|(column, amount)| counted.add(row, column, number(amount)));
         }
         let mut sums = Sums::default();
-        for lane in &lanes {
-            let columns = fields(lane).filter(|(name, _)| !["lane", "row"].contains(&name.as_str()));
-            columns.for_each(|(column, amount)| sums.add(lane["row"].as_str().unwrap(), column, number(amount)));
+        for shard in &shards {
+            let columns = fields(shard).filter(|(name, _)| !["shard", "row"].contains(&name.as_str()));
+            columns.for_each(|(column, amount)| sums.add(shard["row"].as_str().unwrap(), column, number(amount)));
         }
         assert_eq!(sums, counted);
     }
