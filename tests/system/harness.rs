@@ -140,15 +140,15 @@ impl System {
 
     /// What was measured since the last time, of each metric the sum, or the list of times.
     pub fn measured(&self) -> BTreeMap<String, Value> {
-        let mut sums: BTreeMap<String, Value> = BTreeMap::new();
+        let mut counters: BTreeMap<String, Value> = BTreeMap::new();
         for line in self.measured.lock().unwrap().drain(..) {
             for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap() {
                 let name = metric["Name"].as_str().unwrap();
-                let sum = sums.entry(name.to_owned()).or_insert(json!(0));
+                let sum = counters.entry(name.to_owned()).or_insert(json!(0));
                 *sum = line[name].as_u64().map_or(line[name].clone(), |n| json!(sum.as_u64().unwrap_or_default() + n));
             }
         }
-        sums
+        counters
     }
 
     /// Steps the projector once, and says whether there was something to deliver.

@@ -12,7 +12,7 @@ use std::sync::{
 };
 
 use app::{Settings, settings::SettingError};
-use cqrs_dynamodb::{Ambient, Dynamo, EventStore, Projector, SumsTable, Views};
+use cqrs_dynamodb::{Ambient, CountersTable, Dynamo, EventStore, Projector, Views};
 use jiff::Timestamp;
 use local::{
     tables,
@@ -84,8 +84,8 @@ impl Jars {
         Views::new(self.dynamo.clone(), self.table("visits"))
     }
 
-    fn inventory(&self) -> SumsTable {
-        SumsTable::new(self.dynamo.clone(), self.table("inventory"))
+    fn inventory(&self) -> CountersTable {
+        CountersTable::new(self.dynamo.clone(), self.table("inventory"))
     }
 
     /// The projector of a deployment whose levels have this shape.

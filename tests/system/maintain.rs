@@ -7,7 +7,7 @@ use ::maintain::{
     redrive,
     segments::Progress,
     sweep,
-    verify::{SumsVerdict, Verdict, verify},
+    verify::{CountersStatus, Verdict, verify},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs_dynamodb::{Segment, Wrong};
@@ -49,7 +49,7 @@ async fn what_is_projected_is_verified_byte_for_byte_with_its_sums() {
     let (system, _) = with_orders(9).await;
     for segments in [1, 4] {
         let verdict = verdict(&system, segments).await;
-        assert_eq!((verdict.views.views, verdict.views.wrong.len(), verdict.sums), (9, 0, SumsVerdict::Right));
+        assert_eq!((verdict.views.views, verdict.views.wrong.len(), verdict.counters), (9, 0, CountersStatus::Right));
         assert!(!verdict.is_wrong());
     }
 }
@@ -67,11 +67,12 @@ async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
     assert!(found.is_wrong());
 
     let app = &system.stack.app;
-    let sums = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
-    let sums = sums.key("shard", AttributeValue::S("0".to_owned())).key("row", AttributeValue::S("totals".to_owned()));
-    let sums = sums.update_expression("ADD orders :one").expression_attribute_values(":one", number("1"));
-    sums.send().await.unwrap();
-    assert_eq!(verdict(&system, 1).await.sums, SumsVerdict::Wrong);
+    let counters = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
+    let counters =
+        counters.key("shard", AttributeValue::S("0".to_owned())).key("row", AttributeValue::S("totals".to_owned()));
+    let counters = counters.update_expression("ADD orders :one").expression_attribute_values(":one", number("1"));
+    counters.send().await.unwrap();
+    assert_eq!(verdict(&system, 1).await.counters, CountersStatus::Wrong);
 }
 
 #[tokio::test]
@@ -98,7 +99,7 @@ async fn a_segment_is_a_sample_whose_sums_are_not_compared() {
         let part = Progress::start_of(Segment { number, of: 4 });
         let verdict = verify(&system.stack.app, PATIENCE, part, |_, _| {}).await.unwrap().remove("order-summaries");
         let verdict = verdict.unwrap_or_default();
-        assert_eq!(verdict.sums, SumsVerdict::NotCompared);
+        assert_eq!(verdict.counters, CountersStatus::NotCompared);
         views += verdict.views.views;
     }
     assert_eq!(views, 12, "each order is in one segment");

@@ -129,11 +129,11 @@ async fn a_verification_counts_what_has_drifted_and_writes_nothing() {
 async fn a_verification_of_all_in_one_step_looks_at_the_sums_too() {
     let (system, _) = with_orders(2).await;
     let app = &system.stack.app;
-    let sums = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
+    let counters = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
     let key =
         ["shard", "row"].into_iter().zip(["0", "totals"]).map(|(name, of)| (name.into(), AttributeValue::S(of.into())));
-    let sums = sums.set_key(Some(key.collect())).update_expression("ADD orders :one");
-    sums.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send().await.unwrap();
+    let counters = counters.set_key(Some(key.collect())).update_expression("ADD orders :one");
+    counters.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send().await.unwrap();
     let (tally, _) = steps(&system, plenty(), &json!({ "task": "verify", "segments": 1 }), 0).await;
     assert_eq!((&tally["wrong"], json!(system.measured())), (&json!(1), json!({ "Drift": 1 })));
 }

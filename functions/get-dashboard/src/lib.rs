@@ -1,11 +1,11 @@
-//! The dashboard: the sums over all orders. `openapi` describes it.
+//! The dashboard: the counters over all orders. `openapi` describes it.
 
 #[cfg(feature = "openapi")]
 pub mod openapi;
 
 use app::{App, Caller, InTime, Parameters, Problem, Routes, Scope, json};
 use axum::{Router, response::Response};
-use cqrs_dynamodb::SumsTable;
+use cqrs_dynamodb::CountersTable;
 use http::StatusCode;
 use orders::Dashboard;
 
@@ -25,7 +25,7 @@ pub fn routes() -> Routes {
 /// Opens the connection to DynamoDB while Lambda starts the function at full speed: two read units a shard.
 pub async fn warm_up(app: &App) {
     // A failure is none of the start's: the first request will meet it and say so.
-    let _ = sums(&app.for_warm_up()).row(Dashboard::TOTALS).await;
+    let _ = counters(&app.for_warm_up()).row(Dashboard::TOTALS).await;
 }
 
 /// `GET /dashboard`
@@ -35,11 +35,11 @@ async fn get_dashboard(InTime(app): InTime, caller: Caller, parameters: Paramete
     let days = days.and_then(|days| u16::try_from(days).ok()).unwrap_or(DEFAULT_DAYS);
     let now = app.dynamo.ambient.now();
     let [first, last] = Dashboard::day_rows(now, days);
-    let mut read = sums(&app).row(Dashboard::TOTALS).await?;
-    read += &sums(&app).rows(&first, &last).await?;
+    let mut read = counters(&app).row(Dashboard::TOTALS).await?;
+    read += &counters(&app).rows(&first, &last).await?;
     json(StatusCode::OK, &Dashboard::new(&read, now, days))
 }
 
-fn sums(app: &App) -> SumsTable {
-    SumsTable::new(app.dynamo.clone(), app.tables.dashboard.clone())
+fn counters(app: &App) -> CountersTable {
+    CountersTable::new(app.dynamo.clone(), app.tables.dashboard.clone())
 }

@@ -4,7 +4,7 @@
 //! [`Projector::catch_up`], whose writes are conditional. Nothing here writes an event.
 //!
 //! 1. [`rebuild`]: catches up all streams, in place.
-//! 2. [`verify`]: holds views and sums against the events.
+//! 2. [`verify`]: holds views and counters against the events.
 //! 3. [`redrive`]: tries parked streams again, or any.
 //! 4. [`sweep`]: catches up what batches that were given up were about.
 //! 5. [`segments`]: how all streams are gone through, side by side.
@@ -20,7 +20,7 @@ pub mod sweep;
 pub mod verify;
 
 use app::{App, problem::causes};
-use cqrs_dynamodb::{Failure, Projector, SumsTable, Views};
+use cqrs_dynamodb::{CountersTable, Failure, Projector, Views};
 use lambda_runtime::{Error, LambdaEvent};
 use orders::{Dashboard, OrderSummaries};
 
@@ -29,7 +29,7 @@ use crate::step::Step;
 /// All projections there are: those of the projector function, as a test sees to.
 pub fn projector(app: &App) -> Projector {
     let order_summaries = Views::<OrderSummaries>::new(app.dynamo.clone(), app.tables.order_summaries.clone());
-    let dashboard = SumsTable::new(app.dynamo.clone(), app.tables.dashboard.clone());
+    let dashboard = CountersTable::new(app.dynamo.clone(), app.tables.dashboard.clone());
     Projector::new(app.events()).with_rollup::<OrderSummaries, Dashboard>(order_summaries, dashboard)
 }
 

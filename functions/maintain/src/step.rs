@@ -14,7 +14,7 @@ use crate::{
     rebuild::{Rebuilt, rebuild},
     segments::Progress,
     sweep,
-    verify::{self, SumsVerdict},
+    verify::{self, CountersStatus},
 };
 
 /// For how long a view may lack a commit before it is wrong: as long as an alarm of the projector takes.
@@ -36,7 +36,7 @@ pub struct Job {
 pub enum Task {
     /// All streams are caught up.
     Rebuild,
-    /// All views are held against their streams. Sums are compared only where one step sees all views: in one segment, in
+    /// All views are held against their streams. Counters are compared only where one step sees all views: in one segment, in
     /// the time of an invocation. `cargo operate verify` always does.
     Verify,
     /// The streams of batches that were given up are caught up.
@@ -73,7 +73,7 @@ pub struct Tally {
     pub written: usize,
     /// Views that are parked.
     pub parked: usize,
-    /// Views that are wrong, or late; and sums that are wrong.
+    /// Views that are wrong, or late; and counters that are wrong.
     pub wrong: usize,
 }
 
@@ -139,8 +139,8 @@ async fn verified(app: &App, left: &mut Progress) -> Result<Tally, Unfinished> {
             tracing::error!(projection, %stream, wrong, "a view is not what its stream says");
             tally.wrong += 1;
         }
-        if verdict.sums == SumsVerdict::Wrong {
-            tracing::error!(projection, "the sums are not what the views have counted");
+        if verdict.counters == CountersStatus::Wrong {
+            tracing::error!(projection, "the counters are not what the views have counted");
             tally.wrong += 1;
         }
         tally.parked += verdict.views.parked;

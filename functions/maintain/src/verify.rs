@@ -1,9 +1,9 @@
-//! Holds views and sums against the events, byte for byte. Nothing is written, and it may be done while live.
+//! Holds views and counters against the events, byte for byte. Nothing is written, and it may be done while live.
 
 use std::collections::BTreeMap;
 
 use app::App;
-use cqrs::{StreamId, Sums};
+use cqrs::{Counters, StreamId};
 use cqrs_dynamodb::{Failure, Verified, Which};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -21,15 +21,15 @@ pub struct Verdict {
     pub views: Verified,
     /// Those of the views that are behind which have been so for too long, and since when.
     pub late: BTreeMap<StreamId, Timestamp>,
-    /// Its sums.
-    pub sums: SumsVerdict,
+    /// Its counters.
+    pub counters: CountersStatus,
 }
 
-/// What a look at sums found.
+/// What a look at counters found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum SumsVerdict {
-    /// They are the sums of what the views have counted.
+pub enum CountersStatus {
+    /// They are the counters of what the views have counted.
     Right,
     /// They are not.
     Wrong,
@@ -43,11 +43,11 @@ pub enum SumsVerdict {
 impl Verdict {
     /// Whether something is wrong: a view, a view that is late, or a sum.
     pub fn is_wrong(&self) -> bool {
-        !self.views.wrong.is_empty() || !self.late.is_empty() || self.sums == SumsVerdict::Wrong
+        !self.views.wrong.is_empty() || !self.late.is_empty() || self.counters == CountersStatus::Wrong
     }
 }
 
-/// Verifies from `progress` on, by projection; the sums too if that comes to all there is. A view may lack a commit for as
+/// Verifies from `progress` on, by projection; the counters too if that comes to all there is. A view may lack a commit for as
 /// long as `patience` says. Tells `each` how many streams were looked at so far.
 ///
 /// # Errors
@@ -62,7 +62,7 @@ pub async fn verify(
     // As of the beginning: how long it takes to look at all views says nothing about any of them.
     let deadline = app.dynamo.ambient.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
     let from_the_start = progress == Progress::start(progress.of);
-    let before = projector.sums().await?;
+    let before = projector.counters().await?;
     let mut verdicts: BTreeMap<&'static str, Verdict> = BTreeMap::new();
     let (mut looked_at, mut to_the_end) = (0, false);
     let look = |streams: Vec<StreamId>| async move { Ok((streams.len(), projector.verify(&streams).await?)) };
@@ -73,21 +73,21 @@ pub async fn verify(
         each(looked_at, progress);
     })
     .await?;
-    let after = projector.sums().await?;
+    let after = projector.counters().await?;
     let all = from_the_start && to_the_end;
     for (name, verdict) in &mut verdicts {
         verdict.late = verdict.views.behind.clone();
         verdict.late.retain(|_, since| *since < deadline);
-        verdict.sums = sums(before.get(name), after.get(name), &verdict.views.counted, all);
+        verdict.counters = counters(before.get(name), after.get(name), &verdict.views.counted, all);
     }
     Ok(verdicts)
 }
 
-fn sums(before: Option<&Sums>, after: Option<&Sums>, counted: &Sums, all: bool) -> SumsVerdict {
+fn counters(before: Option<&Counters>, after: Option<&Counters>, counted: &Counters, all: bool) -> CountersStatus {
     match (before, after) {
-        (None, _) | (_, None) => SumsVerdict::None,
-        (Some(before), Some(after)) if before != after || !all => SumsVerdict::NotCompared,
-        (_, Some(sums)) if sums == counted => SumsVerdict::Right,
-        (Some(_), Some(_)) => SumsVerdict::Wrong,
+        (None, _) | (_, None) => CountersStatus::None,
+        (Some(before), Some(after)) if before != after || !all => CountersStatus::NotCompared,
+        (_, Some(counters)) if counters == counted => CountersStatus::Right,
+        (Some(_), Some(_)) => CountersStatus::Wrong,
     }
 }

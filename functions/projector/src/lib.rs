@@ -12,7 +12,7 @@ use aws_lambda_events::{
     dynamodb::Event,
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use cqrs_dynamodb::{Projector, SumsTable, Views};
+use cqrs_dynamodb::{CountersTable, Projector, Views};
 use lambda_runtime::{Error, LambdaEvent};
 use orders::{Dashboard, OrderSummaries};
 
@@ -21,7 +21,7 @@ use crate::batch::Batch;
 /// All projections there are.
 pub fn projector(app: &App) -> Projector {
     let order_summaries = Views::<OrderSummaries>::new(app.dynamo.clone(), app.tables.order_summaries.clone());
-    let dashboard = SumsTable::new(app.dynamo.clone(), app.tables.dashboard.clone());
+    let dashboard = CountersTable::new(app.dynamo.clone(), app.tables.dashboard.clone());
     Projector::new(app.events()).with_rollup::<OrderSummaries, Dashboard>(order_summaries, dashboard)
 }
 

@@ -36,7 +36,7 @@ pub struct Tables {
     pub events: Arc<str>,
     /// The views of orders.
     pub order_summaries: Arc<str>,
-    /// The sums of the dashboard.
+    /// The counters of the dashboard.
     pub dashboard: Arc<str>,
 }
 
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     const TABLES: [(&str, &str); 3] =
-        [("EVENTS_TABLE", "events"), ("ORDER_SUMMARIES_TABLE", "sums"), ("DASHBOARD_TABLE", "days")];
+        [("EVENTS_TABLE", "events"), ("ORDER_SUMMARIES_TABLE", "views"), ("DASHBOARD_TABLE", "days")];
     const AWS: [(&str, &str); 3] =
         [("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")];
 

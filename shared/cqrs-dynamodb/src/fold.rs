@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use cqrs::{Projection, StoredCommit, Sums, Version};
+use cqrs::{Counters, Projection, StoredCommit, Version};
 
 use crate::{Failure, event_store::decode};
 
@@ -13,8 +13,8 @@ pub(crate) struct Folded<V> {
     pub(crate) version: Version,
     /// The view; `None` if there is none after that commit.
     pub(crate) view: Option<V>,
-    /// What it adds to the sums.
-    pub(crate) counted: Sums,
+    /// What it adds to the counters.
+    pub(crate) counted: Counters,
     /// How many commits were folded.
     pub(crate) commits: usize,
     /// Why it was not folded to the end: an event that is not known, or code that panics.
@@ -26,9 +26,9 @@ pub(crate) fn fold<P: Projection>(
     version: Version,
     view: Option<P::View>,
     commits: Vec<StoredCommit>,
-    contribution: impl Fn(&P::View) -> Sums,
+    contribution: impl Fn(&P::View) -> Counters,
 ) -> Folded<P::View> {
-    let mut folded = Folded { version, view, counted: Sums::default(), commits: 0, stopped: None };
+    let mut folded = Folded { version, view, counted: Counters::default(), commits: 0, stopped: None };
     for commit in commits {
         match step::<P>(folded.view.clone(), commit, &contribution) {
             Ok((version, view, counted)) => {
@@ -44,8 +44,8 @@ pub(crate) fn fold<P: Projection>(
 fn step<P: Projection>(
     view: Option<P::View>,
     commit: StoredCommit,
-    contribution: &impl Fn(&P::View) -> Sums,
-) -> Result<(Version, Option<P::View>, Sums), Failure> {
+    contribution: &impl Fn(&P::View) -> Counters,
+) -> Result<(Version, Option<P::View>, Counters), Failure> {
     let commit = decode(commit)?;
     let folded = catch_unwind(AssertUnwindSafe(|| {
         let view = P::fold(view, [&commit]);

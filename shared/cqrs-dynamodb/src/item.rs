@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::{operation::put_item::PutItemError, types::AttributeValue};
-use cqrs::Sums;
+use cqrs::Counters;
 
 /// A DynamoDB item: attributes by name. The SDK's own type; it is never iterated where the order would show.
 pub type Item = HashMap<String, AttributeValue>;
@@ -24,29 +24,29 @@ pub(crate) fn in_the_way(error: PutItemError) -> Option<Item> {
     failed.item.filter(|item| !item.is_empty())
 }
 
-/// Sums as an attribute: a map of rows, each a map of numbers.
-pub(crate) fn from_sums(sums: &Sums) -> AttributeValue {
+/// Counters as an attribute: a map of rows, each a map of numbers.
+pub(crate) fn from_counters(counters: &Counters) -> AttributeValue {
     let row = |columns: &BTreeMap<String, i128>| {
         AttributeValue::M(columns.iter().map(|(column, sum)| (column.clone(), number(sum))).collect())
     };
-    AttributeValue::M(sums.rows().map(|(name, columns)| (name.to_owned(), row(columns))).collect())
+    AttributeValue::M(counters.rows().map(|(name, columns)| (name.to_owned(), row(columns))).collect())
 }
 
-/// The sums in an attribute made by [`from_sums`]; what is not a number there counts as none.
-pub(crate) fn to_sums(attribute: &AttributeValue) -> Sums {
-    let mut sums = Sums::default();
+/// The counters in an attribute made by [`from_counters`]; what is not a number there counts as none.
+pub(crate) fn to_counters(attribute: &AttributeValue) -> Counters {
+    let mut counters = Counters::default();
     for (row, columns) in attribute.as_m().into_iter().flatten() {
         for (column, sum) in columns.as_m().into_iter().flatten() {
-            add_number(&mut sums, row, column, sum);
+            add_number(&mut counters, row, column, sum);
         }
     }
-    sums
+    counters
 }
 
-/// Adds the attribute to the sums if it is a whole number.
-pub(crate) fn add_number(sums: &mut Sums, row: &str, column: &str, attribute: &AttributeValue) {
+/// Adds the attribute to the counters if it is a whole number.
+pub(crate) fn add_number(counters: &mut Counters, row: &str, column: &str, attribute: &AttributeValue) {
     if let Some(amount) = attribute.as_n().ok().and_then(|number| number.parse().ok()) {
-        sums.add(row, column, amount);
+        counters.add(row, column, amount);
     }
 }
 
@@ -76,8 +76,9 @@ mod tests {
 
     #[test]
     fn sums_survive_being_stored_to_the_last_digit() {
-        let sums = Sums::default().with("totals", "revenue:EUR", i128::from(u64::MAX) * 1000).with("day", "orders", -1);
-        assert_eq!(to_sums(&from_sums(&sums)), sums);
+        let counters =
+            Counters::default().with("totals", "revenue:EUR", i128::from(u64::MAX) * 1000).with("day", "orders", -1);
+        assert_eq!(to_counters(&from_counters(&counters)), counters);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The practice of the toolkit: events, views and sums in DynamoDB, through the unmodified AWS SDK.
+//! The practice of the toolkit: events, views and counters in DynamoDB, through the unmodified AWS SDK.
 //!
 //! The one seam is the endpoint of the SDK's client. Read it in this order:
 //!
@@ -6,12 +6,13 @@
 //! 2. [`event_store`]: loads and appends commits.
 //! 3. [`mod@execute`]: carries out one command.
 //! 4. [`views`]: keeps the views of one projection.
-//! 5. [`sums`]: keeps the sums of one rollup.
-//! 6. [`projector`]: brings views and sums to the head of their streams; [`parked`]: streams that cannot be.
+//! 5. [`counters`]: keeps the counters of one rollup.
+//! 6. [`projector`]: brings views and counters to the head of their streams; [`parked`]: streams that cannot be.
 //! 7. [`streams`]: goes through all streams there are, to rebuild or to check.
 //! 8. [`reader`]: reads views, with the caller's own writes folded in; [`index`]: reads lists of them.
 
 pub mod ambient;
+pub mod counters;
 pub mod dynamo;
 pub mod event_store;
 pub mod execute;
@@ -23,10 +24,10 @@ pub mod parked;
 pub mod projector;
 pub mod reader;
 pub mod streams;
-pub mod sums;
 pub mod views;
 
 pub use ambient::Ambient;
+pub use counters::CountersTable;
 pub use dynamo::Dynamo;
 pub use event_store::EventStore;
 pub use execute::{Executed, Refusal, Request, create, execute};
@@ -36,5 +37,4 @@ pub use parked::{Parked, ParkedView};
 pub use projector::{Doorbell, Projector, Report, Verified, Wrong};
 pub use reader::{Reader, Reading};
 pub use streams::{Place, Segment, StreamsPage, Which};
-pub use sums::SumsTable;
 pub use views::{StoredView, Versioned, Views};

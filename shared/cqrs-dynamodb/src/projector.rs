@@ -1,4 +1,4 @@
-//! Brings views and sums to the head of their streams.
+//! Brings views and counters to the head of their streams.
 //!
 //! The stream of the write table is a doorbell: it says that something is new, and usually brings it along. What is
 //! true stands in the write table. So any delivery (again, late, in another order, cut anew) ends in the same tables.
@@ -11,12 +11,12 @@ mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cqrs::{Projection, Rollup, StoredCommit, StreamId, Sums, Version};
+use cqrs::{Counters, Projection, Rollup, StoredCommit, StreamId, Version};
 use futures_util::future::BoxFuture;
 
 use self::catch_up::{CatchUp, Counting, Keeper};
 pub use self::verify::{Verified, Wrong};
-use crate::{EventStore, Failure, ParkedView, SumsTable, Views};
+use crate::{CountersTable, EventStore, Failure, ParkedView, Views};
 
 /// Keeps the views of all its projections.
 pub struct Projector {
@@ -70,7 +70,7 @@ trait KeepsViews: Send + Sync {
         streams: &'a [&'a StreamId],
     ) -> BoxFuture<'a, Result<Verified, Failure>>;
     fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, Failure>>;
-    fn sums(&self) -> BoxFuture<'_, Result<Option<Sums>, Failure>>;
+    fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, Failure>>;
 }
 
 impl Doorbell {
@@ -104,10 +104,15 @@ impl Projector {
         self
     }
 
-    /// Keeps the views of a projection too, and the sums over them.
+    /// Keeps the views of a projection too, and the counters over them.
     #[must_use]
-    pub fn with_rollup<P: Projection, R: Rollup<View = P::View>>(mut self, views: Views<P>, sums: SumsTable) -> Self {
-        self.keepers.push(Box::new(Keeper { views, rollup: Some(Counting { sums, contribution: R::contribution }) }));
+    pub fn with_rollup<P: Projection, R: Rollup<View = P::View>>(
+        mut self,
+        views: Views<P>,
+        counters: CountersTable,
+    ) -> Self {
+        self.keepers
+            .push(Box::new(Keeper { views, rollup: Some(Counting { counters, contribution: R::contribution }) }));
         self
     }
 
@@ -142,16 +147,16 @@ impl Projector {
         Ok(parked)
     }
 
-    /// The sums of those projections that have a rollup; as of a moment ago.
+    /// The counters of those projections that have a rollup; as of a moment ago.
     ///
     /// # Errors
     /// [`Failure`] of a read.
-    pub async fn sums(&self) -> Result<BTreeMap<&'static str, Sums>, Failure> {
-        let mut sums = BTreeMap::new();
+    pub async fn counters(&self) -> Result<BTreeMap<&'static str, Counters>, Failure> {
+        let mut counters = BTreeMap::new();
         for keeper in &self.keepers {
-            sums.extend(keeper.sums().await?.map(|of| (keeper.name(), of)));
+            counters.extend(keeper.counters().await?.map(|of| (keeper.name(), of)));
         }
-        Ok(sums)
+        Ok(counters)
     }
 
     /// Brings the views of these streams to where the bells say, or further. Each stream may have one bell.
@@ -200,11 +205,11 @@ impl<P: Projection> KeepsViews for Keeper<P> {
         Box::pin(self.views.parked())
     }
 
-    fn sums(&self) -> BoxFuture<'_, Result<Option<Sums>, Failure>> {
+    fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, Failure>> {
         Box::pin(async {
             let Some(counting) = &self.rollup else { return Ok(None) };
             // All rows there are: their names are visible characters.
-            counting.sums.rows(" ", "~").await.map(Some)
+            counting.counters.rows(" ", "~").await.map(Some)
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Reads views, with the caller's own writes folded in.
 
-use cqrs::{Projection, StreamId, Sums, Version};
+use cqrs::{Counters, Projection, StreamId, Version};
 
 use crate::{
     EventStore, Failure, Versioned, Views,
@@ -72,7 +72,7 @@ impl<P: Projection> Reader<P> {
     ) -> Result<(Version, Option<P::View>, bool), Failure> {
         let stream = StreamId::of::<P::Event>(key);
         let (commits, corrupt) = self.events.load_readable(&stream, version).await?;
-        let Folded { version, view, stopped, .. } = fold::<P>(version, view, commits, |_| Sums::default());
+        let Folded { version, view, stopped, .. } = fold::<P>(version, view, commits, |_| Counters::default());
         Ok((version, view, stopped.is_some() || corrupt.is_some()))
     }
 }

@@ -7,7 +7,7 @@
 //! | what [`Projection::index`] gives | for the table's indexes |
 //! | `version` | the last commit folded in |
 //! | `shape` | the shape of the view when it was folded |
-//! | `counted` | what the view adds to the rollup's sums, as of this version |
+//! | `counted` | what the view adds to the rollup's counters, as of this version |
 //! | `parked`, `parked_in` | why the view stands still, if its stream is [parked](crate::parked) |
 //!
 //! A view that has ended keeps its item, without fields of its own, so that a late commit still finds its version.
@@ -19,13 +19,13 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use cqrs::{Projection, Sums, Version};
+use cqrs::{Counters, Projection, Version};
 use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use serde_dynamo::{from_item, to_item};
 
 use crate::{
     Dynamo, Failure,
-    item::{Item, from_sums, number, text, to_sums},
+    item::{Item, from_counters, number, text, to_counters},
     parked::{PARKED, PARKED_IN, Parked},
 };
 
@@ -52,8 +52,8 @@ pub struct StoredView<V> {
     pub shape: u32,
     /// The view itself.
     pub content: Content<V>,
-    /// What it adds to the sums.
-    pub counted: Sums,
+    /// What it adds to the counters.
+    pub counted: Counters,
     /// Why it stands still, if its stream is parked.
     pub parked: Option<Parked>,
     /// What its successor must find unchanged.
@@ -206,7 +206,7 @@ pub(crate) fn encode<P: Projection>(
     key: &str,
     version: Version,
     view: Option<&P::View>,
-    counted: &Sums,
+    counted: &Counters,
 ) -> Result<Item, Failure> {
     let mut item = match view {
         Some(view) => to_item(view).map_err(|error| Failure::Refused(error.into()))?,
@@ -218,7 +218,7 @@ pub(crate) fn encode<P: Projection>(
     item.insert(VERSION.to_owned(), number(version));
     item.insert(SHAPE.to_owned(), number(P::SHAPE));
     if !counted.is_zero() {
-        item.insert(COUNTED.to_owned(), from_sums(counted));
+        item.insert(COUNTED.to_owned(), from_counters(counted));
     }
     Ok(item)
 }
@@ -231,7 +231,7 @@ pub(crate) fn decode<P: Projection>(item: Item) -> (String, StoredView<P::View>)
     let key = item.get(P::KEY).and_then(|key| key.as_s().ok()).cloned().unwrap_or_default();
     let version = Version::new(read(item.get(VERSION)));
     let shape = read(item.get(SHAPE));
-    let counted = item.get(COUNTED).map(to_sums).unwrap_or_default();
+    let counted = item.get(COUNTED).map(to_counters).unwrap_or_default();
     let stamp = Stamp::of(&item);
     let parked = Parked::in_item(&item);
     let beside = [P::KEY, VERSION, SHAPE, COUNTED, PARKED, PARKED_IN];

@@ -7,7 +7,7 @@
 //! 3. [`commit`]: the events of one accepted command, and its place in a [`stream`].
 //! 4. [`identity`]: how a repeated command is recognised.
 //! 5. [`projection`]: folds one stream into one view.
-//! 6. [`rollup`]: sums over the views of one projection.
+//! 6. [`rollup`]: counters over the views of one projection.
 //! 7. [`spec`]: given/when/then for all of them.
 
 pub mod aggregate;
@@ -24,5 +24,5 @@ pub use commit::{Commit, Recorded, StoredCommit, recorded_at};
 pub use event::{Event, EventRecord, Undecodable};
 pub use identity::{CommandId, Fingerprint, derived_id};
 pub use projection::Projection;
-pub use rollup::{Rollup, Sums};
+pub use rollup::{Counters, Rollup};
 pub use stream::{NotAStream, StreamId, Version};

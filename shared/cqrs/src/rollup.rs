@@ -1,4 +1,4 @@
-//! A rollup: sums over the views of one projection.
+//! A rollup: counters over the views of one projection.
 
 use std::{
     collections::BTreeMap,
@@ -7,26 +7,26 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Says what one view adds to the sums.
+/// Says what one view adds to the counters.
 ///
-/// The sums over all views are kept as differences, so that a view which is written twice, late, or by changed code
+/// The counters over all views are kept as differences, so that a view which is written twice, late, or by changed code
 /// cannot count wrongly.
 pub trait Rollup {
     /// The view that is counted.
     type View;
 
-    /// What `view` adds to the sums as it stands.
-    fn contribution(view: &Self::View) -> Sums;
+    /// What `view` adds to the counters as it stands.
+    fn contribution(view: &Self::View) -> Counters;
 }
 
 /// Numbers by row and column: an additive group. Numbers that are not there are zero, and zeros are not kept.
 ///
-/// Sums wrap around beyond 128 bits, which keeps them a group; DynamoDB keeps 38 digits, a little less.
+/// Counters wrap around beyond 128 bits, which keeps them a group; DynamoDB keeps 38 digits, a little less.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Sums(BTreeMap<String, BTreeMap<String, i128>>);
+pub struct Counters(BTreeMap<String, BTreeMap<String, i128>>);
 
-impl Sums {
+impl Counters {
     /// Adds `amount` to one number.
     pub fn add(&mut self, row: &str, column: &str, amount: i128) {
         if amount == 0 {
@@ -43,7 +43,7 @@ impl Sums {
         }
     }
 
-    /// These sums with `amount` added to one number.
+    /// These counters with `amount` added to one number.
     #[must_use]
     pub fn with(mut self, row: &str, column: &str, amount: i128) -> Self {
         self.add(row, column, amount);
@@ -71,18 +71,18 @@ impl Sums {
     }
 }
 
-impl AddAssign<&Sums> for Sums {
-    fn add_assign(&mut self, other: &Sums) {
+impl AddAssign<&Counters> for Counters {
+    fn add_assign(&mut self, other: &Counters) {
         for (row, column, amount) in other.iter() {
             self.add(row, column, amount);
         }
     }
 }
 
-impl Sub<&Sums> for Sums {
-    type Output = Sums;
+impl Sub<&Counters> for Counters {
+    type Output = Counters;
 
-    fn sub(mut self, other: &Sums) -> Sums {
+    fn sub(mut self, other: &Counters) -> Counters {
         for (row, column, amount) in other.iter() {
             self.add(row, column, amount.wrapping_neg());
         }
@@ -96,16 +96,17 @@ mod tests {
 
     #[test]
     fn what_is_taken_away_again_leaves_nothing() {
-        let sums = Sums::default().with("totals", "orders", 1).with("day", "orders", 2);
-        assert!((sums.clone() - &sums).is_zero());
-        assert_eq!(Sums::default().with("totals", "orders", 0), Sums::default());
+        let counters = Counters::default().with("totals", "orders", 1).with("day", "orders", 2);
+        assert!((counters.clone() - &counters).is_zero());
+        assert_eq!(Counters::default().with("totals", "orders", 0), Counters::default());
     }
 
     #[test]
     fn a_sum_of_differences_is_the_difference_of_sums() {
-        let (before, after) = (Sums::default().with("a", "x", 3), Sums::default().with("a", "x", 5).with("b", "y", 1));
-        let mut sums = before.clone();
-        sums += &(after.clone() - &before);
-        assert_eq!(sums, after);
+        let (before, after) =
+            (Counters::default().with("a", "x", 3), Counters::default().with("a", "x", 5).with("b", "y", 1));
+        let mut counters = before.clone();
+        counters += &(after.clone() - &before);
+        assert_eq!(counters, after);
     }
 }

@@ -1,8 +1,8 @@
-//! The sums over all orders: what `GET /dashboard` answers.
+//! The counters over all orders: what `GET /dashboard` answers.
 
 use std::collections::BTreeMap;
 
-use cqrs::{Rollup, Sums};
+use cqrs::{Counters, Rollup};
 use jiff::{Span, Timestamp, civil::Date, tz::Offset};
 use serde::Serialize;
 
@@ -47,14 +47,14 @@ pub struct Day {
 impl Rollup for Dashboard {
     type View = OrderSummary;
 
-    fn contribution(order: &OrderSummary) -> Sums {
+    fn contribution(order: &OrderSummary) -> Counters {
         let day = day_row(date(order.placed_at));
         let revenue = format!("{REVENUE}{}", order.currency.code());
         let earned = match order.status {
             Status::Placed | Status::Shipped | Status::Delivered => i128::from(order.total),
             Status::Cancelled => 0,
         };
-        Sums::default()
+        Counters::default()
             .with(Self::TOTALS, ORDERS, 1)
             .with(Self::TOTALS, &format!("{STATUS}{}", order.status.as_str()), 1)
             .with(Self::TOTALS, &revenue, earned)
@@ -64,20 +64,20 @@ impl Rollup for Dashboard {
 }
 
 impl Dashboard {
-    /// The row that holds the sums over all time.
+    /// The row that holds the counters over all time.
     pub const TOTALS: &'static str = "totals";
 
-    /// The dashboard of the `days` days up to and with the day of `now`, from the sums.
-    pub fn new(sums: &Sums, now: Timestamp, days: u16) -> Self {
+    /// The dashboard of the `days` days up to and with the day of `now`, from the counters.
+    pub fn new(counters: &Counters, now: Timestamp, days: u16) -> Self {
         let by_status = Status::ALL.map(|status| {
             let word = status.as_str();
-            (word, sums.get(Self::TOTALS, &format!("{STATUS}{word}")))
+            (word, counters.get(Self::TOTALS, &format!("{STATUS}{word}")))
         });
         Self {
-            orders: sums.get(Self::TOTALS, ORDERS),
+            orders: counters.get(Self::TOTALS, ORDERS),
             by_status: by_status.into(),
-            revenue: revenue(sums, Self::TOTALS),
-            days: (0..days).map(|ago| Day::new(sums, days_before(now, ago))).collect(),
+            revenue: revenue(counters, Self::TOTALS),
+            days: (0..days).map(|ago| Day::new(counters, days_before(now, ago))).collect(),
         }
     }
 
@@ -88,9 +88,9 @@ impl Dashboard {
 }
 
 impl Day {
-    fn new(sums: &Sums, date: Date) -> Self {
+    fn new(counters: &Counters, date: Date) -> Self {
         let row = day_row(date);
-        Self { date: date.to_string(), orders: sums.get(&row, ORDERS), revenue: revenue(sums, &row) }
+        Self { date: date.to_string(), orders: counters.get(&row, ORDERS), revenue: revenue(counters, &row) }
     }
 }
 
@@ -106,8 +106,9 @@ fn day_row(date: Date) -> String {
     format!("day#{date}")
 }
 
-fn revenue(sums: &Sums, row: &str) -> BTreeMap<String, i128> {
-    sums.iter()
+fn revenue(counters: &Counters, row: &str) -> BTreeMap<String, i128> {
+    counters
+        .iter()
         .filter(|(in_row, ..)| *in_row == row)
         .filter_map(|(_, column, sum)| Some((column.strip_prefix(REVENUE)?.to_owned(), sum)))
         .collect()
@@ -121,9 +122,9 @@ mod tests {
     use crate::order_summary::tests::summary;
 
     fn dashboard(orders: &[OrderSummary], days: u16) -> Dashboard {
-        let mut sums = Sums::default();
-        orders.iter().for_each(|order| sums += &Dashboard::contribution(order));
-        Dashboard::new(&sums, "2026-11-23T00:30:00Z".parse().unwrap(), days)
+        let mut counters = Counters::default();
+        orders.iter().for_each(|order| counters += &Dashboard::contribution(order));
+        Dashboard::new(&counters, "2026-11-23T00:30:00Z".parse().unwrap(), days)
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! 1. [`order`]: the aggregate with its commands, events and rules, and the values they are made of.
 //! 2. [`order_summary`]: the view of one order, and its row in a customer's list.
-//! 3. [`dashboard`]: the sums over all orders.
+//! 3. [`dashboard`]: the counters over all orders.
 //!
 //! Beside them, `openapi`: the schemas of their values, for the description of the API.
 

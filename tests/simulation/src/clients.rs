@@ -240,8 +240,8 @@ impl Client<'_> {
         let Some((status, shown)) = self.get("get-dashboard", "/dashboard", "/dashboard", "days=1").await else {
             return;
         };
-        let is_shown = |sums: &cqrs::Sums| {
-            let whole = serde_json::to_value(Dashboard::new(sums, Timestamp::UNIX_EPOCH, 0)).unwrap();
+        let is_shown = |counters: &cqrs::Counters| {
+            let whole = serde_json::to_value(Dashboard::new(counters, Timestamp::UNIX_EPOCH, 0)).unwrap();
             ["orders", "by_status", "revenue"]
                 .iter()
                 .all(|name| without_zeros(&whole[name]) == without_zeros(&shown[name]))

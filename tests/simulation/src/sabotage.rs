@@ -12,8 +12,8 @@ pub enum Sabotage {
     ViewCondition,
     /// A view does not remember what it has counted.
     Counted,
-    /// The sums are not changed with the view.
-    Sums,
+    /// The counters are not changed with the view.
+    Counters,
     /// The stream is read without asking for a consistent read.
     ConsistentRead,
     /// What stands in the way of a commit is not shown.
@@ -38,7 +38,7 @@ impl Sabotage {
                     .filter_map(|action| action.pointer_mut("/Put/Item"))
                     .for_each(|item| remove(item, "counted"));
             }
-            (Self::Sums, "TransactWriteItems") => {
+            (Self::Counters, "TransactWriteItems") => {
                 let actions = body["TransactItems"].as_array_mut().unwrap();
                 actions.retain(|action| action.get("Put").is_some());
             }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use app::Tables;
-use cqrs::{Commit, Projection, Rollup, StoredCommit, Sums};
+use cqrs::{Commit, Counters, Projection, Rollup, StoredCommit};
 use jiff::Timestamp;
 use local::{Engine, engine::wire::Call};
 use orders::{Dashboard, OrderEvent, OrderSummaries, OrderSummary};
@@ -34,7 +34,7 @@ struct Seen {
     /// Every state of every view, as an item, by order.
     views: BTreeMap<String, Vec<Value>>,
     /// Every state of the totals.
-    totals: Vec<Sums>,
+    totals: Vec<Counters>,
 }
 
 /// An invariant that does not hold, and where.
@@ -43,7 +43,7 @@ type Held = Result<(), String>;
 impl Witness {
     /// A witness of these tables.
     pub fn new(engine: Engine, tables: Tables) -> Self {
-        let totals = vec![Sums::default()];
+        let totals = vec![Counters::default()];
         Self { engine, tables, seen: Mutex::new(Seen { totals, ..Seen::default() }) }
     }
 
@@ -56,11 +56,11 @@ impl Witness {
         seen.commits_are_kept(self.items(&self.tables.events), commands)?;
         let views = self.items(&self.tables.order_summaries);
         let counted = seen.views_are_prefixes(views)?;
-        let sums = sums_of_shards(&self.items(&self.tables.dashboard));
-        if sums != counted {
-            return Err(format!("I8: the sums are {sums:?}, and the views have counted {counted:?}"));
+        let counters = counters_of_shards(&self.items(&self.tables.dashboard));
+        if counters != counted {
+            return Err(format!("I8: the counters are {counters:?}, and the views have counted {counted:?}"));
         }
-        let totals = row(&sums, Dashboard::TOTALS);
+        let totals = row(&counters, Dashboard::TOTALS);
         if seen.totals.last() != Some(&totals) {
             seen.totals.push(totals);
         }
@@ -148,7 +148,7 @@ impl Witness {
     }
 
     /// Whether the totals were in such a state since there were `since` states.
-    pub fn totals_were(&self, since: usize, is: impl Fn(&Sums) -> bool) -> bool {
+    pub fn totals_were(&self, since: usize, is: impl Fn(&Counters) -> bool) -> bool {
         self.seen.lock().unwrap().totals[since - 1..].iter().any(is)
     }
 
@@ -208,8 +208,8 @@ impl Seen {
 
     /// I6, I7: every view is what a prefix of its stream folds to, and never one that is shorter than before. Gives
     /// what the views have counted.
-    fn views_are_prefixes(&mut self, items: Vec<Value>) -> Result<Sums, String> {
-        let mut counted = Sums::default();
+    fn views_are_prefixes(&mut self, items: Vec<Value>) -> Result<Counters, String> {
+        let mut counted = Counters::default();
         let there: BTreeSet<String> = items.iter().map(|item| key_and_version(item).0).collect();
         if let Some(gone) = self.views.keys().find(|order| !there.contains(*order)) {
             return Err(format!("I7: the view of {gone} is gone"));
@@ -223,7 +223,7 @@ impl Seen {
                 continue;
             }
             let before = self.views.get(&order).and_then(|states| states.last());
-            counted += &sums(&plain(&item["counted"]));
+            counted += &counters(&plain(&item["counted"]));
             if before == Some(&item) {
                 continue;
             }
@@ -277,31 +277,31 @@ fn key_and_version(view: &Value) -> (String, u64) {
     (view["order_id"].as_str().unwrap_or_default().to_owned(), view["version"].as_u64().unwrap_or_default())
 }
 
-fn sums_of_shards(shards: &[Value]) -> Sums {
-    let mut all = Sums::default();
+fn counters_of_shards(shards: &[Value]) -> Counters {
+    let mut all = Counters::default();
     for shard in shards {
         let mut columns = plain(shard);
         let row = columns["row"].take();
         columns.as_object_mut().unwrap().retain(|name, _| !["shard", "row"].contains(&name.as_str()));
-        all += &sums(&json!({ row.as_str().unwrap_or_default(): columns }));
+        all += &counters(&json!({ row.as_str().unwrap_or_default(): columns }));
     }
     all
 }
 
 /// Numbers by row and column.
-fn sums(rows: &Value) -> Sums {
-    let mut sums = Sums::default();
+fn counters(rows: &Value) -> Counters {
+    let mut counters = Counters::default();
     for (row, columns) in rows.as_object().into_iter().flatten() {
         for (column, amount) in columns.as_object().into_iter().flatten() {
-            sums.add(row, column, amount.as_i64().unwrap_or_default().into());
+            counters.add(row, column, amount.as_i64().unwrap_or_default().into());
         }
     }
-    sums
+    counters
 }
 
 /// One row of them.
-fn row(all: &Sums, row: &str) -> Sums {
-    let mut one = Sums::default();
+fn row(all: &Counters, row: &str) -> Counters {
+    let mut one = Counters::default();
     all.iter().filter(|(name, ..)| *name == row).for_each(|(name, column, amount)| one.add(name, column, amount));
     one
 }

@@ -49,6 +49,6 @@ noticed! {
     a_commit_that_overwrites_another_is_noticed: CommitCondition within 20;
     a_view_that_overwrites_a_later_one_is_noticed: ViewCondition within 20;
     a_view_that_forgets_what_it_has_counted_is_noticed: Counted within 20;
-    sums_that_do_not_change_with_their_view_are_noticed: Sums within 20;
+    sums_that_do_not_change_with_their_view_are_noticed: Counters within 20;
     a_stream_that_is_read_as_of_a_moment_ago_is_noticed: ConsistentRead within 50;
 }

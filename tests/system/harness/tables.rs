@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use app::Tables;
 use aws_sdk_dynamodb::types::AttributeValue;
-use cqrs::{Commit, Projection, Rollup, StreamId, Sums, Version};
-use cqrs_dynamodb::{SumsTable, Views, views::Content};
+use cqrs::{Commit, Counters, Projection, Rollup, StreamId, Version};
+use cqrs_dynamodb::{CountersTable, Views, views::Content};
 use local::pump::record::Record;
 use orders::{Dashboard, OrderEvent, OrderSummaries};
 use serde_dynamo::from_items;
@@ -56,9 +56,9 @@ impl System {
         self.items(&self.direct.tables.order_summaries).await.iter().map(|item| (id(item), version(item))).collect()
     }
 
-    /// Invariant I8: the sums are those of what the views have counted, whatever has been delivered so far.
+    /// Invariant I8: the counters are those of what the views have counted, whatever has been delivered so far.
     ///
-    /// Sums change with a view only. So what they are between two equal looks at all views, they are at one instant.
+    /// Counters change with a view only. So what they are between two equal looks at all views, they are at one instant.
     pub async fn check_sums(&self) {
         let Tables { order_summaries, dashboard, .. } = &self.direct.tables;
         let mut views = self.items(order_summaries).await;
@@ -70,16 +70,16 @@ impl System {
             }
             views = again;
         };
-        let mut counted = Sums::default();
+        let mut counted = Counters::default();
         for (row, columns) in views.iter().flat_map(|view| fields(&view["counted"])) {
             fields(columns).for_each(|(column, amount)| counted.add(row, column, number(amount)));
         }
-        let mut sums = Sums::default();
+        let mut counters = Counters::default();
         for shard in &shards {
             let columns = fields(shard).filter(|(name, _)| !["shard", "row"].contains(&name.as_str()));
-            columns.for_each(|(column, amount)| sums.add(shard["row"].as_str().unwrap(), column, number(amount)));
+            columns.for_each(|(column, amount)| counters.add(shard["row"].as_str().unwrap(), column, number(amount)));
         }
-        assert_eq!(sums, counted);
+        assert_eq!(counters, counted);
     }
 
     /// All items of a table.
@@ -89,22 +89,22 @@ impl System {
         from_items(items.unwrap()).unwrap()
     }
 
-    /// Invariant I6: every view is the fold of its stream, and the sums are those over the folds.
+    /// Invariant I6: every view is the fold of its stream, and the counters are those over the folds.
     pub async fn check_read_models(&self) {
         self.check_sums().await;
         let views = self.views();
-        let mut sums = Sums::default();
+        let mut counters = Counters::default();
         let streams = self.streams().await;
         assert_eq!(streams.len(), self.view_versions().await.len());
         for (stream, commits) in streams {
             let stored = views.get(stream.key()).await.unwrap().unwrap();
             let folded = OrderSummaries::fold(None, &commits).unwrap();
-            sums += &Dashboard::contribution(&folded);
+            counters += &Dashboard::contribution(&folded);
             assert_eq!(stored.counted, Dashboard::contribution(&folded));
             assert_eq!(stored.content, Content::Current(folded));
             assert_eq!((stored.version, stored.shape), (commits.last().unwrap().version, OrderSummaries::SHAPE));
         }
-        assert_eq!(self.sums().await, sums);
+        assert_eq!(self.counters().await, counters);
     }
 
     /// Sets an attribute of an order's view, as nothing in the system does.
@@ -136,11 +136,11 @@ impl System {
         Views::new(self.direct.dynamo.clone(), self.direct.tables.order_summaries.clone())
     }
 
-    async fn sums(&self) -> Sums {
-        let table = SumsTable::new(self.direct.dynamo.clone(), self.direct.tables.dashboard.clone());
-        let mut sums = table.row(Dashboard::TOTALS).await.unwrap();
-        sums += &table.rows("day#", "day#~").await.unwrap();
-        sums
+    async fn counters(&self) -> Counters {
+        let table = CountersTable::new(self.direct.dynamo.clone(), self.direct.tables.dashboard.clone());
+        let mut counters = table.row(Dashboard::TOTALS).await.unwrap();
+        counters += &table.rows("day#", "day#~").await.unwrap();
+        counters
     }
 }
 

@@ -1,6 +1,6 @@
 //! Two projections and a rollup, caught up.
 
-use cqrs::{Aggregate, StreamId, Sums, Version, spec::commit_of};
+use cqrs::{Aggregate, Counters, StreamId, Version, spec::commit_of};
 use cqrs_dynamodb::{Doorbell, Failure, Reader, Reading, views::Content};
 use local::engine::wire::Fault;
 
@@ -41,8 +41,8 @@ async fn visits(jars: &Jars, key: &str) -> Option<u64> {
 }
 
 async fn inventory(jars: &Jars) -> (i128, i128) {
-    let sums: Sums = jars.inventory().row("all").await.unwrap();
-    (sums.get("all", "jars"), sums.get("all", "content"))
+    let counters: Counters = jars.inventory().row("all").await.unwrap();
+    (counters.get("all", "jars"), counters.get("all", "content"))
 }
 
 fn current(key: &str, level: u64) -> Content<Level> {

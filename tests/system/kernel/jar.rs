@@ -1,6 +1,6 @@
 //! Jars: things are put in and taken out, until one is smashed.
 
-use cqrs::{Aggregate, Event, Projection, Recorded, Rollup, Sums};
+use cqrs::{Aggregate, Counters, Event, Projection, Recorded, Rollup};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug)]
@@ -119,8 +119,8 @@ pub struct Inventory<const SHAPE: u32>;
 impl<const SHAPE: u32> Rollup for Inventory<SHAPE> {
     type View = Level;
 
-    fn contribution(view: &Level) -> Sums {
-        Sums::default().with("all", "jars", 1).with("all", "content", i128::from(view.level))
+    fn contribution(view: &Level) -> Counters {
+        Counters::default().with("all", "jars", 1).with("all", "content", i128::from(view.level))
     }
 }
 

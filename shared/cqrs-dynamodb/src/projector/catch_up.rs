@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cqrs::{Projection, StoredCommit, Sums, Version};
+use cqrs::{Counters, Projection, StoredCommit, Version};
 use futures_util::{StreamExt, stream};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     write::Verdict,
 };
 use crate::{
-    EventStore, Failure, SumsTable, Views,
+    CountersTable, EventStore, Failure, Views,
     fold::fold,
     item::{self, Item, text},
     parked::{PARKED, PARKED_IN},
@@ -30,15 +30,15 @@ pub(super) struct Keeper<P: Projection> {
     pub(super) rollup: Option<Counting<P::View>>,
 }
 
-/// A rollup: where its sums are kept, and what a view adds to them.
+/// A rollup: where its counters are kept, and what a view adds to them.
 pub(super) struct Counting<V> {
-    pub(super) sums: SumsTable,
-    pub(super) contribution: fn(&V) -> Sums,
+    pub(super) counters: CountersTable,
+    pub(super) contribution: fn(&V) -> Counters,
 }
 
 impl<P: Projection> Keeper<P> {
-    /// What a view adds to the sums.
-    pub(super) fn contribution(&self, view: &P::View) -> Sums {
+    /// What a view adds to the counters.
+    pub(super) fn contribution(&self, view: &P::View) -> Counters {
         self.rollup.as_ref().map(|counting| (counting.contribution)(view)).unwrap_or_default()
     }
 }
@@ -69,8 +69,8 @@ pub(super) struct Write<'a, V> {
     /// The item to be written.
     pub(super) item: Item,
     bytes: usize,
-    /// The difference that the view makes to the sums.
-    delta: Sums,
+    /// The difference that the view makes to the counters.
+    delta: Counters,
     /// How many commits were folded.
     commits: usize,
     healed: bool,
@@ -90,7 +90,7 @@ impl<V> Weighed for Write<'_, V> {
         self.bytes
     }
 
-    fn delta(&self) -> &Sums {
+    fn delta(&self) -> &Counters {
         &self.delta
     }
 }
@@ -204,13 +204,13 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         }
     }
 
-    /// Writes the views, many to a transaction with the sums that they change, and gives back those to be folded again.
+    /// Writes the views, many to a transaction with the counters that they change, and gives back those to be folded again.
     async fn write(&self, writes: Vec<Write<'a, P::View>>, report: &mut Report) -> Vec<Task<'a, P::View>> {
         // A view that changes no sum is bound to no other, and a single put costs half of a transaction.
         let (alone, bound): (Vec<_>, Vec<_>) = writes.into_iter().partition(|write| write.delta.is_zero());
         let alone = alone.into_iter().map(|write| vec![write]).collect();
         let mut again = Vec::new();
-        // One transaction after the other: they would collide in the rows of the sums.
+        // One transaction after the other: they would collide in the rows of the counters.
         for (chunks, limit) in [(pack(bound), 1), (alone, AT_ONCE)] {
             let writing = chunks.into_iter().map(|chunk| self.write_chunk(chunk)).collect();
             for (tasks, chunk_report) in at_once(limit, writing).await {

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeSet;
 
-use cqrs::Sums;
+use cqrs::Counters;
 
 /// The most actions of one transaction (Amazon DynamoDB API Reference, `TransactWriteItems`).
 const MAX_ACTIONS: usize = 100;
-/// The most bytes of one transaction: DynamoDB takes 4 MB, of which the sums need a little.
+/// The most bytes of one transaction: DynamoDB takes 4 MB, of which the counters need a little.
 const MAX_BYTES: usize = 3_500_000;
 
 /// What a write takes of a transaction.
 pub(crate) trait Weighed {
     /// The size of its item.
     fn bytes(&self) -> usize;
-    /// The sums that it changes.
-    fn delta(&self) -> &Sums;
+    /// The counters that it changes.
+    fn delta(&self) -> &Counters;
 }
 
-/// Packs writes into chunks that fit into one transaction each, an action a view and an action a row of sums.
+/// Packs writes into chunks that fit into one transaction each, an action a view and an action a row of counters.
 pub(crate) fn pack<W: Weighed>(writes: Vec<W>) -> Vec<Vec<W>> {
     let mut chunks = Vec::new();
     let mut chunk: Vec<W> = Vec::new();
@@ -44,13 +44,13 @@ pub(crate) fn pack<W: Weighed>(writes: Vec<W>) -> Vec<Vec<W>> {
 mod tests {
     use super::*;
 
-    struct Write(usize, Sums);
+    struct Write(usize, Counters);
 
     impl Weighed for Write {
         fn bytes(&self) -> usize {
             self.0
         }
-        fn delta(&self) -> &Sums {
+        fn delta(&self) -> &Counters {
             &self.1
         }
     }
@@ -59,15 +59,15 @@ mod tests {
         pack(writes.collect()).iter().map(Vec::len).collect()
     }
 
-    fn delta(row: usize) -> Sums {
-        Sums::default().with("totals", "n", 1).with(&format!("day {row}"), "n", 1)
+    fn delta(row: usize) -> Counters {
+        Counters::default().with("totals", "n", 1).with(&format!("day {row}"), "n", 1)
     }
 
     #[test]
     fn views_and_the_rows_they_share_fill_100_actions() {
         assert_eq!(lengths((0..200).map(|_| Write(1, delta(0)))), [98, 98, 4]);
         assert_eq!(lengths((0..100).map(|i| Write(1, delta(i)))), [49, 49, 2]);
-        assert_eq!(lengths((0..100).map(|_| Write(1, Sums::default()))), [100]);
+        assert_eq!(lengths((0..100).map(|_| Write(1, Counters::default()))), [100]);
     }
 
     #[test]

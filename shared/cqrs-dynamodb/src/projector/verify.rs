@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cqrs::{Projection, StreamId, Sums, Version};
+use cqrs::{Counters, Projection, StreamId, Version};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use super::catch_up::Keeper;
 use crate::{
     EventStore, Failure,
     fold::fold,
-    item::{Item, to_sums},
+    item::{Item, to_counters},
     parked::{PARKED, PARKED_IN},
     views::{self, COUNTED},
 };
@@ -32,7 +32,7 @@ pub struct Verified {
     pub parked: usize,
     /// What all of them say that they have counted.
     #[serde(skip)]
-    pub counted: Sums,
+    pub counted: Counters,
 }
 
 /// In what a stored view is wrong.
@@ -80,7 +80,10 @@ impl<P: Projection> Keeper<P> {
                 Finding::Parked => verified.parked += 1,
             }
         }
-        items.values().filter_map(|item| item.get(COUNTED)).for_each(|counted| verified.counted += &to_sums(counted));
+        items
+            .values()
+            .filter_map(|item| item.get(COUNTED))
+            .for_each(|counted| verified.counted += &to_counters(counted));
         Ok(verified)
     }
 

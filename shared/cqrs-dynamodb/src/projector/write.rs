@@ -1,4 +1,4 @@
-//! One conditional write of views and sums, and what its answer means.
+//! One conditional write of views and counters, and what its answer means.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::{
     },
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use cqrs::{Projection, Sums};
+use cqrs::{Counters, Projection};
 
 use super::{
     catch_up::{Keeper, Write},
@@ -40,9 +40,9 @@ pub(super) enum Verdict<V> {
 }
 
 impl<P: Projection> Keeper<P> {
-    /// Writes the views of a chunk and the difference they make to the sums: all or nothing.
+    /// Writes the views of a chunk and the difference they make to the counters: all or nothing.
     pub(super) async fn send(&self, chunk: &[Write<'_, P::View>]) -> Verdict<P::View> {
-        let mut delta = Sums::default();
+        let mut delta = Counters::default();
         chunk.iter().for_each(|write| delta += write.delta());
         let sent = match chunk {
             [single] if delta.is_zero() => self.put(single).await,
@@ -77,14 +77,14 @@ impl<P: Projection> Keeper<P> {
         })
     }
 
-    /// Views and sums together: two write units per KB, and those of their indexes.
-    async fn transact(&self, chunk: &[Write<'_, P::View>], delta: &Sums) -> Result<Verdict<P::View>, Failure> {
+    /// Views and counters together: two write units per KB, and those of their indexes.
+    async fn transact(&self, chunk: &[Write<'_, P::View>], delta: &Counters) -> Result<Verdict<P::View>, Failure> {
         let mut actions = Vec::with_capacity(chunk.len() + 2);
         for write in chunk {
             actions.push(TransactWriteItem::builder().put(self.conditional_put(write)?).build());
         }
         if let Some(counting) = &self.rollup {
-            let updates = counting.sums.updates(delta)?.into_iter();
+            let updates = counting.counters.updates(delta)?.into_iter();
             actions.extend(updates.map(|update| TransactWriteItem::builder().update(update).build()));
         }
         let dynamo = self.views.dynamo();

@@ -82,12 +82,12 @@ async fn verify(app: &App, part: &Part, patience: i64, json: bool) -> Result<Exi
         for (name, verdict) in &verdicts {
             let views = &verdict.views;
             println!(
-                "{name}: {} views, {} wrong, {} behind, {} parked; sums {:?}",
+                "{name}: {} views, {} wrong, {} behind, {} parked; counters {:?}",
                 views.views,
                 views.wrong.len(),
                 views.behind.len(),
                 views.parked,
-                verdict.sums
+                verdict.counters
             );
             views.wrong.iter().for_each(|(stream, wrong)| println!("  {stream}: {wrong:?}"));
             views.behind.iter().for_each(|(stream, since)| println!("  {stream}: behind since {since}"));

@@ -40,7 +40,7 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Hold views and sums against the events, byte for byte; exit code 1 if something is wrong
+    /// Hold views and counters against the events, byte for byte; exit code 1 if something is wrong
     Verify {
         #[command(flatten)]
         part: Part,

@@ -1,4 +1,4 @@
-//! The sums of one rollup: one table, each row kept in several shards so that writers do not wait for each other.
+//! The counters of one rollup: one table, each row kept in several shards so that writers do not wait for each other.
 //!
 //! | attribute | |
 //! |---|---|
@@ -11,7 +11,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use aws_sdk_dynamodb::types::{Get, TransactGetItem, Update};
-use cqrs::Sums;
+use cqrs::Counters;
 
 use crate::{
     Dynamo, Failure,
@@ -25,15 +25,15 @@ const SHARDS: u64 = 4;
 /// How often one row is read while projectors are writing it.
 const TRIES: u32 = 8;
 
-/// Keeps the sums of one rollup.
+/// Keeps the counters of one rollup.
 #[derive(Clone, Debug)]
-pub struct SumsTable {
+pub struct CountersTable {
     dynamo: Dynamo,
     table: Arc<str>,
 }
 
-impl SumsTable {
-    /// The sums in `table`.
+impl CountersTable {
+    /// The counters in `table`.
     pub fn new(dynamo: Dynamo, table: impl Into<Arc<str>>) -> Self {
         Self { dynamo, table: table.into() }
     }
@@ -44,7 +44,7 @@ impl SumsTable {
     ///
     /// # Errors
     /// [`Failure`] of the read.
-    pub async fn row(&self, row: &str) -> Result<Sums, Failure> {
+    pub async fn row(&self, row: &str) -> Result<Counters, Failure> {
         for attempt in 1..TRIES {
             match self.row_at_once(row).await {
                 Err(Failure::Unavailable(_)) => self.dynamo.back_off(attempt).await,
@@ -54,7 +54,7 @@ impl SumsTable {
         self.row_at_once(row).await
     }
 
-    async fn row_at_once(&self, row: &str) -> Result<Sums, Failure> {
+    async fn row_at_once(&self, row: &str) -> Result<Counters, Failure> {
         let gets = (0..SHARDS).map(|shard| {
             let get = Get::builder().table_name(&*self.table).set_key(Some(key(shard, row))).build()?;
             Ok(TransactGetItem::builder().get(get).build())
@@ -70,11 +70,11 @@ impl SumsTable {
             .send()
             .await
             .map_err(Failure::of_read)?;
-        let mut sums = Sums::default();
+        let mut counters = Counters::default();
         for item in answer.responses.into_iter().flatten().filter_map(|response| response.item) {
-            add_item(&mut sums, &item);
+            add_item(&mut counters, &item);
         }
-        Ok(sums)
+        Ok(counters)
     }
 
     /// The rows from `first` to `last`, both with, over all shards; each shard as of a moment ago: half a read unit per 4 KB
@@ -82,17 +82,17 @@ impl SumsTable {
     ///
     /// # Errors
     /// [`Failure`] of a read: all rows or none.
-    pub async fn rows(&self, first: &str, last: &str) -> Result<Sums, Failure> {
+    pub async fn rows(&self, first: &str, last: &str) -> Result<Counters, Failure> {
         let shards = (0..SHARDS).map(|shard| self.rows_of_shard(shard, first, last));
-        let mut sums = Sums::default();
+        let mut counters = Counters::default();
         for shard in futures_util::future::try_join_all(shards).await? {
-            sums += &shard;
+            counters += &shard;
         }
-        Ok(sums)
+        Ok(counters)
     }
 
-    async fn rows_of_shard(&self, shard: u64, first: &str, last: &str) -> Result<Sums, Failure> {
-        let mut sums = Sums::default();
+    async fn rows_of_shard(&self, shard: u64, first: &str, last: &str) -> Result<Counters, Failure> {
+        let mut counters = Counters::default();
         let mut from_key = None;
         loop {
             let page = self
@@ -112,19 +112,19 @@ impl SumsTable {
                 .send()
                 .await
                 .map_err(Failure::of_read)?;
-            page.items.iter().flatten().for_each(|item| add_item(&mut sums, item));
+            page.items.iter().flatten().for_each(|item| add_item(&mut counters, item));
             from_key = page.last_evaluated_key;
             if from_key.is_none() {
-                return Ok(sums);
+                return Ok(counters);
             }
         }
     }
 
-    /// One update a row, all in one shard picked at random, that adds `delta` to the sums.
+    /// One update a row, all in one shard picked at random, that adds `delta` to the counters.
     ///
     /// # Errors
     /// [`Failure::Refused`] if an update cannot be built: a defect.
-    pub(crate) fn updates(&self, delta: &Sums) -> Result<Vec<Update>, Failure> {
+    pub(crate) fn updates(&self, delta: &Counters) -> Result<Vec<Update>, Failure> {
         let shard = self.dynamo.ambient.random_below(SHARDS);
         let update = |(row, columns): (&str, &BTreeMap<String, i128>)| {
             let mut update = Update::builder().table_name(&*self.table).set_key(Some(key(shard, row)));
@@ -145,9 +145,9 @@ fn key(shard: u64, row: &str) -> Item {
     Item::from([(SHARD.to_owned(), text(shard.to_string())), (ROW.to_owned(), text(row))])
 }
 
-fn add_item(sums: &mut Sums, item: &Item) {
+fn add_item(counters: &mut Counters, item: &Item) {
     let Some(row) = item.get(ROW).and_then(|row| row.as_s().ok()) else { return };
     for (column, value) in item.iter().filter(|(name, _)| ![SHARD, ROW].contains(&name.as_str())) {
-        add_number(sums, row, column, value);
+        add_number(counters, row, column, value);
     }
 }
