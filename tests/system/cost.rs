@@ -88,7 +88,7 @@ async fn a_query_costs_half_a_read_unit_and_the_dashboard_its_lanes() {
 }
 
 #[tokio::test]
-async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_is_of_an_older_shape() {
+async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_is_of_an_older_schema() {
     let system = System::start().await;
     let ids = ["1", "2", "3"].map(|key| async { system.customer("alice").places_order(key).await });
     let ids = futures_util::future::join_all(ids).await;

@@ -76,7 +76,7 @@ impl Jars {
         EventStore::new(self.dynamo.clone(), self.table("events"))
     }
 
-    fn levels<const SHAPE: u32>(&self) -> Views<Levels<SHAPE>> {
+    fn levels<const SCHEMA: u32>(&self) -> Views<Levels<SCHEMA>> {
         Views::new(self.dynamo.clone(), self.table("levels"))
     }
 
@@ -88,10 +88,10 @@ impl Jars {
         CountersTable::new(self.dynamo.clone(), self.table("inventory"))
     }
 
-    /// The projector of a deployment whose levels have this shape.
-    fn projector<const SHAPE: u32>(&self) -> Projector {
+    /// The projector of a deployment whose levels have this schema.
+    fn projector<const SCHEMA: u32>(&self) -> Projector {
         Projector::new(self.events())
-            .with_rollup::<Levels<SHAPE>, Inventory<SHAPE>>(self.levels(), self.inventory())
+            .with_rollup::<Levels<SCHEMA>, Inventory<SCHEMA>>(self.levels(), self.inventory())
             .with(self.visits())
     }
 }

@@ -59,11 +59,11 @@ async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
     let (system, ids) = with_orders(5).await;
     system.damage(&ids[1], "total", number("1")).await;
     system.damage(&ids[2], "version", number("7")).await;
-    system.damage(&ids[3], "shape", number("0")).await;
+    system.damage(&ids[3], "schema", number("0")).await;
     let found = verdict(&system, 1).await;
     let wrong: Vec<_> = found.views.wrong.values().copied().collect();
     assert_eq!(wrong.len(), 3);
-    assert!([Wrong::Different, Wrong::Beyond, Wrong::OtherShape].iter().all(|of| wrong.contains(of)), "{wrong:?}");
+    assert!([Wrong::Different, Wrong::Beyond, Wrong::OtherSchema].iter().all(|of| wrong.contains(of)), "{wrong:?}");
     assert!(found.is_wrong());
 
     let app = &system.stack.app;

@@ -242,13 +242,13 @@ async fn a_redrive_takes_along_what_came_while_it_was_under_way() {
 #[tokio::test]
 async fn a_view_of_an_older_shape_that_its_stream_cannot_replace_is_parked_and_not_wrong() {
     let (system, [_, id, _]) = poisoned(shipped()).await;
-    // Code of a newer shape cannot fold what this view was folded from.
+    // Code of a newer schema cannot fold what this view was folded from.
     system.append_raw(&id, 2, poisons()[0].clone()).await;
     system.make_older(&id).await;
     let rebuilt = rebuild(&system.stack.app, Progress::start(1), |_, _| {}).await.unwrap();
     assert_eq!((rebuilt.parked, rebuilt.parked_now.len()), (1, 1));
     let stored = view(&system, &id).await;
-    assert_eq!((stored.version, stored.shape), (Version::new(2), 0));
+    assert_eq!((stored.version, stored.schema), (Version::new(2), 0));
     let verdicts = verify(&system.stack.app, SignedDuration::ZERO, Progress::start(1), |_, _| {}).await.unwrap();
     let verdict = &verdicts["order-summaries"];
     assert_eq!((verdict.views.parked, verdict.is_wrong()), (1, false));

@@ -1,4 +1,4 @@
-//! Rebuilds views and counters in place: catches up all streams. Views of an older shape are folded anew, others only as far
+//! Rebuilds views and counters in place: catches up all streams. Views of an older schema are folded anew, others only as far
 //! as they are behind.
 
 use std::{collections::BTreeMap, sync::Arc};

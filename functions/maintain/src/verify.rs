@@ -29,7 +29,7 @@ pub struct Verdict {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CountersStatus {
-    /// They are the counters of what the views have counted.
+    /// They are the counters of what the views have contribution.
     Right,
     /// They are not.
     Wrong,
@@ -78,16 +78,16 @@ pub async fn verify(
     for (name, verdict) in &mut verdicts {
         verdict.late = verdict.views.behind.clone();
         verdict.late.retain(|_, since| *since < deadline);
-        verdict.counters = counters(before.get(name), after.get(name), &verdict.views.counted, all);
+        verdict.counters = counters(before.get(name), after.get(name), &verdict.views.contribution, all);
     }
     Ok(verdicts)
 }
 
-fn counters(before: Option<&Counters>, after: Option<&Counters>, counted: &Counters, all: bool) -> CountersStatus {
+fn counters(before: Option<&Counters>, after: Option<&Counters>, contribution: &Counters, all: bool) -> CountersStatus {
     match (before, after) {
         (None, _) | (_, None) => CountersStatus::None,
         (Some(before), Some(after)) if before != after || !all => CountersStatus::NotCompared,
-        (_, Some(counters)) if counters == counted => CountersStatus::Right,
+        (_, Some(counters)) if counters == contribution => CountersStatus::Right,
         (Some(_), Some(_)) => CountersStatus::Wrong,
     }
 }

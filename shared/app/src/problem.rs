@@ -144,7 +144,7 @@ impl From<Failure> for Problem {
                 "The command is too large",
                 "What the command would record takes more than 350 KB.",
             ),
-            Failure::Corrupt { .. } | Failure::NewerShape { .. } | Failure::Refused(_) => {
+            Failure::Corrupt { .. } | Failure::NewerSchema { .. } | Failure::Refused(_) => {
                 tracing::error!(causes, "{failure}");
                 Self::internal()
             }

@@ -33,13 +33,13 @@ pub enum Failure {
         reason: String,
     },
     /// A view was written by a newer version of this code; it is left alone.
-    #[error("a view of {projection} has shape {found}, newer than {known}")]
-    NewerShape {
+    #[error("a view of {projection} has schema {found}, newer than {known}")]
+    NewerSchema {
         /// Which projection.
         projection: &'static str,
-        /// The shape found.
+        /// The schema found.
         found: u32,
-        /// The newest shape that this code knows.
+        /// The newest schema that this code knows.
         known: u32,
     },
     /// The request was refused for a reason that trying again does not mend: permissions, a missing table, a defect.
@@ -75,7 +75,7 @@ impl Failure {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::OutcomeUnknown(_) => true,
-            Self::TooLarge { .. } | Self::Corrupt { .. } | Self::NewerShape { .. } | Self::Refused(_) => false,
+            Self::TooLarge { .. } | Self::Corrupt { .. } | Self::NewerSchema { .. } | Self::Refused(_) => false,
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Folded<V> {
     /// The view; `None` if there is none after that commit.
     pub(crate) view: Option<V>,
     /// What it adds to the counters.
-    pub(crate) counted: Counters,
+    pub(crate) contribution: Counters,
     /// How many commits were folded.
     pub(crate) commits: usize,
     /// Why it was not folded to the end: an event that is not known, or code that panics.
@@ -28,11 +28,11 @@ pub(crate) fn fold<P: Projection>(
     commits: Vec<StoredCommit>,
     contribution: impl Fn(&P::View) -> Counters,
 ) -> Folded<P::View> {
-    let mut folded = Folded { version, view, counted: Counters::default(), commits: 0, stopped: None };
+    let mut folded = Folded { version, view, contribution: Counters::default(), commits: 0, stopped: None };
     for commit in commits {
         match step::<P>(folded.view.clone(), commit, &contribution) {
-            Ok((version, view, counted)) => {
-                folded = Folded { version, view, counted, commits: folded.commits + 1, stopped: None };
+            Ok((version, view, contribution)) => {
+                folded = Folded { version, view, contribution, commits: folded.commits + 1, stopped: None };
             }
             Err(failure) => return Folded { stopped: Some(failure), ..folded },
         }
@@ -49,8 +49,8 @@ fn step<P: Projection>(
     let commit = decode(commit)?;
     let folded = catch_unwind(AssertUnwindSafe(|| {
         let view = P::fold(view, [&commit]);
-        let counted = view.as_ref().map(contribution).unwrap_or_default();
-        (commit.version, view, counted)
+        let contribution = view.as_ref().map(contribution).unwrap_or_default();
+        (commit.version, view, contribution)
     }));
     folded.map_err(|_| Failure::Corrupt {
         stream: commit.stream.clone(),

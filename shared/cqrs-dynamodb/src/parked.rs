@@ -32,8 +32,8 @@ pub struct Parked {
     pub attempts: u32,
     /// Since when.
     pub since: Timestamp,
-    /// The shape of the code that could not fold it; code of a later shape tries by itself.
-    pub shape: u32,
+    /// The schema of the code that could not fold it; code of a later schema tries by itself.
+    pub schema: u32,
 }
 
 /// A stream that waits.
@@ -48,19 +48,19 @@ pub struct ParkedView {
 
 impl Parked {
     /// What stopped the fold, at `version`; after what stopped it `before`.
-    pub(crate) fn of(failure: &Failure, version: Version, before: Option<&Self>, shape: u32, now: Timestamp) -> Self {
+    pub(crate) fn of(failure: &Failure, version: Version, before: Option<&Self>, schema: u32, now: Timestamp) -> Self {
         let (version, reason) = match failure {
             Failure::Corrupt { version, reason, .. } => (*version, reason.clone()),
             // What the tables say of an item may repeat what is in it.
             _ => (version, "the view cannot be stored".to_owned()),
         };
         let attempts = before.map_or(0, |before| before.attempts).saturating_add(1);
-        Self { version, reason, attempts, since: before.map_or(now, |before| before.since), shape }
+        Self { version, reason, attempts, since: before.map_or(now, |before| before.since), schema }
     }
 
-    /// Whether code of this shape leaves the stream alone: it is what could not fold it.
-    pub(crate) fn holds_back(&self, shape: u32) -> bool {
-        self.shape == shape
+    /// Whether code of this schema leaves the stream alone: it is what could not fold it.
+    pub(crate) fn holds_back(&self, schema: u32) -> bool {
+        self.schema == schema
     }
 
     /// What an item says, if its stream is parked.

@@ -62,7 +62,7 @@ pub struct Report {
 trait KeepsViews: Send + Sync {
     fn category(&self) -> &'static str;
     fn name(&self) -> &'static str;
-    fn shape(&self) -> u32;
+    fn schema(&self) -> u32;
     fn catch_up<'a>(&'a self, events: &'a EventStore, bells: &'a [&'a Doorbell]) -> BoxFuture<'a, Report>;
     fn verify<'a>(
         &'a self,
@@ -116,9 +116,9 @@ impl Projector {
         self
     }
 
-    /// The names of the projections, and the shapes of their views.
+    /// The names of the projections, and the schemas of their views.
     pub fn projections(&self) -> BTreeMap<&'static str, u32> {
-        self.keepers.iter().map(|keeper| (keeper.name(), keeper.shape())).collect()
+        self.keepers.iter().map(|keeper| (keeper.name(), keeper.schema())).collect()
     }
 
     /// Holds the views of these streams against what the streams fold to, by projection. Nothing is written.
@@ -185,8 +185,8 @@ impl<P: Projection> KeepsViews for Keeper<P> {
         P::NAME
     }
 
-    fn shape(&self) -> u32 {
-        P::SHAPE
+    fn schema(&self) -> u32 {
+        P::SCHEMA
     }
 
     fn catch_up<'a>(&'a self, events: &'a EventStore, bells: &'a [&'a Doorbell]) -> BoxFuture<'a, Report> {

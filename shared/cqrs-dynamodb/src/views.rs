@@ -6,8 +6,8 @@
 //! | the view's own fields | at top level, as it is answered |
 //! | what [`Projection::index`] gives | for the table's indexes |
 //! | `version` | the last commit folded in |
-//! | `shape` | the shape of the view when it was folded |
-//! | `counted` | what the view adds to the rollup's counters, as of this version |
+//! | `schema` | the schema of the view when it was folded |
+//! | `contribution` | what the view adds to the rollup's counters, as of this version |
 //! | `parked`, `parked_in` | why the view stands still, if its stream is [parked](crate::parked) |
 //!
 //! A view that has ended keeps its item, without fields of its own, so that a late commit still finds its version.
@@ -30,8 +30,8 @@ use crate::{
 };
 
 pub(crate) const VERSION: &str = "version";
-pub(crate) const SHAPE: &str = "shape";
-pub(crate) const COUNTED: &str = "counted";
+pub(crate) const SCHEMA: &str = "schema";
+pub(crate) const CONTRIBUTION: &str = "contribution";
 
 /// The most keys of one `BatchGetItem`.
 const BATCH: usize = 100;
@@ -48,19 +48,19 @@ pub struct Views<P> {
 pub struct StoredView<V> {
     /// The last commit folded in.
     pub version: Version,
-    /// The shape of the view when it was folded.
-    pub shape: u32,
+    /// The schema of the view when it was folded.
+    pub schema: u32,
     /// The view itself.
     pub content: Content<V>,
     /// What it adds to the counters.
-    pub counted: Counters,
+    pub contribution: Counters,
     /// Why it stands still, if its stream is parked.
     pub parked: Option<Parked>,
     /// What its successor must find unchanged.
     pub(crate) stamp: Stamp,
 }
 
-/// The attributes that tell one state of a view's item from every other: version, shape, what it has counted, and why
+/// The attributes that tell one state of a view's item from every other: version, schema, its contribution, and why
 /// it is parked, each as it is stored, or missing.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Stamp([(&'static str, Option<AttributeValue>); 4]);
@@ -79,7 +79,7 @@ pub enum Content<V> {
     Current(V),
     /// The stream has folded to no view.
     Ended,
-    /// Nothing that this code can read: of another shape, or damaged. It has to be folded anew.
+    /// Nothing that this code can read: of another schema, or damaged. It has to be folded anew.
     Foreign,
 }
 
@@ -176,7 +176,7 @@ impl<P: Projection> Views<P> {
 impl Stamp {
     /// The stamp of an item.
     pub(crate) fn of(item: &Item) -> Self {
-        Self([VERSION, SHAPE, COUNTED, PARKED].map(|name| (name, item.get(name).cloned())))
+        Self([VERSION, SCHEMA, CONTRIBUTION, PARKED].map(|name| (name, item.get(name).cloned())))
     }
 
     /// The condition that the stored item is still as it was; `None` if there was none.
@@ -206,7 +206,7 @@ pub(crate) fn encode<P: Projection>(
     key: &str,
     version: Version,
     view: Option<&P::View>,
-    counted: &Counters,
+    contribution: &Counters,
 ) -> Result<Item, Failure> {
     let mut item = match view {
         Some(view) => to_item(view).map_err(|error| Failure::Refused(error.into()))?,
@@ -216,9 +216,9 @@ pub(crate) fn encode<P: Projection>(
     item.extend(index.into_iter().map(|(name, value)| (name.to_owned(), text(value))));
     item.insert(P::KEY.to_owned(), text(key));
     item.insert(VERSION.to_owned(), number(version));
-    item.insert(SHAPE.to_owned(), number(P::SHAPE));
-    if !counted.is_zero() {
-        item.insert(COUNTED.to_owned(), from_counters(counted));
+    item.insert(SCHEMA.to_owned(), number(P::SCHEMA));
+    if !contribution.is_zero() {
+        item.insert(CONTRIBUTION.to_owned(), from_counters(contribution));
     }
     Ok(item)
 }
@@ -230,18 +230,18 @@ pub(crate) fn decode<P: Projection>(item: Item) -> (String, StoredView<P::View>)
     }
     let key = item.get(P::KEY).and_then(|key| key.as_s().ok()).cloned().unwrap_or_default();
     let version = Version::new(read(item.get(VERSION)));
-    let shape = read(item.get(SHAPE));
-    let counted = item.get(COUNTED).map(to_counters).unwrap_or_default();
+    let schema = read(item.get(SCHEMA));
+    let contribution = item.get(CONTRIBUTION).map(to_counters).unwrap_or_default();
     let stamp = Stamp::of(&item);
     let parked = Parked::in_item(&item);
-    let beside = [P::KEY, VERSION, SHAPE, COUNTED, PARKED, PARKED_IN];
+    let beside = [P::KEY, VERSION, SCHEMA, CONTRIBUTION, PARKED, PARKED_IN];
     let ended = item.keys().all(|name| beside.contains(&name.as_str()));
-    let content = if shape != P::SHAPE {
+    let content = if schema != P::SCHEMA {
         Content::Foreign
     } else if ended {
         Content::Ended
     } else {
         from_item(item).map_or(Content::Foreign, Content::Current)
     };
-    (key, StoredView { version, shape, content, counted, parked, stamp })
+    (key, StoredView { version, schema, content, contribution, parked, stamp })
 }

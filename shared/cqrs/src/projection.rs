@@ -18,9 +18,9 @@ pub trait Projection: Send + Sync + 'static {
     const NAME: &'static str;
     /// The view's field that identifies it: the key of its stream, and of its table.
     const KEY: &'static str;
-    /// The number of the view's shape, from 1. Raise it with every change of [`evolve`](Self::evolve) or
-    /// [`index`](Self::index), or of a rollup's contribution: a view of an older shape is folded anew.
-    const SHAPE: u32;
+    /// The number of the view's schema, from 1. Raise it with every change of [`evolve`](Self::evolve) or
+    /// [`index`](Self::index), or of a rollup's contribution: a view of an older schema is folded anew.
+    const SCHEMA: u32;
 
     /// The view after `recorded`; `None` is no view, before the first event or after one that ends it.
     fn evolve(view: Option<Self::View>, recorded: Recorded<'_, Self::Event>) -> Option<Self::View>;

@@ -63,7 +63,7 @@ pub struct OrderSummary {
     pub cancel_reason: Option<Reason>,
 }
 
-/// An order as a row in its customer's list: read from the index, where rows of older shapes stand until they are
+/// An order as a row in its customer's list: read from the index, where rows of older schemas stand until they are
 /// folded anew. A field that is added needs a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(description = "An order as a row in a list."))]
@@ -121,7 +121,7 @@ impl Projection for OrderSummaries {
 
     const NAME: &'static str = "order-summaries";
     const KEY: &'static str = "order_id";
-    const SHAPE: u32 = 1;
+    const SCHEMA: u32 = 1;
 
     fn evolve(view: Option<OrderSummary>, recorded: Recorded<'_, OrderEvent>) -> Option<OrderSummary> {
         let at = recorded.recorded_at;

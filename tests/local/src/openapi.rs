@@ -10,7 +10,7 @@ use utoipa::openapi::{
 
 const DESCRIPTION: &str = "Commands change one order each, and answer with its new version; queries read the views. \
     Money is a whole number of minor units and an ISO 4217 code. Times are RFC 3339 in UTC.\n\n\
-    Errors are problem details (RFC 9457) with a stable `type`. What API Gateway answers by itself has the shape \
+    Errors are problem details (RFC 9457) with a stable `type`. What API Gateway answers by itself has the form \
     `{\"message\"}`. Unknown fields are refused in requests; clients must ignore unknown fields in answers.";
 
 const TOKEN: &str = "A JSON Web Token. Any one of an operation's scopes is enough. `cargo local` takes requests \

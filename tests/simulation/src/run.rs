@@ -139,7 +139,7 @@ impl Run {
         self.redrive().await;
         self.expect(self.witness.look_at_rest(&self.world.commands));
         self.repeat_what_was_accepted(&clients[0]).await;
-        // Once more from the start of the stream: a view of an older shape is folded anew when it is touched.
+        // Once more from the start of the stream: a view of an older schema is folded anew when it is touched.
         let mut again = self.pump();
         while self.world.holds() && self.step(pumps.len(), &mut again).await {}
         self.expect(self.witness.look_for_older_views());
@@ -219,11 +219,11 @@ impl Run {
         }
     }
 
-    /// Puts views of an older shape in the place of today's.
+    /// Puts views of an older schema in the place of today's.
     async fn leave_older_views(&self, goes_on: &impl Fn() -> bool) {
         while goes_on() {
             time::sleep(self.world.chance.while_below(3000)).await;
-            if self.world.goes_wrong("view of an older shape", 700) {
+            if self.world.goes_wrong("view of an older schema", 700) {
                 self.witness.leave_an_older_view(&self.world.chance);
                 self.expect(self.witness.look(&self.world.commands));
             }

@@ -36,7 +36,7 @@ impl Sabotage {
             (Self::Counted, "TransactWriteItems") => {
                 actions(body)
                     .filter_map(|action| action.pointer_mut("/Put/Item"))
-                    .for_each(|item| remove(item, "counted"));
+                    .for_each(|item| remove(item, "contribution"));
             }
             (Self::Counters, "TransactWriteItems") => {
                 let actions = body["TransactItems"].as_array_mut().unwrap();

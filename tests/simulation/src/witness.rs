@@ -86,13 +86,13 @@ impl Witness {
         }
     }
 
-    /// Looks for views that are still of an older shape, though all records have come once more.
+    /// Looks for views that are still of an older schema, though all records have come once more.
     ///
     /// # Errors
     /// The invariant that does not hold.
     pub fn look_for_older_views(&self) -> Held {
         match self.items(&self.tables.order_summaries).iter().find(|view| is_older(view)) {
-            Some(view) => Err(format!("I6: the view of {} is of an older shape", key_and_version(view).0)),
+            Some(view) => Err(format!("I6: the view of {} is of an older schema", key_and_version(view).0)),
             None => Ok(()),
         }
     }
@@ -134,7 +134,7 @@ impl Witness {
         Some(view)
     }
 
-    /// Some view of an older shape takes the place of one of today's, if there is one.
+    /// Some view of an older schema takes the place of one of today's, if there is one.
     pub fn leave_an_older_view(&self, chance: &Chance) {
         let views: Vec<Value> = self.seen.lock().unwrap().views.values().filter_map(|of| of.last()).cloned().collect();
         if let Some(view) = chance.pick(&views) {
@@ -223,7 +223,7 @@ impl Seen {
                 continue;
             }
             let before = self.views.get(&order).and_then(|states| states.last());
-            counted += &counters(&plain(&item["counted"]));
+            counted += &counters(&plain(&item["contribution"]));
             if before == Some(&item) {
                 continue;
             }
@@ -254,8 +254,8 @@ impl Seen {
         let mut item = json(&view);
         OrderSummaries::index(&view).into_iter().for_each(|(name, value)| item[name] = value.into());
         item["version"] = json!(version);
-        item["shape"] = json!(OrderSummaries::SHAPE);
-        item["counted"] = json(&Dashboard::contribution(&view));
+        item["schema"] = json!(OrderSummaries::SCHEMA);
+        item["contribution"] = json(&Dashboard::contribution(&view));
         item
     }
 }
@@ -269,7 +269,7 @@ fn json(document: &impl serde::Serialize) -> Value {
 }
 
 fn is_older(view: &Value) -> bool {
-    plain(&view["shape"]) != OrderSummaries::SHAPE
+    plain(&view["schema"]) != OrderSummaries::SCHEMA
 }
 
 fn key_and_version(view: &Value) -> (String, u64) {

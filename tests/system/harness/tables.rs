@@ -71,7 +71,7 @@ impl System {
             views = again;
         };
         let mut counted = Counters::default();
-        for (row, columns) in views.iter().flat_map(|view| fields(&view["counted"])) {
+        for (row, columns) in views.iter().flat_map(|view| fields(&view["contribution"])) {
             fields(columns).for_each(|(column, amount)| counted.add(row, column, number(amount)));
         }
         let mut counters = Counters::default();
@@ -100,9 +100,9 @@ impl System {
             let stored = views.get(stream.key()).await.unwrap().unwrap();
             let folded = OrderSummaries::fold(None, &commits).unwrap();
             counters += &Dashboard::contribution(&folded);
-            assert_eq!(stored.counted, Dashboard::contribution(&folded));
+            assert_eq!(stored.contribution, Dashboard::contribution(&folded));
             assert_eq!(stored.content, Content::Current(folded));
-            assert_eq!((stored.version, stored.shape), (commits.last().unwrap().version, OrderSummaries::SHAPE));
+            assert_eq!((stored.version, stored.schema), (commits.last().unwrap().version, OrderSummaries::SCHEMA));
         }
         assert_eq!(self.counters().await, counters);
     }
@@ -125,9 +125,9 @@ impl System {
         update.send().await.unwrap().attributes.unwrap().remove(attribute).unwrap()
     }
 
-    /// Makes an order's view one of an older shape, which shows another total.
+    /// Makes an order's view one of an older schema, which shows another total.
     pub async fn make_older(&self, order_id: &str) {
-        for (attribute, value) in [("shape", "0"), ("total", "1")] {
+        for (attribute, value) in [("schema", "0"), ("total", "1")] {
             self.damage(order_id, attribute, AttributeValue::N(value.to_owned())).await;
         }
     }

@@ -28,8 +28,8 @@ fn bell(bell: &Doorbell, versions: &[u64]) -> Doorbell {
     some
 }
 
-async fn level<const SHAPE: u32>(jars: &Jars, key: &str) -> (u64, Content<Level>) {
-    let stored = jars.levels::<SHAPE>().get(key).await.unwrap().unwrap();
+async fn level<const SCHEMA: u32>(jars: &Jars, key: &str) -> (u64, Content<Level>) {
+    let stored = jars.levels::<SCHEMA>().get(key).await.unwrap().unwrap();
     (stored.version.get(), stored.content)
 }
 
@@ -130,10 +130,10 @@ async fn a_view_of_an_older_shape_is_folded_anew_and_the_sums_stay_right() {
         jars.projector::<2>().catch_up(&[Doorbell::new(a.stream.clone()), Doorbell::new(b.stream.clone())]).await;
     assert_eq!((report.failed.len(), inventory(&jars).await), (0, (2, 15)));
 
-    // Code of the older shape leaves it alone, and says so.
+    // Code of the older schema leaves it alone, and says so.
     let report = jars.projector::<1>().catch_up(&[a.clone(), b]).await;
     assert_eq!(report.failed.len(), 2);
-    assert!(report.failed.values().all(|failure| matches!(**failure, Failure::NewerShape { .. })));
+    assert!(report.failed.values().all(|failure| matches!(**failure, Failure::NewerSchema { .. })));
     assert_eq!(inventory(&jars).await, (2, 15));
 }
 
@@ -142,7 +142,7 @@ async fn a_view_that_is_folded_anew_never_goes_back() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(12), filled(24), filled(36), filled(48)]).await;
     jars.projector::<1>().catch_up(std::slice::from_ref(&a)).await;
-    // The first two commits come late, to code of a newer shape.
+    // The first two commits come late, to code of a newer schema.
     let report = jars.projector::<2>().catch_up(&[bell(&a, &[1, 2])]).await;
     assert_eq!((level::<2>(&jars, "a").await, inventory(&jars).await), ((4, current("a", 10)), (1, 10)));
     assert_eq!(report.failed.len(), 0);
@@ -158,7 +158,7 @@ async fn a_fold_that_panics_parks_its_own_stream_in_its_own_projection() {
     assert_eq!((visits(&jars, "cursed").await, visits(&jars, "fine").await), (Some(2), Some(1)));
     // The commit before the one that panics is there, and counted.
     assert_eq!((level::<1>(&jars, "cursed").await, inventory(&jars).await), ((1, current("cursed", 1)), (2, 2)));
-    // Code of another shape tries by itself.
+    // Code of another schema tries by itself.
     let report = jars.projector::<2>().catch_up(&[cursed]).await;
     assert_eq!((report.parked.len(), report.waiting), (1, 0));
 }

@@ -78,7 +78,7 @@ pub fn filled(amount: u64) -> JarEvent {
 }
 
 /// How full a jar is, and what was noted. It ends when the jar is smashed. Shape 2 counts in dozens.
-pub struct Levels<const SHAPE: u32>;
+pub struct Levels<const SCHEMA: u32>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Level {
@@ -88,16 +88,16 @@ pub struct Level {
     pub note: String,
 }
 
-impl<const SHAPE: u32> Projection for Levels<SHAPE> {
+impl<const SCHEMA: u32> Projection for Levels<SCHEMA> {
     type Event = JarEvent;
     type View = Level;
 
     const NAME: &'static str = "levels";
     const KEY: &'static str = "jar";
-    const SHAPE: u32 = SHAPE;
+    const SCHEMA: u32 = SCHEMA;
 
     fn evolve(view: Option<Level>, recorded: Recorded<'_, JarEvent>) -> Option<Level> {
-        let unit = if SHAPE == 1 { 1 } else { 12 };
+        let unit = if SCHEMA == 1 { 1 } else { 12 };
         let mut view =
             view.unwrap_or_else(|| Level { jar: recorded.stream.key().to_owned(), level: 0, note: String::new() });
         match recorded.event {
@@ -114,9 +114,9 @@ impl<const SHAPE: u32> Projection for Levels<SHAPE> {
 }
 
 /// How many jars there are and how much is in them.
-pub struct Inventory<const SHAPE: u32>;
+pub struct Inventory<const SCHEMA: u32>;
 
-impl<const SHAPE: u32> Rollup for Inventory<SHAPE> {
+impl<const SCHEMA: u32> Rollup for Inventory<SCHEMA> {
     type View = Level;
 
     fn contribution(view: &Level) -> Counters {
@@ -139,7 +139,7 @@ impl Projection for Visits {
 
     const NAME: &'static str = "visits";
     const KEY: &'static str = "jar";
-    const SHAPE: u32 = 1;
+    const SCHEMA: u32 = 1;
 
     fn evolve(view: Option<Visit>, recorded: Recorded<'_, JarEvent>) -> Option<Visit> {
         let visits = view.map_or(0, |view| view.visits) + 1;

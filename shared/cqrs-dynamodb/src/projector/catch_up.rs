@@ -160,8 +160,8 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         let Task { bell, stored, set_free } = task;
         let (from, view) = match &stored {
             None => (Version::NONE, None),
-            Some(stored) if stored.shape > P::SHAPE => {
-                return Err(Failure::NewerShape { projection: P::NAME, found: stored.shape, known: P::SHAPE });
+            Some(stored) if stored.schema > P::SCHEMA => {
+                return Err(Failure::NewerSchema { projection: P::NAME, found: stored.schema, known: P::SCHEMA });
             }
             Some(StoredView { version, content: Content::Current(view), .. }) => (*version, Some(view.clone())),
             Some(StoredView { version, content: Content::Ended, .. }) => (*version, None),
@@ -173,7 +173,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             return Ok(Next::Nothing { set_free });
         }
         let parked = stored.as_ref().and_then(|stored| stored.parked.as_ref());
-        if parked.is_some_and(|parked| parked.holds_back(P::SHAPE)) && !bell.redrives {
+        if parked.is_some_and(|parked| parked.holds_back(P::SCHEMA)) && !bell.redrives {
             return Ok(Next::Wait);
         }
         // What is folded anew has to come at least as far as the view that it replaces.
@@ -191,14 +191,15 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             None if folded.commits == 0 => Ok(Next::Nothing { set_free }),
             Some(failure) if folded.commits == 0 || folded.version < reached => Ok(Next::Park(task, failure)),
             stopped => {
-                let counted_before = task.stored.as_ref().map(|stored| stored.counted.clone()).unwrap_or_default();
+                let stored_contribution =
+                    task.stored.as_ref().map(|stored| stored.contribution.clone()).unwrap_or_default();
                 let mut item =
-                    views::encode::<P>(bell.stream.key(), folded.version, folded.view.as_ref(), &folded.counted)?;
+                    views::encode::<P>(bell.stream.key(), folded.version, folded.view.as_ref(), &folded.contribution)?;
                 if let Some(failure) = &stopped {
                     let mark = self.keeper.mark(task.stored.as_ref(), folded.version, failure)?;
                     item.extend([(PARKED.to_owned(), mark), (PARKED_IN.to_owned(), text(P::NAME))]);
                 }
-                let (bytes, delta) = (item::size(&item), folded.counted - &counted_before);
+                let (bytes, delta) = (item::size(&item), folded.contribution - &stored_contribution);
                 Ok(Next::Write(Write { task, item, bytes, delta, commits: folded.commits, healed, stopped }))
             }
         }

@@ -12,7 +12,7 @@ use crate::{
     Failure, Parked,
     item::{number, text},
     parked::{PARKED, PARKED_IN},
-    views::{self, SHAPE, Stamp, StoredView, VERSION},
+    views::{self, SCHEMA, Stamp, StoredView, VERSION},
 };
 
 /// What became of a stream that was to be parked.
@@ -35,7 +35,7 @@ impl<P: Projection> Keeper<P> {
         failure: &Failure,
     ) -> Result<AttributeValue, Failure> {
         let before = stored.and_then(|stored| stored.parked.as_ref());
-        Parked::of(failure, version.next(), before, P::SHAPE, self.views.dynamo().ambient.now()).to_attribute()
+        Parked::of(failure, version.next(), before, P::SCHEMA, self.views.dynamo().ambient.now()).to_attribute()
     }
 
     /// Parks the stream with this key, whose view is `stored`: one write unit per KB, and that of the index. Safe to
@@ -51,7 +51,7 @@ impl<P: Projection> Keeper<P> {
         let condition = Stamp::unchanged(stored.map(|stored| &stored.stamp), P::KEY);
         // Where there is no view yet, the item holds nothing else.
         let update = "SET #parked = :mark, #parked_in = :parked_in, \
-                      #version = if_not_exists(#version, :none), #shape = if_not_exists(#shape, :shape_of_code)";
+                      #version = if_not_exists(#version, :none), #schema = if_not_exists(#schema, :schema_of_code)";
         let outcome = dynamo
             .client
             .update_item()
@@ -64,11 +64,11 @@ impl<P: Projection> Keeper<P> {
             .expression_attribute_names("#parked", PARKED)
             .expression_attribute_names("#parked_in", PARKED_IN)
             .expression_attribute_names("#version", VERSION)
-            .expression_attribute_names("#shape", SHAPE)
+            .expression_attribute_names("#schema", SCHEMA)
             .expression_attribute_values(":mark", self.mark(stored, version, failure)?)
             .expression_attribute_values(":parked_in", text(P::NAME))
             .expression_attribute_values(":none", number(Version::NONE))
-            .expression_attribute_values(":shape_of_code", number(P::SHAPE))
+            .expression_attribute_values(":schema_of_code", number(P::SCHEMA))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .customize()
             .config_override(dynamo.in_time()?)

@@ -13,7 +13,7 @@ use crate::{
     fold::fold,
     item::{Item, to_counters},
     parked::{PARKED, PARKED_IN},
-    views::{self, COUNTED},
+    views::{self, CONTRIBUTION},
 };
 
 /// How many streams are read at once.
@@ -30,9 +30,9 @@ pub struct Verified {
     pub behind: BTreeMap<StreamId, Timestamp>,
     /// Those that are right as far as they go, and parked.
     pub parked: usize,
-    /// What all of them say that they have counted.
+    /// The sum of their contributions.
     #[serde(skip)]
-    pub counted: Counters,
+    pub contribution: Counters,
 }
 
 /// In what a stored view is wrong.
@@ -41,8 +41,8 @@ pub struct Verified {
 pub enum Wrong {
     /// There is none, and nothing of its stream can be read.
     Missing,
-    /// It is of another shape than the code's: a rebuild is due, or under way.
-    OtherShape,
+    /// It is of another schema than the code's: a rebuild is due, or under way.
+    OtherSchema,
     /// It has come further than its stream.
     Beyond,
     /// It is not what its stream folds to.
@@ -82,8 +82,8 @@ impl<P: Projection> Keeper<P> {
         }
         items
             .values()
-            .filter_map(|item| item.get(COUNTED))
-            .for_each(|counted| verified.counted += &to_counters(counted));
+            .filter_map(|item| item.get(CONTRIBUTION))
+            .for_each(|contribution| verified.contribution += &to_counters(contribution));
         Ok(verified)
     }
 
@@ -96,10 +96,10 @@ impl<P: Projection> Keeper<P> {
                 .map_or(Finding::Wrong(Wrong::Missing), |first| Finding::Behind(first.recorded_at)));
         };
         let (_, stored) = views::decode::<P>(item.clone());
-        if stored.shape != P::SHAPE {
+        if stored.schema != P::SCHEMA {
             // Where its stream cannot be folded as far as the view had come, it is left as it was.
-            let waits = stored.parked.is_some_and(|parked| parked.holds_back(P::SHAPE));
-            return Ok(if waits { Finding::Parked } else { Finding::Wrong(Wrong::OtherShape) });
+            let waits = stored.parked.is_some_and(|parked| parked.holds_back(P::SCHEMA));
+            return Ok(if waits { Finding::Parked } else { Finding::Wrong(Wrong::OtherSchema) });
         }
         let lacking = commits.iter().find(|commit| commit.version > stored.version).map(|commit| commit.recorded_at);
         let had = commits.into_iter().take_while(|commit| commit.version <= stored.version).collect();
@@ -107,7 +107,7 @@ impl<P: Projection> Keeper<P> {
         if folded.version < stored.version {
             return Ok(Finding::Wrong(Wrong::Beyond));
         }
-        let expected = views::encode::<P>(stream.key(), folded.version, folded.view.as_ref(), &folded.counted)?;
+        let expected = views::encode::<P>(stream.key(), folded.version, folded.view.as_ref(), &folded.contribution)?;
         let mut found = item.clone();
         found.retain(|name, _| ![PARKED, PARKED_IN].contains(&name.as_str()));
         Ok(match (found == expected, stored.parked, lacking) {
@@ -126,6 +126,6 @@ impl Verified {
         self.wrong.extend(other.wrong);
         self.behind.extend(other.behind);
         self.parked += other.parked;
-        self.counted += &other.counted;
+        self.contribution += &other.contribution;
     }
 }

@@ -25,8 +25,8 @@ use super::{Directory, Process, free_port, number_of, token};
 
 const KILLS: u64 = 3;
 const CLIENTS: u64 = 4;
-/// What views of an older shape have for an address.
-const OLDER: &str = "of an older shape";
+/// What views of an older schema have for an address.
+const OLDER: &str = "of an older schema";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
@@ -55,7 +55,7 @@ async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
     let summary = checked.unwrap();
     println!("{orders} orders in {took:.1} s, {:.0} a second; {asked} other queries; {summary}", orders as f64 / took);
     assert_eq!((summary.violations, summary.reads_unanswered), (Vec::new(), 0));
-    assert_eq!((ids.len() as u64, older(&app).await), (orders, 0), "views of an older shape are left");
+    assert_eq!((ids.len() as u64, older(&app).await), (orders, 0), "views of an older schema are left");
     assert!(operate.start(&["verify"]).wait().unwrap().success(), "something is wrong");
     drop(process);
 }
@@ -71,7 +71,7 @@ fn local(arguments: &[&str]) -> bool {
     Command::new(env!("CARGO_BIN_EXE_local")).args(arguments).stdout(Stdio::null()).status().unwrap().success()
 }
 
-/// Makes all views ones of an older shape, with another address, and gives their keys.
+/// Makes all views ones of an older schema, with another address, and gives their keys.
 async fn age(app: &App) -> Vec<String> {
     let table = &*app.tables.order_summaries;
     let mut pages = app
@@ -90,7 +90,7 @@ async fn age(app: &App) -> Vec<String> {
     }
     let aged = stream::iter(&ids).for_each_concurrent(8, async |id| {
         let update = app.dynamo.client.update_item().table_name(table).key("order_id", AttributeValue::S(id.clone()));
-        let update = update.update_expression("SET shape = :none, shipping_address = :older");
+        let update = update.update_expression("SET schema = :none, shipping_address = :older");
         let update = update.expression_attribute_values(":none", AttributeValue::N("0".to_owned()));
         update.expression_attribute_values(":older", AttributeValue::S(OLDER.to_owned())).send().await.unwrap();
     });
@@ -98,11 +98,12 @@ async fn age(app: &App) -> Vec<String> {
     ids
 }
 
-/// How many views of an older shape there are.
+/// How many views of an older schema there are.
 async fn older(app: &App) -> i32 {
     let scan = app.dynamo.client.scan().table_name(&*app.tables.order_summaries).select(Select::Count).limit(1000);
-    let scan =
-        scan.filter_expression("shape = :none").expression_attribute_values(":none", AttributeValue::N("0".to_owned()));
+    let scan = scan
+        .filter_expression("schema = :none")
+        .expression_attribute_values(":none", AttributeValue::N("0".to_owned()));
     let mut pages = scan.into_paginator().send();
     let mut count = 0;
     while let Some(page) = pages.next().await {
@@ -153,9 +154,9 @@ impl Operate {
 
     /// What another rebuild has kept is not gone on from, and not thrown away.
     fn refuse_what_is_of_another_rebuild(&self) {
-        let shapes = json!({ "order-summaries": 0 });
+        let schemas = json!({ "order-summaries": 0 });
         let kept =
-            json!({ "of": { "table": "another", "made": 0, "shapes": shapes }, "progress": { "of": 2, "at": {} } });
+            json!({ "of": { "table": "another", "made": 0, "schemas": schemas }, "progress": { "of": 2, "at": {} } });
         fs::write(&self.keep, kept.to_string()).unwrap();
         assert_eq!(self.start_rebuild().wait().unwrap().code(), Some(2));
         fs::remove_file(&self.keep).unwrap();

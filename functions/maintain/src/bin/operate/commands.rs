@@ -148,7 +148,7 @@ async fn would_rebuild(app: &App, part: &Part, json: bool) -> Result<ExitCode, T
         match json {
             true => line(&json!({ "projection": name, "views": views, "would_be_looked_into": would }))?,
             false => println!(
-                "{name}: of {views} views, {would} are of another shape, wrong or behind. Nothing was written."
+                "{name}: of {views} views, {would} are of another schema, wrong or behind. Nothing was written."
             ),
         }
     }

@@ -21,14 +21,14 @@ struct Kept {
     progress: Progress,
 }
 
-/// What is rebuilt: another system, or another shape, is another rebuild.
+/// What is rebuilt: another system, or another schema, is another rebuild.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct Rebuild {
     /// The events table, and when it was made: in seconds since 1970.
     table: String,
     made: Option<i64>,
-    /// The projections, and the shapes of their views.
-    shapes: BTreeMap<String, u32>,
+    /// The projections, and the schemas of their views.
+    schemas: BTreeMap<String, u32>,
 }
 
 impl<'a> Keeping<'a> {
@@ -43,7 +43,7 @@ impl<'a> Keeping<'a> {
         let rebuild = Rebuild {
             made: described.as_ref().and_then(|table| table.creation_date_time).map(|time| time.secs()),
             table: described.and_then(|table| table.table_arn).unwrap_or_else(|| app.tables.events.to_string()),
-            shapes: projector(app).projections().into_iter().map(|(name, shape)| (name.to_owned(), shape)).collect(),
+            schemas: projector(app).projections().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect(),
         };
         Ok(Self { file, rebuild })
     }
@@ -61,7 +61,7 @@ impl<'a> Keeping<'a> {
         };
         let kept: Kept = serde_json::from_slice(&text).map_err(|error| format!("{file} cannot be read: {error}"))?;
         if kept.of != self.rebuild {
-            return Err(format!("{file} is of another system or of other shapes: remove it, or give another file"));
+            return Err(format!("{file} is of another system or of other schemas: remove it, or give another file"));
         }
         Ok(Some(kept.progress))
     }

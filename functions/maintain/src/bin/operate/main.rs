@@ -48,7 +48,7 @@ enum Command {
         #[arg(long, value_name = "SECONDS", default_value_t = 300)]
         patience: i64,
     },
-    /// Catch up all streams in place, while the system is live; views of an older shape are folded anew
+    /// Catch up all streams in place, while the system is live; views of an older schema are folded anew
     Rebuild {
         #[command(flatten)]
         part: Part,
