@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, sync::Arc};
 
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use jiff::SignedDuration;
 use local::{
     chaos::Chaos,
@@ -19,7 +19,7 @@ async fn the_checker_finds_no_promise_broken_under_chaos() {
     let (hostile, pump) = (engine().over(chaos.clone()), chaos.clone());
     let system = System::start_on(hostile, move |calm| calm.with_shards(4).hostile(pump)).await;
     let token = system.stack.authorizer.token("check", "orders/admin", FAR).unwrap();
-    let load = Load::new(Api::new(system.url(), token).unwrap(), Ambient::system(), 20, 21);
+    let load = Load::new(Api::new(system.url(), token).unwrap(), Environment::system(), 20, 21);
     load.api.knock().await.unwrap();
 
     let done = Cell::new(false);

@@ -3,7 +3,7 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem, Update};
 use aws_sdk_dynamodbstreams::types::Record;
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use local::Engine;
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ async fn a_put_that_changes_nothing_makes_a_record() {
 #[tokio::test]
 async fn a_record_has_a_time_to_the_second_or_to_the_minute() {
     let probe = Probe::start().await;
-    let before = Ambient::system().now().as_second();
+    let before = Environment::system().now().as_second();
     probe.put(1, json!({})).await;
     let made = probe.first_page().await.remove(0).dynamodb.unwrap().approximate_creation_date_time.unwrap().secs();
     assert!(probe.engine().is_embedded() && made >= before || made % 60 == 0 && made > before - 60);

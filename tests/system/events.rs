@@ -64,7 +64,7 @@ async fn each_event_is_answered_as_it_says() {
     // Twice: commands have a key, and the projector takes what it had before.
     for (name, expected) in [answers(), answers()].concat() {
         let (function, _) = name.split_once('.').unwrap();
-        let now = system.stack.app.dynamo.ambient.now().as_millisecond();
+        let now = system.stack.app.dynamo.environment.now().as_millisecond();
         let answer = system.stack.function(function).unwrap().invoke(event(&name), now).await.unwrap();
         expect_answer(&name, &expected, &answer);
     }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use app::{App, Metrics};
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use jiff::Timestamp;
 use local::{
     Engine, Stack, Template,
@@ -83,7 +83,7 @@ pub fn engine() -> Engine {
 /// What to put before the names of tables, so that none is another test's, nor another run's.
 pub fn prefix() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let run = u128::from_be_bytes(Ambient::system().random_bytes()) >> 64;
+    let run = u128::from_be_bytes(Environment::system().random_bytes()) >> 64;
     format!("{run:016x}-{}-", NUMBER.fetch_add(1, Ordering::SeqCst))
 }
 
@@ -106,12 +106,12 @@ impl System {
         let start: Timestamp = START.parse().unwrap();
         let clock = Clock(Arc::new(AtomicI64::new(start.as_millisecond())));
         let (time, chance) = (clock.clone(), AtomicU64::new(1));
-        let ambient = Ambient::new(
+        let environment = Environment::new(
             move || time.now(),
             move || u128::from(chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
         );
         let (prefix, direct) = (prefix(), engine.direct());
-        let stack = Stack::start(template(), engine, authorizer, ambient.clone(), &prefix).await.unwrap();
+        let stack = Stack::start(template(), engine, authorizer, environment.clone(), &prefix).await.unwrap();
         let measured = Arc::new(Measurements::default());
         let lines = Arc::clone(&measured);
         let stack = stack
@@ -120,7 +120,7 @@ impl System {
                 lines.lock().unwrap().push(line);
             }))
             .unwrap();
-        let direct = stack::app(&stack.template, &direct, &ambient, &prefix).unwrap();
+        let direct = stack::app(&stack.template, &direct, &environment, &prefix).unwrap();
         let pump = Mutex::new(equip(stack.pumps().pop().unwrap()));
         let url = serve(&stack).await;
         Self { stack, wire: Arc::default(), clock, measured, direct, url, client: Client::new(), pump }

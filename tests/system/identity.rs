@@ -151,7 +151,7 @@ async fn a_function_that_is_invoked_past_the_gateway_refuses_by_itself() {
         (claims(json!({ "sub": "root", "scope": "orders/read orders/admin" })), 200),
         (claims(json!({ "sub": "root", "scp": "[orders/read orders/admin]" })), 200),
     ] {
-        let now = system.stack.app.dynamo.ambient.now().as_millisecond();
+        let now = system.stack.app.dynamo.environment.now().as_millisecond();
         let answer = dashboard.invoke(event("GET", "/dashboard", authorizer.clone(), ""), now).await.unwrap();
         assert_eq!(answer["statusCode"], status, "{authorizer}");
     }

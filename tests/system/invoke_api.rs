@@ -24,7 +24,7 @@ type Functions = Arc<(BTreeMap<String, Function>, i64)>;
 async fn serve(stack: &Stack, name: fn(&str, &str) -> String) -> String {
     let named = stack.template.functions.iter();
     let named = named.map(|(binary, function)| (name(binary, &function.id), stack.function(binary).unwrap().clone()));
-    let functions: Functions = Arc::new((named.collect(), stack.app.dynamo.ambient.now().as_millisecond()));
+    let functions: Functions = Arc::new((named.collect(), stack.app.dynamo.environment.now().as_millisecond()));
     let api = Router::new().route("/2015-03-31/functions/{name}/invocations", post(invoke)).with_state(functions);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -12,7 +12,7 @@ use std::sync::{
 };
 
 use app::{Settings, settings::SettingError};
-use cqrs_dynamodb::{Ambient, CountersTable, Dynamo, EventStore, Projector, Views};
+use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, Views};
 use jiff::Timestamp;
 use local::{
     tables,
@@ -37,11 +37,11 @@ impl Jars {
         let wire = Arc::new(TestWire::default());
         let (engine, prefix) = (harness::engine().over(wire.clone()), harness::prefix());
         let (time, chance) = (AtomicI64::new(1_700_000_000_000), AtomicU64::new(1));
-        let ambient = Ambient::new(
+        let environment = Environment::new(
             move || Timestamp::from_millisecond(time.fetch_add(1, Ordering::SeqCst)).unwrap(),
             move || u128::from(chance.fetch_add(1, Ordering::SeqCst)).to_be_bytes(),
         );
-        let dynamo = engine.dynamo(&settings(engine.endpoint()).unwrap(), ambient);
+        let dynamo = engine.dynamo(&settings(engine.endpoint()).unwrap(), environment);
         for (name, attributes) in [
             ("events", &[("stream", "S"), ("version", "N")][..]),
             ("levels", &[("jar", "S")]),

@@ -189,7 +189,7 @@ async fn what_was_given_up_is_swept_up_from_the_events() {
     let alice = system.customer("alice");
     let early = alice.places_order("early").await;
     system.clock.advance_ms(3_600_000);
-    let now = system.stack.app.dynamo.ambient.now();
+    let now = system.stack.app.dynamo.environment.now();
     let lost = [alice.places_order("1").await, alice.places_order("2").await];
     system.clock.advance_ms(3_600_000);
     alice.places_order("late").await;

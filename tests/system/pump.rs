@@ -55,8 +55,8 @@ fn pump(
         Box::pin(async move { answer(&event) })
     });
     let arn = system.stack.stream_arn("EventsTable").unwrap().to_owned();
-    let ambient = system.stack.app.dynamo.ambient.clone();
-    (Pump::new(system.stack.engine().streams(), arn, mapping, function, ambient), invocations)
+    let environment = system.stack.app.dynamo.environment.clone();
+    (Pump::new(system.stack.engine().streams(), arn, mapping, function, environment), invocations)
 }
 
 async fn place(system: &System, number: usize) {
@@ -98,7 +98,7 @@ async fn records_that_are_too_old_are_given_up_and_never_delivered() {
     let (pump, invocations) = pump(&system, mapping(), |_| Ok(json!({})));
     let mut pump = pump.keeping(Keeping::in_directory(directory.0.clone()));
     // The records have the times of the machine, whatever year it is.
-    let now = system.stack.app.dynamo.ambient.now().as_millisecond();
+    let now = system.stack.app.dynamo.environment.now().as_millisecond();
     let record = system.stream_records().await[0].arrived_at.as_millisecond();
     system.clock.advance_ms(record - now + 24 * 3_600_000);
     pump.drain().await.unwrap();

@@ -24,7 +24,7 @@ async fn with_orders(number: usize) -> (System, Vec<String>) {
 async fn step(system: &System, time: Duration, step: Value) -> Result<Value, String> {
     let given = template().functions["maintain"].timeout;
     let spent = i64::try_from((given - time).as_millis()).unwrap();
-    let now = system.stack.app.dynamo.ambient.now().as_millisecond();
+    let now = system.stack.app.dynamo.environment.now().as_millisecond();
     system.stack.function("maintain").unwrap().invoke(step, now - spent).await.map_err(|error| error.to_string())
 }
 
@@ -152,7 +152,7 @@ async fn a_verification_in_several_steps_does_not_compare_the_sums_with_a_part_o
 async fn a_sweep_catches_up_what_was_given_up_and_nothing_else() {
     let system = System::start().await;
     let alice = system.customer("alice");
-    let now = system.stack.app.dynamo.ambient.now();
+    let now = system.stack.app.dynamo.environment.now();
     let lost = alice.places_order("lost").await;
     system.clock.advance_ms(3_600_000);
     alice.places_order("late").await;

@@ -33,7 +33,7 @@ async fn a_command_for_which_no_time_is_left_is_not_begun() {
     let claims = json!({ "jwt": { "claims": { "sub": "alice", "scope": "orders/write" }, "scopes": null } });
     let request = event("POST", "/orders", claims, &order().to_string());
     // Invoked when its deadline, ten seconds later, is 400 ms away.
-    let invoked_at = system.stack.app.dynamo.ambient.now().as_millisecond() - 9_600;
+    let invoked_at = system.stack.app.dynamo.environment.now().as_millisecond() - 9_600;
     let answer = system.stack.function("command").unwrap().invoke(request, invoked_at).await.unwrap();
     assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("1")));
     assert_eq!(system.wire.spent(), []);

@@ -3,7 +3,7 @@
 use app::{App, Caller, InTime, Problem, trace::traceparent};
 use axum::extract::FromRequestParts;
 use cqrs::{Fingerprint, StreamId};
-use cqrs_dynamodb::{EventStore, Failure, Request};
+use cqrs_dynamodb::{EventStore, Request, StoreError};
 use http::request::Parts;
 use lambda_http::RequestExt;
 use orders::{OrderCommand, OrderEvent, order::OrderId};
@@ -43,10 +43,10 @@ impl Asked {
         order_id: OrderId,
         command: OrderCommand,
     ) -> Result<Request<OrderCommand>, Problem> {
-        let canonical = serde_json::to_string(&command).map_err(|error| Failure::Refused(error.into()))?;
+        let canonical = serde_json::to_string(&command).map_err(StoreError::bug)?;
         Ok(Request {
             stream: StreamId::of::<OrderEvent>(order_id),
-            command_id: self.headers.command_id(&self.caller, &self.app.dynamo.ambient),
+            command_id: self.headers.command_id(&self.caller, &self.app.dynamo.environment),
             fingerprint: Fingerprint::of(&[route, &order_id.to_string(), &canonical]),
             expected: self.headers.expected,
             caller: self.caller.subject.clone(),

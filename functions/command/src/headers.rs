@@ -3,7 +3,7 @@
 use app::{Caller, Problem, etag};
 use axum::extract::FromRequestParts;
 use cqrs::{CommandId, Version};
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use http::{HeaderMap, header, request::Parts};
 
 /// What the headers of a command say.
@@ -20,10 +20,10 @@ pub(crate) struct CommandHeaders {
 
 impl CommandHeaders {
     /// The id of the command: made of the caller and the key, or random.
-    pub(crate) fn command_id(&self, caller: &Caller, ambient: &Ambient) -> CommandId {
+    pub(crate) fn command_id(&self, caller: &Caller, environment: &Environment) -> CommandId {
         match &self.key {
             Some(key) => CommandId::derived(&caller.subject, key),
-            None => CommandId::random(ambient.random_bytes()),
+            None => CommandId::random(environment.random_bytes()),
         }
     }
 

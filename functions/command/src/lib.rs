@@ -48,7 +48,7 @@ async fn place_order(asked: Asked, body: Request) -> Result<Response, Problem> {
     let order = body::read::<PlaceOrderDocument>(body).await?.into_command(&asked.caller)?;
     let order_id = match &asked.headers.key {
         Some(key) => OrderId::derived(&asked.caller.subject, key),
-        None => OrderId::random(asked.app.dynamo.ambient.random_bytes()),
+        None => OrderId::random(asked.app.dynamo.environment.random_bytes()),
     };
     let request = asked.request("POST /orders", order_id, OrderCommand::Place(order))?;
     outcome::placed(&asked, order_id, create::<Order>(&asked.events, &request, |_| true).await)

@@ -57,7 +57,7 @@ fn answer(
     // Without a key there is nothing to repeat: what was found is this request's own write, its answer lost.
     let repeatable = asked.headers.key.is_some();
     let outcome = outcome.map(|done| Executed { replayed: done.replayed && repeatable, ..done }).map_err(problem);
-    asked.app.metrics.emit(asked.app.dynamo.ambient.now(), measured(&outcome, asked.events.conflicts()));
+    asked.app.metrics.emit(asked.app.dynamo.environment.now(), measured(&outcome, asked.events.conflicts()));
     let Executed { version, replayed } = outcome?;
     let mut response = json(status, &Accepted { order_id, status: "accepted", version })?;
     response.headers_mut().insert(header::ETAG, etag(version));

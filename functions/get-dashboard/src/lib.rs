@@ -33,7 +33,7 @@ async fn get_dashboard(InTime(app): InTime, caller: Caller, parameters: Paramete
     caller.needs_any(&[Scope::Admin])?;
     let days = parameters.only(&["days"])?.number("days", 1, MAX_DAYS)?;
     let days = days.and_then(|days| u16::try_from(days).ok()).unwrap_or(DEFAULT_DAYS);
-    let now = app.dynamo.ambient.now();
+    let now = app.dynamo.environment.now();
     let [first, last] = Dashboard::day_rows(now, days);
     let mut read = counters(&app).row(Dashboard::TOTALS).await?;
     read += &counters(&app).rows(&first, &last).await?;

@@ -1,7 +1,7 @@
 //! The history of an order: what `GET /orders/{order_id}/events` answers.
 
 use cqrs::{Commit, EventRecord, Version};
-use cqrs_dynamodb::Failure;
+use cqrs_dynamodb::StoreError;
 use jiff::Timestamp;
 use orders::OrderEvent;
 use serde::Serialize;
@@ -28,13 +28,13 @@ impl History {
     /// The history in these commits.
     ///
     /// # Errors
-    /// [`Failure::Refused`] if an event cannot be serialised: a defect of its type.
-    pub(crate) fn of(commits: &[Commit<OrderEvent>]) -> Result<Self, Failure> {
+    /// [`StoreError::Bug`] if an event cannot be serialised: a defect of its type.
+    pub(crate) fn of(commits: &[Commit<OrderEvent>]) -> Result<Self, StoreError> {
         let event = |recorded: cqrs::Recorded<'_, OrderEvent>| {
             let EventRecord { event_type, data, .. } = EventRecord::encode(recorded.event)?;
             Ok(HistoryEvent { version: recorded.version, event_type, recorded_at: recorded.recorded_at, data })
         };
         let events: Result<_, serde_json::Error> = commits.iter().flat_map(Commit::recorded).map(event).collect();
-        Ok(Self { events: events.map_err(|error| Failure::Refused(error.into()))? })
+        Ok(Self { events: events.map_err(StoreError::bug)? })
     }
 }

@@ -12,7 +12,7 @@ mod query;
 
 use app::{App, Caller, Cursor, InTime, Key, Parameters, Problem, Routes, Scope, json};
 use axum::{Router, response::Response};
-use cqrs_dynamodb::{Failure, Index, Reader, Reading, Versioned, Views};
+use cqrs_dynamodb::{Index, Reader, Reading, StoreError, Versioned, Views};
 use http::StatusCode;
 use orders::{ListedOrder, OrderSummaries, order::CustomerId};
 use serde::Serialize;
@@ -75,7 +75,7 @@ fn may_list(caller: &Caller, customer_id: &str) -> Result<(), Problem> {
 }
 
 /// Reads on until there are more rows than are shown, or no more, or enough has been looked at.
-async fn read_page(views: &Views<OrderSummaries>, customer_id: &CustomerId, query: &Query) -> Result<Page, Failure> {
+async fn read_page(views: &Views<OrderSummaries>, customer_id: &CustomerId, query: &Query) -> Result<Page, StoreError> {
     let mut page = Page::after(query.after.as_ref());
     let mut after = query.after.clone();
     for _ in 0..MOST_LOOKED_AT.div_ceil(query.rows_at_once()) {

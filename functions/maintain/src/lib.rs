@@ -20,7 +20,7 @@ pub mod sweep;
 pub mod verify;
 
 use app::{App, problem::causes};
-use cqrs_dynamodb::{CountersTable, Failure, Projector, Views};
+use cqrs_dynamodb::{CountersTable, Projector, StoreError, Views};
 use lambda_runtime::{Error, LambdaEvent};
 use orders::{Dashboard, OrderSummaries};
 
@@ -34,7 +34,7 @@ pub fn projector(app: &App) -> Projector {
 }
 
 /// A failure and its causes, in one line for operators.
-pub fn with_causes(failure: &Failure) -> String {
+pub fn with_causes(failure: &StoreError) -> String {
     format!("{failure}: {}", causes(failure))
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Doorbell, Failure, Report, Which};
+use cqrs_dynamodb::{Doorbell, Report, StoreError, Which};
 use serde::Serialize;
 
 use crate::{
@@ -38,7 +38,7 @@ impl Rebuilt {
         self.written += report.projected;
         self.unchanged += report.duplicates;
         self.parked += report.waiting + report.parked.len();
-        let told = |(stream, failure): (&StreamId, &Arc<Failure>)| (stream.clone(), with_causes(failure));
+        let told = |(stream, failure): (&StreamId, &Arc<StoreError>)| (stream.clone(), with_causes(failure));
         self.parked_now.extend(report.parked.iter().map(told));
         self.failed.extend(report.failed.iter().map(told));
     }
@@ -47,8 +47,12 @@ impl Rebuilt {
 /// Rebuilds from `progress` on, and tells `each` what it has come to so far.
 ///
 /// # Errors
-/// [`Failure`] of a read of the events table.
-pub async fn rebuild(app: &App, progress: Progress, each: impl FnMut(&Rebuilt, &Progress)) -> Result<Rebuilt, Failure> {
+/// [`StoreError`] of a read of the events table.
+pub async fn rebuild(
+    app: &App,
+    progress: Progress,
+    each: impl FnMut(&Rebuilt, &Progress),
+) -> Result<Rebuilt, StoreError> {
     catch_up(app, Which::All, Doorbell::new, progress, each).await
 }
 
@@ -59,7 +63,7 @@ pub(crate) async fn catch_up(
     bell: fn(StreamId) -> Doorbell,
     progress: Progress,
     mut each: impl FnMut(&Rebuilt, &Progress),
-) -> Result<Rebuilt, Failure> {
+) -> Result<Rebuilt, StoreError> {
     let mut rebuilt = Rebuilt::default();
     let catch_up = |streams: Vec<StreamId>| async move {
         let bells: Vec<Doorbell> = streams.into_iter().map(bell).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Doorbell, Failure, ParkedView, Report};
+use cqrs_dynamodb::{Doorbell, ParkedView, Report, StoreError};
 use orders::OrderEvent;
 
 use crate::projector;
@@ -15,16 +15,16 @@ const BATCH: usize = 100;
 /// The parked streams, by projection; as of a moment ago.
 ///
 /// # Errors
-/// [`Failure`] of a read.
-pub async fn parked(app: &App) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, Failure> {
+/// [`StoreError`] of a read.
+pub async fn parked(app: &App) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, StoreError> {
     projector(app).parked().await
 }
 
 /// The streams of these orders, or of all that are parked, each once.
 ///
 /// # Errors
-/// [`Failure`] of a read.
-pub async fn streams(app: &App, orders: &[String]) -> Result<Vec<StreamId>, Failure> {
+/// [`StoreError`] of a read.
+pub async fn streams(app: &App, orders: &[String]) -> Result<Vec<StreamId>, StoreError> {
     let parked = if orders.is_empty() { parked(app).await? } else { BTreeMap::new() };
     let keys: BTreeSet<String> =
         parked.into_values().flatten().map(|view| view.key).chain(orders.iter().cloned()).collect();

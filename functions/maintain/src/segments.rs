@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Failure, Place, Segment, Which};
+use cqrs_dynamodb::{Place, Segment, StoreError, Which};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -39,20 +39,20 @@ impl Progress {
 /// far it is. Ends early if the time of the invocation does.
 ///
 /// # Errors
-/// The first [`Failure`] of a read or of the work. What was told is done; the rest can be gone on with.
-pub async fn walk<T, F: Future<Output = Result<T, Failure>>>(
+/// The first [`StoreError`] of a read or of the work. What was told is done; the rest can be gone on with.
+pub async fn walk<T, F: Future<Output = Result<T, StoreError>>>(
     app: &App,
     which: Which,
     mut progress: Progress,
     work: impl Fn(Vec<StreamId>) -> F,
     mut each: impl FnMut(T, &Progress),
-) -> Result<(), Failure> {
+) -> Result<(), StoreError> {
     let (events, work) = (app.events(), &work);
     let page = |number: u16, after: Option<Place>| {
         let (events, segment) = (events.clone(), Segment { number, of: progress.of });
         async move {
             let page = events.streams(which, segment, after.as_ref()).await?;
-            Ok::<_, Failure>((number, work(page.streams).await?, page.after))
+            Ok::<_, StoreError>((number, work(page.streams).await?, page.after))
         }
     };
     let mut under_way: FuturesUnordered<_> =

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, num::NonZeroU16, ops::Add};
 
 use app::{App, Measured};
-use cqrs_dynamodb::{Failure, Place};
+use cqrs_dynamodb::{Place, StoreError};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,7 @@ pub struct Tally {
 pub enum Unfinished {
     /// The events or the views could not be read.
     #[error(transparent)]
-    Failed(#[from] Failure),
+    Failed(#[from] StoreError),
     /// Some views could not be written.
     #[error("{0} orders could not be caught up")]
     Behind(usize),
@@ -111,9 +111,9 @@ impl Step {
     }
 }
 
-async fn caught_up(app: &App, rebuilt: impl Future<Output = Result<Rebuilt, Failure>>) -> Result<Tally, Unfinished> {
+async fn caught_up(app: &App, rebuilt: impl Future<Output = Result<Rebuilt, StoreError>>) -> Result<Tally, Unfinished> {
     let Rebuilt { streams, written, parked, parked_now, failed, .. } = rebuilt.await?;
-    app.metrics.emit(app.dynamo.ambient.now(), Measured::default().count("Parked", parked_now.len()));
+    app.metrics.emit(app.dynamo.environment.now(), Measured::default().count("Parked", parked_now.len()));
     for (stream, reason) in &parked_now {
         tracing::error!(%stream, parked = true, reason, "an order cannot be projected");
     }
@@ -145,7 +145,7 @@ async fn verified(app: &App, left: &mut Progress) -> Result<Tally, Unfinished> {
         }
         tally.parked += verdict.views.parked;
     }
-    app.metrics.emit(app.dynamo.ambient.now(), Measured::default().count("Drift", tally.wrong));
+    app.metrics.emit(app.dynamo.environment.now(), Measured::default().count("Drift", tally.wrong));
     Ok(tally)
 }
 

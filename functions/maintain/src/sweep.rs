@@ -5,7 +5,7 @@
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Doorbell, Failure, Which};
+use cqrs_dynamodb::{Doorbell, StoreError, Which};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -67,13 +67,13 @@ pub fn read(text: &str) -> Result<Vec<GivenUp>, serde_json::Error> {
 /// few more. Reads the whole events table once, from `progress` on, and tells `each` what it has come to so far.
 ///
 /// # Errors
-/// [`Failure`] of a read of the events table.
+/// [`StoreError`] of a read of the events table.
 pub async fn sweep(
     app: &App,
     given_up: &[GivenUp],
     progress: Progress,
     mut each: impl FnMut(&Rebuilt, &Progress),
-) -> Result<Rebuilt, Failure> {
+) -> Result<Rebuilt, StoreError> {
     if let Some(time) = time_of(given_up) {
         return catch_up(app, time, Doorbell::redrive, progress, each).await;
     }
@@ -85,8 +85,8 @@ pub async fn sweep(
 /// The streams that a sweep would catch up.
 ///
 /// # Errors
-/// [`Failure`] of a read.
-pub async fn streams(app: &App, given_up: &[GivenUp], progress: Progress) -> Result<Vec<StreamId>, Failure> {
+/// [`StoreError`] of a read.
+pub async fn streams(app: &App, given_up: &[GivenUp], progress: Progress) -> Result<Vec<StreamId>, StoreError> {
     let mut found = Vec::new();
     if let Some(time) = time_of(given_up) {
         let keep = |streams| async { Ok(streams) };

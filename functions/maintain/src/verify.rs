@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use app::App;
 use cqrs::{Counters, StreamId};
-use cqrs_dynamodb::{Failure, Verified, Which};
+use cqrs_dynamodb::{StoreError, Verified, Which};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -51,16 +51,16 @@ impl Verdict {
 /// long as `patience` says. Tells `each` how many streams were looked at so far.
 ///
 /// # Errors
-/// [`Failure`] of a read.
+/// [`StoreError`] of a read.
 pub async fn verify(
     app: &App,
     patience: SignedDuration,
     progress: Progress,
     mut each: impl FnMut(usize, &Progress),
-) -> Result<BTreeMap<&'static str, Verdict>, Failure> {
+) -> Result<BTreeMap<&'static str, Verdict>, StoreError> {
     let projector = &projector(app);
     // As of the beginning: how long it takes to look at all views says nothing about any of them.
-    let deadline = app.dynamo.ambient.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
+    let deadline = app.dynamo.environment.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
     let from_the_start = progress == Progress::start(progress.of);
     let before = projector.counters().await?;
     let mut verdicts: BTreeMap<&'static str, Verdict> = BTreeMap::new();

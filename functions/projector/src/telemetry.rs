@@ -13,8 +13,8 @@ use crate::batch::Batch;
 
 /// Tells what became of the batch that came at `began`.
 pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch, report: &Report) {
-    let ambient = &app.dynamo.ambient;
-    let ended = ambient.now();
+    let environment = &app.dynamo.environment;
+    let ended = environment.now();
     let done = || {
         batch
             .commits()
@@ -48,7 +48,7 @@ pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch
         tracing::error!(%stream, parked = true, causes = causes(failure.as_ref()), "{failure}");
     }
     if let Some(header) = &context.xray_trace_id {
-        let [a, b, c, d, e, f, g, h, ..] = ambient.random_bytes();
+        let [a, b, c, d, e, f, g, h, ..] = environment.random_bytes();
         let id = [a, b, c, d, e, f, g, h];
         app.x_ray.add(header, &Subsegment { name: "project", id, time: (began, ended), links: &links });
     }

@@ -11,7 +11,7 @@ use crate::Problem;
 /// # Errors
 /// 500 if the document cannot be serialised: a defect of its type, logged here.
 pub fn json(status: StatusCode, document: &impl Serialize) -> Result<Response, Problem> {
-    let body = serde_json::to_vec(document).map_err(|error| cqrs_dynamodb::Failure::Refused(error.into()))?;
+    let body = serde_json::to_vec(document).map_err(cqrs_dynamodb::StoreError::bug)?;
     let mut response = (status, body).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, error::Error};
 
 use axum::response::{IntoResponse, Response};
-use cqrs_dynamodb::Failure;
+use cqrs_dynamodb::StoreError;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
@@ -126,25 +126,28 @@ impl Problem {
 }
 
 /// Tells the caller what a failure means for them, and the log, once, why it came to it.
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
+impl From<StoreError> for Problem {
+    fn from(failure: StoreError) -> Self {
         let causes = causes(&failure);
         match failure {
-            Failure::Unavailable(_) => {
+            StoreError::Unavailable(_) => {
                 tracing::warn!(causes, "{failure}");
                 Self::unavailable()
             }
-            Failure::OutcomeUnknown(_) => {
+            StoreError::OutcomeUnknown(_) => {
                 tracing::error!(causes, "{failure}");
                 Self::outcome_unknown()
             }
-            Failure::TooLarge { .. } => Self::new(
+            StoreError::TooLarge { .. } => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too-large",
                 "The command is too large",
                 "What the command would record takes more than 350 KB.",
             ),
-            Failure::Corrupt { .. } | Failure::NewerSchema { .. } | Failure::Refused(_) => {
+            StoreError::Corrupt { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::Denied(_)
+            | StoreError::Bug(_) => {
                 tracing::error!(causes, "{failure}");
                 Self::internal()
             }
@@ -187,7 +190,9 @@ mod tests {
     #[test]
     fn a_failure_tells_the_caller_nothing_of_the_inside() {
         let inside = || Box::<dyn Error + Send + Sync>::from("arn:aws:dynamodb:table/secret");
-        for failure in [Failure::Unavailable(inside()), Failure::OutcomeUnknown(inside()), Failure::Refused(inside())] {
+        for failure in
+            [StoreError::Unavailable(inside()), StoreError::OutcomeUnknown(inside()), StoreError::Bug(inside())]
+        {
             let shown = serde_json::to_string(&Problem::from(failure)).unwrap();
             assert!(!shown.contains("arn"), "{shown}");
         }

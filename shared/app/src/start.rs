@@ -4,7 +4,7 @@ use std::{convert::Infallible, env};
 
 use axum::extract::FromRequestParts;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Ambient, Dynamo, EventStore};
+use cqrs_dynamodb::{Dynamo, Environment, EventStore};
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::RequestExt;
@@ -47,7 +47,7 @@ impl App {
         settings::of_lambda(variable)?;
         let settings = Settings::read(variable)?;
         Ok(Self {
-            dynamo: Dynamo::new(client(&settings), Ambient::system()),
+            dynamo: Dynamo::new(client(&settings), Environment::system()),
             metrics: settings.metrics_namespace.map_or_else(Metrics::none, Metrics::to_stdout),
             x_ray: XRay::at(settings.x_ray_daemon),
             tables: settings.tables,
@@ -71,7 +71,7 @@ impl App {
     /// The same, with the little time that a start may take: Lambda ends one after ten seconds.
     #[must_use]
     pub fn for_warm_up(&self) -> Self {
-        let soon = self.dynamo.ambient.now() + WARM_UP;
+        let soon = self.dynamo.environment.now() + WARM_UP;
         Self { dynamo: self.dynamo.until(soon), ..self.clone() }
     }
 
@@ -83,7 +83,9 @@ impl App {
     pub fn until(&self, deadline_ms: u64) -> Self {
         let given = i64::try_from(deadline_ms).ok();
         let deadline = match given {
-            Some(left) if deadline_ms < DAY_MS => Some(self.dynamo.ambient.now() + SignedDuration::from_millis(left)),
+            Some(left) if deadline_ms < DAY_MS => {
+                Some(self.dynamo.environment.now() + SignedDuration::from_millis(left))
+            }
             Some(at) => Timestamp::from_millisecond(at).ok(),
             None => None,
         };

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{Get, TransactGetItem, Update};
 use cqrs::Counters;
 
 use crate::{
-    Dynamo, Failure,
+    Dynamo, StoreError,
     item::{Item, add_number, number, text},
 };
 
@@ -43,18 +43,18 @@ impl CountersTable {
     /// A read that meets a projector's transaction on the row is cancelled by DynamoDB, and sent again.
     ///
     /// # Errors
-    /// [`Failure`] of the read.
-    pub async fn row(&self, row: &str) -> Result<Counters, Failure> {
+    /// [`StoreError`] of the read.
+    pub async fn row(&self, row: &str) -> Result<Counters, StoreError> {
         for attempt in 1..TRIES {
             match self.row_at_once(row).await {
-                Err(Failure::Unavailable(_)) => self.dynamo.back_off(attempt).await,
+                Err(StoreError::Unavailable(_)) => self.dynamo.back_off(attempt).await,
                 read => return read,
             }
         }
         self.row_at_once(row).await
     }
 
-    async fn row_at_once(&self, row: &str) -> Result<Counters, Failure> {
+    async fn row_at_once(&self, row: &str) -> Result<Counters, StoreError> {
         let gets = (0..SHARDS).map(|shard| {
             let get = Get::builder().table_name(&*self.table).set_key(Some(key(shard, row))).build()?;
             Ok(TransactGetItem::builder().get(get).build())
@@ -64,12 +64,12 @@ impl CountersTable {
             .dynamo
             .client
             .transact_get_items()
-            .set_transact_items(Some(gets.map_err(|error| Failure::Refused(error.into()))?))
+            .set_transact_items(Some(gets.map_err(StoreError::bug)?))
             .customize()
             .config_override(self.dynamo.in_time()?)
             .send()
             .await
-            .map_err(Failure::of_read)?;
+            .map_err(StoreError::from_read)?;
         let mut counters = Counters::default();
         for item in answer.responses.into_iter().flatten().filter_map(|response| response.item) {
             add_item(&mut counters, &item);
@@ -81,8 +81,8 @@ impl CountersTable {
     /// of a shard.
     ///
     /// # Errors
-    /// [`Failure`] of a read: all rows or none.
-    pub async fn rows(&self, first: &str, last: &str) -> Result<Counters, Failure> {
+    /// [`StoreError`] of a read: all rows or none.
+    pub async fn rows(&self, first: &str, last: &str) -> Result<Counters, StoreError> {
         let shards = (0..SHARDS).map(|shard| self.rows_of_shard(shard, first, last));
         let mut counters = Counters::default();
         for shard in futures_util::future::try_join_all(shards).await? {
@@ -91,7 +91,7 @@ impl CountersTable {
         Ok(counters)
     }
 
-    async fn rows_of_shard(&self, shard: u64, first: &str, last: &str) -> Result<Counters, Failure> {
+    async fn rows_of_shard(&self, shard: u64, first: &str, last: &str) -> Result<Counters, StoreError> {
         let mut counters = Counters::default();
         let mut from_key = None;
         loop {
@@ -111,7 +111,7 @@ impl CountersTable {
                 .config_override(self.dynamo.in_time()?)
                 .send()
                 .await
-                .map_err(Failure::of_read)?;
+                .map_err(StoreError::from_read)?;
             page.items.iter().flatten().for_each(|item| add_item(&mut counters, item));
             from_key = page.last_evaluated_key;
             if from_key.is_none() {
@@ -123,9 +123,9 @@ impl CountersTable {
     /// One update a row, all in one shard picked at random, that adds `delta` to the counters.
     ///
     /// # Errors
-    /// [`Failure::Refused`] if an update cannot be built: a defect.
-    pub(crate) fn updates(&self, delta: &Counters) -> Result<Vec<Update>, Failure> {
-        let shard = self.dynamo.ambient.random_below(SHARDS);
+    /// [`StoreError::Bug`] if an update cannot be built: a defect.
+    pub(crate) fn updates(&self, delta: &Counters) -> Result<Vec<Update>, StoreError> {
+        let shard = self.dynamo.environment.random_below(SHARDS);
         let update = |(row, columns): (&str, &BTreeMap<String, i128>)| {
             let mut update = Update::builder().table_name(&*self.table).set_key(Some(key(shard, row)));
             let mut terms = Vec::with_capacity(columns.len());
@@ -137,7 +137,7 @@ impl CountersTable {
             }
             update.update_expression(format!("ADD {}", terms.join(", "))).build()
         };
-        delta.rows().map(update).collect::<Result<_, _>>().map_err(|error| Failure::Refused(error.into()))
+        delta.rows().map(update).collect::<Result<_, _>>().map_err(StoreError::bug)
     }
 }
 

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{Client, config};
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Ambient, Failure};
+use crate::{Environment, StoreError};
 
 /// How long one attempt of a call may take. DynamoDB answers in milliseconds; what takes a second is lost.
 const ATTEMPT: Duration = Duration::from_secs(1);
@@ -25,14 +25,14 @@ pub struct Dynamo {
     /// The SDK's client.
     pub client: Client,
     /// Clock and chance.
-    pub ambient: Ambient,
+    pub environment: Environment,
     deadline: Option<Timestamp>,
 }
 
 impl Dynamo {
     /// DynamoDB without a deadline.
-    pub fn new(client: Client, ambient: Ambient) -> Self {
-        Self { client, ambient, deadline: None }
+    pub fn new(client: Client, environment: Environment) -> Self {
+        Self { client, environment, deadline: None }
     }
 
     /// The same, for an invocation that ends at `deadline`: calls give up half a second before it.
@@ -43,7 +43,7 @@ impl Dynamo {
 
     /// How long it is until the deadline, if there is one.
     pub fn time_left(&self) -> Option<SignedDuration> {
-        self.deadline.map(|deadline| deadline.duration_since(self.ambient.now()))
+        self.deadline.map(|deadline| deadline.duration_since(self.environment.now()))
     }
 
     /// How the SDK tries again: standard retries, ten attempts, with backoff from 25 ms to 1 s. For the configuration of
@@ -58,15 +58,15 @@ impl Dynamo {
     /// What a call needs to end in time.
     ///
     /// # Errors
-    /// [`Failure::Unavailable`] when there is no time left for a call.
-    pub(crate) fn in_time(&self) -> Result<config::Builder, Failure> {
+    /// [`StoreError::Unavailable`] when there is no time left for a call.
+    pub(crate) fn in_time(&self) -> Result<config::Builder, StoreError> {
         let budget = match self.time_left() {
             None => WITHOUT_DEADLINE,
             Some(left) => Duration::try_from(left)
                 .ok()
                 .and_then(|left| left.checked_sub(RESERVE))
                 .filter(|budget| !budget.is_zero())
-                .ok_or_else(|| Failure::Unavailable("no time is left before the deadline".into()))?,
+                .ok_or_else(|| StoreError::Unavailable("no time is left before the deadline".into()))?,
         };
         let timeouts =
             TimeoutConfig::builder().operation_timeout(budget).operation_attempt_timeout(ATTEMPT.min(budget)).build();
@@ -77,6 +77,6 @@ impl Dynamo {
     pub(crate) async fn back_off(&self, attempt: u32) {
         let ceiling = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_BACKOFF);
         let ceiling = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX);
-        tokio::time::sleep(Duration::from_millis(self.ambient.random_below(ceiling + 1))).await;
+        tokio::time::sleep(Duration::from_millis(self.environment.random_below(ceiling + 1))).await;
     }
 }

@@ -21,7 +21,7 @@ use cqrs::{Commit, Event, StoredCommit, StreamId, Version};
 use serde_dynamo::{from_item, to_item};
 
 use crate::{
-    Dynamo, Failure,
+    Dynamo, StoreError,
     item::{self, Item, in_the_way, number, text},
 };
 
@@ -79,13 +79,13 @@ impl EventStore {
     /// Safe to repeat: a commit that has landed before is recognised by its command id.
     ///
     /// # Errors
-    /// [`Failure`]; after [`Failure::OutcomeUnknown`] the commit may be there, after any other it is not.
-    pub async fn append<E: Event>(&self, commit: &Commit<E>) -> Result<Appended, Failure> {
-        let stored = commit.encode().map_err(|error| Failure::Refused(error.into()))?;
-        let item: Item = to_item(&stored).map_err(|error| Failure::Refused(error.into()))?;
+    /// [`StoreError`]; after [`StoreError::OutcomeUnknown`] the commit may be there, after any other it is not.
+    pub async fn append<E: Event>(&self, commit: &Commit<E>) -> Result<Appended, StoreError> {
+        let stored = commit.encode().map_err(StoreError::bug)?;
+        let item: Item = to_item(&stored).map_err(StoreError::bug)?;
         let bytes = item::size(&item);
         if bytes > MAX_COMMIT {
-            return Err(Failure::TooLarge { bytes });
+            return Err(StoreError::TooLarge { bytes });
         }
         let outcome = self
             .dynamo
@@ -109,16 +109,16 @@ impl EventStore {
                 }
                 Ok(appended)
             }
-            Err(error) => Err(Failure::of_write(error)),
+            Err(error) => Err(StoreError::from_write(error)),
         }
     }
 
     /// All commits of a stream, strongly consistent: one read unit per 4 KB. None if there is no such stream.
     ///
     /// # Errors
-    /// [`Failure::Corrupt`] if a version is missing or an event is not known to this code; [`Failure::Unavailable`] if
+    /// [`StoreError::Corrupt`] if a version is missing or an event is not known to this code; [`StoreError::Unavailable`] if
     /// a part of the stream could not be read. Never a part of it.
-    pub async fn load<E: Event>(&self, stream: &StreamId) -> Result<Vec<Commit<E>>, Failure> {
+    pub async fn load<E: Event>(&self, stream: &StreamId) -> Result<Vec<Commit<E>>, StoreError> {
         let commits = self.load_after(stream, Version::NONE).await?;
         commits.into_iter().map(decode).collect()
     }
@@ -128,7 +128,7 @@ impl EventStore {
     ///
     /// # Errors
     /// As [`load`](Self::load), but for events that are not known.
-    pub async fn load_after(&self, stream: &StreamId, after: Version) -> Result<Vec<StoredCommit>, Failure> {
+    pub async fn load_after(&self, stream: &StreamId, after: Version) -> Result<Vec<StoredCommit>, StoreError> {
         match self.load_readable(stream, after).await? {
             (commits, None) => Ok(commits),
             (_, Some(corrupt)) => Err(corrupt),
@@ -138,12 +138,12 @@ impl EventStore {
     /// The same, up to the first item that is not as it must be, and what is wrong with that one.
     ///
     /// # Errors
-    /// [`Failure::Unavailable`] if a part of the stream could not be read.
+    /// [`StoreError::Unavailable`] if a part of the stream could not be read.
     pub(crate) async fn load_readable(
         &self,
         stream: &StreamId,
         after: Version,
-    ) -> Result<(Vec<StoredCommit>, Option<Failure>), Failure> {
+    ) -> Result<(Vec<StoredCommit>, Option<StoreError>), StoreError> {
         let mut commits = Vec::new();
         let mut from_key = None;
         let mut last = after;
@@ -164,7 +164,7 @@ impl EventStore {
                 .config_override(self.dynamo.in_time()?)
                 .send()
                 .await
-                .map_err(Failure::of_read)?;
+                .map_err(StoreError::from_read)?;
             for item in page.items.unwrap_or_default() {
                 match self.read(stream, last.next(), item) {
                     Ok(commit) => {
@@ -182,8 +182,8 @@ impl EventStore {
     }
 
     /// The commit in `item`, which must have `version`.
-    fn read(&self, stream: &StreamId, version: Version, item: Item) -> Result<StoredCommit, Failure> {
-        let corrupt = |reason: &str| Failure::Corrupt { stream: stream.clone(), version, reason: reason.to_owned() };
+    fn read(&self, stream: &StreamId, version: Version, item: Item) -> Result<StoredCommit, StoreError> {
+        let corrupt = |reason: &str| StoreError::Corrupt { stream: stream.clone(), version, reason: reason.to_owned() };
         if item.get(VERSION) != Some(&number(version)) {
             return Err(corrupt("a version is missing"));
         }
@@ -192,14 +192,14 @@ impl EventStore {
 }
 
 /// The commit with its events decoded.
-pub(crate) fn decode<E: Event>(commit: StoredCommit) -> Result<Commit<E>, Failure> {
+pub(crate) fn decode<E: Event>(commit: StoredCommit) -> Result<Commit<E>, StoreError> {
     let (stream, version) = (commit.stream.clone(), commit.version);
     match commit.decode() {
         Ok(commit) if commit.events.is_empty() => {
-            Err(Failure::Corrupt { stream, version, reason: "the commit has no events".to_owned() })
+            Err(StoreError::Corrupt { stream, version, reason: "the commit has no events".to_owned() })
         }
         Ok(commit) => Ok(commit),
-        Err(error) => Err(Failure::Corrupt { stream, version, reason: error.to_string() }),
+        Err(error) => Err(StoreError::Corrupt { stream, version, reason: error.to_string() }),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use cqrs::{Aggregate, CommandId, Commit, Fingerprint, StreamId, Version, recorded_at};
 
-use crate::{EventStore, Failure, event_store::Appended};
+use crate::{EventStore, StoreError, event_store::Appended};
 
 /// How often a command is decided anew because others keep coming in between.
 const TRIES: u32 = 5;
@@ -35,7 +35,7 @@ pub struct Executed {
     pub replayed: bool,
 }
 
-/// A command that was not accepted; nothing of it was written, but after [`Failure::OutcomeUnknown`].
+/// A command that was not accepted; nothing of it was written, but after [`StoreError::OutcomeUnknown`].
 #[derive(Debug)]
 pub enum Refusal<A: Aggregate> {
     /// There is no such stream, or none that the caller may command.
@@ -59,11 +59,11 @@ pub enum Refusal<A: Aggregate> {
     /// Other commands came in between, each time. Trying again helps.
     Contended,
     /// The tables failed.
-    Failed(Failure),
+    Failed(StoreError),
 }
 
-impl<A: Aggregate> From<Failure> for Refusal<A> {
-    fn from(failure: Failure) -> Self {
+impl<A: Aggregate> From<StoreError> for Refusal<A> {
+    fn from(failure: StoreError) -> Self {
         Self::Failed(failure)
     }
 }
@@ -139,7 +139,7 @@ async fn decide_and_append<A: Aggregate>(
         version: version.next(),
         command_id: request.command_id.clone(),
         fingerprint: request.fingerprint.clone(),
-        recorded_at: recorded_at(events.dynamo().ambient.now(), head.map(|head| head.recorded_at)),
+        recorded_at: recorded_at(events.dynamo().environment.now(), head.map(|head| head.recorded_at)),
         caller: request.caller.clone(),
         trace: request.trace.clone(),
         events: decided,

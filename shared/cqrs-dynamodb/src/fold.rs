@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cqrs::{Counters, Projection, StoredCommit, Version};
 
-use crate::{Failure, event_store::decode};
+use crate::{StoreError, event_store::decode};
 
 /// A view, as far as its stream could be folded.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Folded<V> {
     /// How many commits were folded.
     pub(crate) commits: usize,
     /// Why it was not folded to the end: an event that is not known, or code that panics.
-    pub(crate) stopped: Option<Failure>,
+    pub(crate) stopped: Option<StoreError>,
 }
 
 /// Folds `commits`, which come after `version`, on `view`. A panic of the domain's code stops it, and nothing else.
@@ -45,14 +45,14 @@ fn step<P: Projection>(
     view: Option<P::View>,
     commit: StoredCommit,
     contribution: &impl Fn(&P::View) -> Counters,
-) -> Result<(Version, Option<P::View>, Counters), Failure> {
+) -> Result<(Version, Option<P::View>, Counters), StoreError> {
     let commit = decode(commit)?;
     let folded = catch_unwind(AssertUnwindSafe(|| {
         let view = P::fold(view, [&commit]);
         let contribution = view.as_ref().map(contribution).unwrap_or_default();
         (commit.version, view, contribution)
     }));
-    folded.map_err(|_| Failure::Corrupt {
+    folded.map_err(|_| StoreError::Corrupt {
         stream: commit.stream.clone(),
         version: commit.version,
         reason: format!("the code of {} panicked", P::NAME),

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_dynamo::from_item;
 
 use crate::{
-    Failure, Views,
+    StoreError, Views,
     item::{Item, text},
 };
 
@@ -42,14 +42,14 @@ impl<P: Projection> Views<P> {
     /// At most `limit` rows of the list `partition`, after the row `after` or from the newest on; as of a moment ago.
     ///
     /// # Errors
-    /// [`Failure`] of the read; [`Failure::Refused`] if a row is not as `R` wants it.
+    /// [`StoreError`] of the read; [`StoreError::Bug`] if a row is not as `R` wants it.
     pub async fn list<R: DeserializeOwned>(
         &self,
         index: Index,
         partition: &str,
         after: Option<&Position>,
         limit: i32,
-    ) -> Result<IndexPage<R>, Failure> {
+    ) -> Result<IndexPage<R>, StoreError> {
         let start = after.map(|position| {
             Item::from([
                 (index.partition.to_owned(), text(partition)),
@@ -73,12 +73,12 @@ impl<P: Projection> Views<P> {
             .config_override(self.dynamo().in_time()?)
             .send()
             .await
-            .map_err(Failure::of_read)?;
+            .map_err(StoreError::from_read)?;
         let rows = page.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_, _>>();
         let attribute = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
         let more_after = page
             .last_evaluated_key
             .and_then(|last| Some(Position { sort: attribute(&last, index.sort)?, key: attribute(&last, P::KEY)? }));
-        Ok(IndexPage { rows: rows.map_err(|error| Failure::Refused(error.into()))?, more_after })
+        Ok(IndexPage { rows: rows.map_err(StoreError::bug)?, more_after })
     }
 }

@@ -11,30 +11,30 @@
 //! 7. [`streams`]: goes through all streams there are, to rebuild or to check.
 //! 8. [`reader`]: reads views, with the caller's own writes folded in; [`index`]: reads lists of them.
 
-pub mod ambient;
 pub mod counters;
 pub mod dynamo;
+pub mod environment;
 pub mod event_store;
 pub mod execute;
-pub mod failure;
 mod fold;
 pub mod index;
 mod item;
 pub mod parked;
 pub mod projector;
 pub mod reader;
+pub mod store_error;
 pub mod streams;
 pub mod views;
 
-pub use ambient::Ambient;
 pub use counters::CountersTable;
 pub use dynamo::Dynamo;
+pub use environment::Environment;
 pub use event_store::EventStore;
 pub use execute::{Executed, Refusal, Request, create, execute};
-pub use failure::Failure;
 pub use index::{Index, IndexPage, Position};
 pub use parked::{Parked, ParkedView};
 pub use projector::{Doorbell, Projector, Report, Verified, Wrong};
 pub use reader::{Reader, Reading};
+pub use store_error::StoreError;
 pub use streams::{Place, Segment, StreamsPage, Which};
 pub use views::{StoredView, Versioned, Views};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_dynamo::{from_attribute_value, to_attribute_value};
 
 use crate::{
-    Failure, Views,
+    StoreError, Views,
     item::{Item, text},
 };
 
@@ -48,9 +48,15 @@ pub struct ParkedView {
 
 impl Parked {
     /// What stopped the fold, at `version`; after what stopped it `before`.
-    pub(crate) fn of(failure: &Failure, version: Version, before: Option<&Self>, schema: u32, now: Timestamp) -> Self {
+    pub(crate) fn of(
+        failure: &StoreError,
+        version: Version,
+        before: Option<&Self>,
+        schema: u32,
+        now: Timestamp,
+    ) -> Self {
         let (version, reason) = match failure {
-            Failure::Corrupt { version, reason, .. } => (*version, reason.clone()),
+            StoreError::Corrupt { version, reason, .. } => (*version, reason.clone()),
             // What the tables say of an item may repeat what is in it.
             _ => (version, "the view cannot be stored".to_owned()),
         };
@@ -71,9 +77,9 @@ impl Parked {
     /// The form in which an item says it.
     ///
     /// # Errors
-    /// [`Failure::Refused`] if it cannot be serialised: a defect of this type.
-    pub(crate) fn to_attribute(&self) -> Result<AttributeValue, Failure> {
-        to_attribute_value(self).map_err(|error| Failure::Refused(error.into()))
+    /// [`StoreError::Bug`] if it cannot be serialised: a defect of this type.
+    pub(crate) fn to_attribute(&self) -> Result<AttributeValue, StoreError> {
+        to_attribute_value(self).map_err(StoreError::bug)
     }
 }
 
@@ -81,8 +87,8 @@ impl<P: Projection> Views<P> {
     /// All parked streams of this projection, by their keys; as of a moment ago: half a read unit per 4 KB.
     ///
     /// # Errors
-    /// [`Failure`] of a read; [`Failure::Refused`] if an item is not as it must be.
-    pub async fn parked(&self) -> Result<Vec<ParkedView>, Failure> {
+    /// [`StoreError`] of a read; [`StoreError::Bug`] if an item is not as it must be.
+    pub async fn parked(&self) -> Result<Vec<ParkedView>, StoreError> {
         let mut parked = Vec::new();
         let mut from_key = None;
         loop {
@@ -100,7 +106,7 @@ impl<P: Projection> Views<P> {
                 .config_override(self.dynamo().in_time()?)
                 .send()
                 .await
-                .map_err(Failure::of_read)?;
+                .map_err(StoreError::from_read)?;
             for item in page.items.unwrap_or_default() {
                 let key = item.get(P::KEY).and_then(|key| key.as_s().ok()).cloned().unwrap_or_default();
                 parked.extend(Parked::in_item(&item).map(|parked| ParkedView { key, parked }));

@@ -16,7 +16,7 @@ use futures_util::future::BoxFuture;
 
 use self::catch_up::{CatchUp, Counting, Keeper};
 pub use self::verify::{Verified, Wrong};
-use crate::{CountersTable, EventStore, Failure, ParkedView, Views};
+use crate::{CountersTable, EventStore, ParkedView, StoreError, Views};
 
 /// Keeps the views of all its projections.
 pub struct Projector {
@@ -53,9 +53,9 @@ pub struct Report {
     /// Views whose stream was parked before: their commits wait.
     pub waiting: usize,
     /// Streams that were parked in some projection, and why.
-    pub parked: BTreeMap<StreamId, Arc<Failure>>,
+    pub parked: BTreeMap<StreamId, Arc<StoreError>>,
     /// Streams that are neither caught up nor parked in some projection, and why. All the others are, in all of them.
-    pub failed: BTreeMap<StreamId, Arc<Failure>>,
+    pub failed: BTreeMap<StreamId, Arc<StoreError>>,
 }
 
 /// One projection among others: what [`Keeper`] does, without its types.
@@ -68,9 +68,9 @@ trait KeepsViews: Send + Sync {
         &'a self,
         events: &'a EventStore,
         streams: &'a [&'a StreamId],
-    ) -> BoxFuture<'a, Result<Verified, Failure>>;
-    fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, Failure>>;
-    fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, Failure>>;
+    ) -> BoxFuture<'a, Result<Verified, StoreError>>;
+    fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, StoreError>>;
+    fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, StoreError>>;
 }
 
 impl Doorbell {
@@ -124,8 +124,8 @@ impl Projector {
     /// Holds the views of these streams against what the streams fold to, by projection. Nothing is written.
     ///
     /// # Errors
-    /// [`Failure`] of a read.
-    pub async fn verify(&self, streams: &[StreamId]) -> Result<BTreeMap<&'static str, Verified>, Failure> {
+    /// [`StoreError`] of a read.
+    pub async fn verify(&self, streams: &[StreamId]) -> Result<BTreeMap<&'static str, Verified>, StoreError> {
         let mut verified = BTreeMap::new();
         for keeper in &self.keepers {
             let streams: Vec<&StreamId> =
@@ -138,8 +138,8 @@ impl Projector {
     /// The streams that are parked, by projection; as of a moment ago.
     ///
     /// # Errors
-    /// [`Failure`] of a read.
-    pub async fn parked(&self) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, Failure> {
+    /// [`StoreError`] of a read.
+    pub async fn parked(&self) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, StoreError> {
         let mut parked = BTreeMap::new();
         for keeper in &self.keepers {
             parked.insert(keeper.name(), keeper.parked().await?);
@@ -150,8 +150,8 @@ impl Projector {
     /// The counters of those projections that have a rollup; as of a moment ago.
     ///
     /// # Errors
-    /// [`Failure`] of a read.
-    pub async fn counters(&self) -> Result<BTreeMap<&'static str, Counters>, Failure> {
+    /// [`StoreError`] of a read.
+    pub async fn counters(&self) -> Result<BTreeMap<&'static str, Counters>, StoreError> {
         let mut counters = BTreeMap::new();
         for keeper in &self.keepers {
             counters.extend(keeper.counters().await?.map(|of| (keeper.name(), of)));
@@ -197,15 +197,15 @@ impl<P: Projection> KeepsViews for Keeper<P> {
         &'a self,
         events: &'a EventStore,
         streams: &'a [&'a StreamId],
-    ) -> BoxFuture<'a, Result<Verified, Failure>> {
+    ) -> BoxFuture<'a, Result<Verified, StoreError>> {
         Box::pin(self.verify(events, streams))
     }
 
-    fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, Failure>> {
+    fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, StoreError>> {
         Box::pin(self.views.parked())
     }
 
-    fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, Failure>> {
+    fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, StoreError>> {
         Box::pin(async {
             let Some(counting) = &self.rollup else { return Ok(None) };
             // All rows there are: their names are visible characters.

@@ -3,7 +3,7 @@
 use cqrs::{Counters, Projection, StreamId, Version};
 
 use crate::{
-    EventStore, Failure, Versioned, Views,
+    EventStore, StoreError, Versioned, Views,
     fold::{Folded, fold},
     views::{Content, StoredView},
 };
@@ -41,8 +41,8 @@ impl<P: Projection> Reader<P> {
     /// of the commits that it lacks.
     ///
     /// # Errors
-    /// [`Failure`] of a read, or of the stream behind a view that is missing or behind.
-    pub async fn read(&self, key: &str, at_least: Option<Version>) -> Result<Reading<P::View>, Failure> {
+    /// [`StoreError`] of a read, or of the stream behind a view that is missing or behind.
+    pub async fn read(&self, key: &str, at_least: Option<Version>) -> Result<Reading<P::View>, StoreError> {
         let stored = self.views.get(key).await?;
         let asked = at_least.unwrap_or(Version::FIRST);
         let parked = stored.as_ref().is_some_and(|stored| stored.parked.is_some());
@@ -69,7 +69,7 @@ impl<P: Projection> Reader<P> {
         key: &str,
         version: Version,
         view: Option<P::View>,
-    ) -> Result<(Version, Option<P::View>, bool), Failure> {
+    ) -> Result<(Version, Option<P::View>, bool), StoreError> {
         let stream = StreamId::of::<P::Event>(key);
         let (commits, corrupt) = self.events.load_readable(&stream, version).await?;
         let Folded { version, view, stopped, .. } = fold::<P>(version, view, commits, |_| Counters::default());

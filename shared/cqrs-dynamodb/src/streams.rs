@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EventStore, Failure,
+    EventStore, StoreError,
     event_store::{RECORDED_AT, STREAM, VERSION},
     item::{Item, number, text},
 };
@@ -60,8 +60,13 @@ impl EventStore {
     /// A stream that begins meanwhile may be missed: the projector sees to it.
     ///
     /// # Errors
-    /// [`Failure`] of the read; [`Failure::Refused`] if an item is no commit.
-    pub async fn streams(&self, which: Which, segment: Segment, after: Option<&Place>) -> Result<StreamsPage, Failure> {
+    /// [`StoreError`] of the read; [`StoreError::Bug`] if an item is no commit.
+    pub async fn streams(
+        &self,
+        which: Which,
+        segment: Segment,
+        after: Option<&Place>,
+    ) -> Result<StreamsPage, StoreError> {
         let (attribute, [from, to]) = match which {
             Which::All => (VERSION, [number(Version::FIRST), number(Version::FIRST)]),
             // Their texts are ordered as the times are, to the second.
@@ -89,7 +94,7 @@ impl EventStore {
             .config_override(self.dynamo().in_time()?)
             .send()
             .await
-            .map_err(Failure::of_read)?;
+            .map_err(StoreError::from_read)?;
         let mut streams: Vec<StreamId> = page.items.unwrap_or_default().iter().map(stream).collect::<Result<_, _>>()?;
         // The commits of a stream stand beside each other.
         streams.dedup();
@@ -99,9 +104,9 @@ impl EventStore {
     }
 }
 
-fn stream(item: &Item) -> Result<StreamId, Failure> {
+fn stream(item: &Item) -> Result<StreamId, StoreError> {
     let name = item.get(STREAM).and_then(|name| name.as_s().ok()).cloned().unwrap_or_default();
-    StreamId::try_from(name).map_err(|error| Failure::Refused(error.into()))
+    StreamId::try_from(name).map_err(StoreError::bug)
 }
 
 fn version(item: &Item) -> Version {

@@ -24,7 +24,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use serde_dynamo::{from_item, to_item};
 
 use crate::{
-    Dynamo, Failure,
+    Dynamo, StoreError,
     item::{Item, from_counters, number, text, to_counters},
     parked::{PARKED, PARKED_IN, Parked},
 };
@@ -118,8 +118,8 @@ impl<P: Projection> Views<P> {
     /// The view with this key as of a moment ago: half a read unit per 4 KB.
     ///
     /// # Errors
-    /// [`Failure`] of the read.
-    pub async fn get(&self, key: &str) -> Result<Option<StoredView<P::View>>, Failure> {
+    /// [`StoreError`] of the read.
+    pub async fn get(&self, key: &str) -> Result<Option<StoredView<P::View>>, StoreError> {
         let answer = self
             .dynamo
             .client
@@ -130,20 +130,20 @@ impl<P: Projection> Views<P> {
             .config_override(self.dynamo.in_time()?)
             .send()
             .await
-            .map_err(Failure::of_read)?;
+            .map_err(StoreError::from_read)?;
         Ok(answer.item.map(|item| decode::<P>(item).1))
     }
 
     /// The views with these keys, strongly consistent: one read unit per view of 4 KB. Keys without a view are left out.
     ///
     /// # Errors
-    /// [`Failure`] of the reads: all of the views or none.
-    pub async fn get_many(&self, keys: &[&str]) -> Result<BTreeMap<String, StoredView<P::View>>, Failure> {
+    /// [`StoreError`] of the reads: all of the views or none.
+    pub async fn get_many(&self, keys: &[&str]) -> Result<BTreeMap<String, StoredView<P::View>>, StoreError> {
         Ok(self.items(keys).await?.into_values().map(decode::<P>).collect())
     }
 
     /// The same, as they are stored.
-    pub(crate) async fn items(&self, keys: &[&str]) -> Result<BTreeMap<String, Item>, Failure> {
+    pub(crate) async fn items(&self, keys: &[&str]) -> Result<BTreeMap<String, Item>, StoreError> {
         let key = |item: &Item| item.get(P::KEY).and_then(|key| key.as_s().ok()).cloned().unwrap_or_default();
         let mut items = BTreeMap::new();
         for keys in keys.chunks(BATCH) {
@@ -154,12 +154,12 @@ impl<P: Projection> Views<P> {
                     .dynamo
                     .client
                     .batch_get_item()
-                    .request_items(&*self.table, request.map_err(|error| Failure::Refused(error.into()))?)
+                    .request_items(&*self.table, request.map_err(StoreError::bug)?)
                     .customize()
                     .config_override(self.dynamo.in_time()?)
                     .send()
                     .await
-                    .map_err(Failure::of_read)?;
+                    .map_err(StoreError::from_read)?;
                 let found = answer.responses.into_iter().flatten().flat_map(|(_, items)| items);
                 items.extend(found.map(|item| (key(&item), item)));
                 pending = answer.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
@@ -201,15 +201,15 @@ impl Stamp {
 /// The item of a view that was folded up to `version`; `None` for one that has ended.
 ///
 /// # Errors
-/// [`Failure::Refused`] if the view is not serialised as an object: a defect of its type.
+/// [`StoreError::Bug`] if the view is not serialised as an object: a defect of its type.
 pub(crate) fn encode<P: Projection>(
     key: &str,
     version: Version,
     view: Option<&P::View>,
     contribution: &Counters,
-) -> Result<Item, Failure> {
+) -> Result<Item, StoreError> {
     let mut item = match view {
-        Some(view) => to_item(view).map_err(|error| Failure::Refused(error.into()))?,
+        Some(view) => to_item(view).map_err(StoreError::bug)?,
         None => Item::new(),
     };
     let index = view.map(P::index).unwrap_or_default();

@@ -9,7 +9,7 @@
 use app::{App, Cursor, Metrics, Settings, client, trace::XRay};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use axum::{Router, body::Body};
-use cqrs_dynamodb::{Ambient, Dynamo};
+use cqrs_dynamodb::{Dynamo, Environment};
 use jiff::Timestamp;
 use lambda_http::{
     Context, RequestExt, Service,
@@ -76,9 +76,9 @@ impl Functions {
             _ => None,
         });
         let settings = settings.expect("all there is to set");
-        let ambient = Ambient::new(|| Timestamp::from_second(1_800_000_000).unwrap(), || [7; 16]);
+        let environment = Environment::new(|| Timestamp::from_second(1_800_000_000).unwrap(), || [7; 16]);
         let app = App {
-            dynamo: Dynamo::new(client::client(&settings), ambient),
+            dynamo: Dynamo::new(client::client(&settings), environment),
             tables: settings.tables,
             metrics: Metrics::none(),
             x_ray: XRay::default(),

@@ -33,9 +33,9 @@ pub use self::{
 /// # Errors
 /// If the system does not answer any more when the load has ended.
 pub async fn check(load: &Load, goes_on: impl Fn() -> bool, patience: SignedDuration) -> Result<Summary, String> {
-    let began = load.ambient.now();
+    let began = load.environment.now();
     let log = load.run(goes_on).await;
-    let seconds = load.ambient.now().duration_since(began).as_secs_f64();
+    let seconds = load.environment.now().duration_since(began).as_secs_f64();
     let mut history = History { commands: log.commands, reads: log.reads, ..History::default() };
     let caught_up = aftermath::aftermath(load, &mut history, patience).await?;
     Ok(Summary {

@@ -13,7 +13,7 @@ use std::{path::Path, sync::Arc};
 use app::{Settings, client};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
 use aws_smithy_http_client::tls::TrustStore;
-use cqrs_dynamodb::{Ambient, Dynamo};
+use cqrs_dynamodb::{Dynamo, Environment};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -86,8 +86,8 @@ impl Engine {
     }
 
     /// The client of tables, as the functions have it.
-    pub fn dynamo(&self, settings: &Settings, ambient: Ambient) -> Dynamo {
-        Dynamo::new(client::client_over(settings, self.transport()), ambient)
+    pub fn dynamo(&self, settings: &Settings, environment: Environment) -> Dynamo {
+        Dynamo::new(client::client_over(settings, self.transport()), environment)
     }
 
     /// What the embedded engine answers to the call, at once and past any wire; `None` if it refuses, or is elsewhere.

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde_json::json;
 
@@ -37,7 +37,7 @@ pub struct Gateway {
     /// Who passes.
     pub authorizer: Arc<Authorizer>,
     /// The clock.
-    pub ambient: Ambient,
+    pub environment: Environment,
     /// Where DynamoDB is, for those who ask after the system's health.
     pub dynamodb: String,
 }
@@ -81,7 +81,7 @@ async fn token(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
         return message(StatusCode::BAD_REQUEST, "sub and scope are needed");
     };
     let expires_in = asked["expires_in"].as_i64().unwrap_or(3600);
-    let expires = gateway.ambient.now().as_second().saturating_add(expires_in);
+    let expires = gateway.environment.now().as_second().saturating_add(expires_in);
     match gateway.authorizer.token(sub, scope, expires) {
         Ok(token) => document(StatusCode::OK, &json!({ "access_token": token, "expires_in": expires_in })),
         Err(error) => message(StatusCode::INTERNAL_SERVER_ERROR, &error),
@@ -111,7 +111,7 @@ impl Gateway {
             }
             Err(Refused::Forbidden) => return message(StatusCode::FORBIDDEN, "Forbidden"),
         };
-        let now = self.ambient.now();
+        let now = self.environment.now();
         let event = event::request(parts, body, route, &parameters, &claims, now);
         match function.invoke(event, now.as_millisecond()).await {
             Ok(answer) => event::response(&answer)

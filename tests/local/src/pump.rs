@@ -12,7 +12,7 @@ pub mod source;
 
 use std::{sync::Arc, time::Duration};
 
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::{SignedDuration, Timestamp};
 
@@ -41,7 +41,7 @@ pub struct Pump {
     shards: Shards,
     mapping: EventSourceMapping,
     function: Function,
-    ambient: Ambient,
+    environment: Environment,
     keeping: Keeping,
     chaos: Option<Arc<Chaos>>,
 }
@@ -67,11 +67,11 @@ impl Pump {
         stream_arn: String,
         mapping: EventSourceMapping,
         function: Function,
-        ambient: Ambient,
+        environment: Environment,
     ) -> Self {
         let shards = Shards::new(1, mapping.parallelization);
         let source = Source::new(streams, stream_arn, None);
-        Self { source, shards, mapping, function, ambient, keeping: Keeping::default(), chaos: None }
+        Self { source, shards, mapping, function, environment, keeping: Keeping::default(), chaos: None }
     }
 
     /// The same, with so many virtual shards.
@@ -133,13 +133,13 @@ impl Pump {
                 tracing::error!("the stream cannot be read: {error}");
                 pause = LONGEST_PAUSE;
             }
-            let now = self.ambient.now();
+            let now = self.environment.now();
             while let Some((place, delivery)) = self.next(now) {
                 in_flight.push(self.deliver(place, delivery));
             }
             tokio::select! {
                 Some(concluded) = in_flight.next(), if !in_flight.is_empty() => {
-                    let not_before = self.ambient.now() + pause_after(&concluded);
+                    let not_before = self.environment.now() + pause_after(&concluded);
                     self.conclude(concluded, not_before);
                 }
                 () = tokio::time::sleep(pause) => {}
@@ -153,7 +153,7 @@ impl Pump {
             chaos.before_reading(&mut self.source, &mut self.shards);
         }
         if self.shards.backlog() < READ_AHEAD {
-            let now = self.ambient.now();
+            let now = self.environment.now();
             for record in self.source.read().await? {
                 self.shards.take_in(record, now);
             }
@@ -164,7 +164,7 @@ impl Pump {
     /// The next batch whose turn has come by `turn`. What has become too old on the way is given up.
     fn next(&mut self, turn: Timestamp) -> Option<(Place, Delivery)> {
         while let Some((place, delivery)) = self.shards.next(&self.mapping, turn) {
-            let (delivery, too_old) = rules::before(&self.mapping, delivery, self.ambient.now());
+            let (delivery, too_old) = rules::before(&self.mapping, delivery, self.environment.now());
             too_old.iter().for_each(|discarded| self.give_up(place, discarded));
             match delivery {
                 Some(delivery) => return Some((place, delivery)),
@@ -176,7 +176,7 @@ impl Pump {
 
     fn deliver(&self, place: Place, delivery: Delivery) -> BoxFuture<'static, Concluded> {
         let (function, chaos) = (self.function.clone(), self.chaos.clone());
-        let (now, reports) = (self.ambient.now().as_millisecond(), self.mapping.reports_failures);
+        let (now, reports) = (self.environment.now().as_millisecond(), self.mapping.reports_failures);
         Box::pin(async move {
             let outcome = match chaos {
                 Some(chaos) => chaos.deliver(&function, &delivery, now).await,
@@ -193,7 +193,7 @@ impl Pump {
     }
 
     fn conclude(&mut self, (place, delivery, outcome): Concluded, not_before: Timestamp) -> Step {
-        let (again, gave_up) = rules::after(&self.mapping, delivery, outcome, self.ambient.now());
+        let (again, gave_up) = rules::after(&self.mapping, delivery, outcome, self.environment.now());
         self.shards.conclude(place, again, not_before);
         // Told before it is behind the position: after a kill between the two, it is told again.
         gave_up.iter().for_each(|discarded| self.give_up(place, discarded));

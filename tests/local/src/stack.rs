@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use app::{App, Metrics, Settings, trace::XRay};
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 
 use crate::{
     Engine, Template,
@@ -60,10 +60,10 @@ impl Stack {
         template: Template,
         engine: Engine,
         authorizer: Authorizer,
-        ambient: Ambient,
+        environment: Environment,
         prefix: &str,
     ) -> Result<Self, StartError> {
-        let app = app(&template, &engine, &ambient, prefix)?;
+        let app = app(&template, &engine, &environment, prefix)?;
         let mut stream_arns = BTreeMap::new();
         for (id, table) in &template.tables {
             let name = format!("{prefix}{id}");
@@ -119,7 +119,7 @@ impl Stack {
         Gateway {
             routes: routes.flat_map(|(routes, f)| routes.iter().map(|route| (route.clone(), f.clone()))).collect(),
             authorizer: Arc::clone(&self.authorizer),
-            ambient: self.app.dynamo.ambient.clone(),
+            environment: self.app.dynamo.environment.clone(),
             dynamodb: dynamodb.to_owned(),
         }
     }
@@ -131,9 +131,9 @@ impl Stack {
             for mapping in &function.mappings {
                 if let (Some(arn), Some(function)) = (self.stream_arns.get(&mapping.table), self.functions.get(binary))
                 {
-                    let ambient = self.app.dynamo.ambient.clone();
+                    let environment = self.app.dynamo.environment.clone();
                     let streams = self.engine.streams();
-                    pumps.push(Pump::new(streams, arn.clone(), mapping.clone(), function.clone(), ambient));
+                    pumps.push(Pump::new(streams, arn.clone(), mapping.clone(), function.clone(), environment));
                 }
             }
         }
@@ -155,17 +155,17 @@ fn compose(template: &Template, app: &App) -> Result<BTreeMap<String, Function>,
 ///
 /// # Errors
 /// [`StartError::Functions`], if a setting is missing.
-pub fn app(template: &Template, engine: &Engine, ambient: &Ambient, prefix: &str) -> Result<App, StartError> {
+pub fn app(template: &Template, engine: &Engine, environment: &Environment, prefix: &str) -> Result<App, StartError> {
     let environments = template.functions.values().flat_map(|function| &function.environment);
-    let environment: BTreeMap<_, _> = environments.collect();
-    let settings = Settings::read(|name| match (name, environment.get(&name.to_owned())) {
+    let variables: BTreeMap<_, _> = environments.collect();
+    let settings = Settings::read(|name| match (name, variables.get(&name.to_owned())) {
         ("AWS_ENDPOINT_URL_DYNAMODB", _) => Some(engine.endpoint().to_owned()),
         (_, Some(table)) if template.tables.contains_key(*table) => Some(format!("{prefix}{table}")),
         (_, value) => value.map(|value| (*value).clone()),
     });
     let settings = settings.map_err(|missing| StartError::Functions(missing.to_string()))?;
     Ok(App {
-        dynamo: engine.dynamo(&settings, ambient.clone()),
+        dynamo: engine.dynamo(&settings, environment.clone()),
         tables: settings.tables,
         metrics: Metrics::none(),
         x_ray: XRay::default(),

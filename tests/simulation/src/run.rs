@@ -104,14 +104,14 @@ struct Run {
 impl Run {
     async fn start(seed: u64, sabotage: Option<Sabotage>) -> Self {
         let (world, chaos) = (World::of(seed), Arc::new(Chaos::new(seed)));
-        let (engine, ambient) = (Engine::embedded_at(START).unwrap(), world.ambient(seed));
+        let (engine, environment) = (Engine::embedded_at(START).unwrap(), world.environment(seed));
         let template = template();
-        let tables = stack::app(&template, &engine, &ambient, "").unwrap().tables;
+        let tables = stack::app(&template, &engine, &environment, "").unwrap().tables;
         let witness = Arc::new(Witness::new(engine.clone(), tables));
         let faults =
             Faults { chaos: Arc::clone(&chaos), world: Arc::clone(&world), witness: Arc::clone(&witness), sabotage };
         let authorizer = Authorizer::new().unwrap();
-        let stack = Stack::start(template, engine.over(Arc::new(faults)), authorizer, ambient, "").await.unwrap();
+        let stack = Stack::start(template, engine.over(Arc::new(faults)), authorizer, environment, "").await.unwrap();
         let stack = over_the_network(stack, &world);
         Self { seed, world, witness, chaos, stack, orders: Mutex::default() }
     }
@@ -176,7 +176,7 @@ impl Run {
         let projector = delivery::of(stack.function("projector").unwrap(), world);
         let mapping = stack.template.functions["projector"].mappings[0].clone();
         let arn = stack.stream_arn(&mapping.table).unwrap().to_owned();
-        let pump = Pump::new(stack.engine().streams(), arn, mapping, projector, stack.app.dynamo.ambient.clone());
+        let pump = Pump::new(stack.engine().streams(), arn, mapping, projector, stack.app.dynamo.environment.clone());
         pump.with_shards(1 + world.chance.below(4) as usize).hostile(Arc::clone(chaos))
     }
 

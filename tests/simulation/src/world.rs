@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 
 use crate::{chance::Chance, clock::Clock, commands::Commands, journal::Journal};
 
@@ -39,9 +39,9 @@ impl World {
     }
 
     /// The clock and a chance of their own, for the functions.
-    pub fn ambient(&self, seed: u64) -> Ambient {
+    pub fn environment(&self, seed: u64) -> Environment {
         let (clock, chance) = (self.clock.clone(), Chance::of(seed));
-        Ambient::new(move || clock.now(), move || chance.bytes())
+        Environment::new(move || clock.now(), move || chance.bytes())
     }
 
     /// Nothing goes wrong any more.

@@ -32,7 +32,7 @@ impl System {
     /// Delivers these records to the projector, and gives its answer.
     pub async fn deliver(&self, records: &[Record]) -> Value {
         let event = json!({ "Records": records.iter().map(|record| &record.json).collect::<Vec<_>>() });
-        let now = self.stack.app.dynamo.ambient.now().as_millisecond();
+        let now = self.stack.app.dynamo.environment.now().as_millisecond();
         self.stack.function("projector").unwrap().invoke(event, now).await.unwrap()
     }
 

@@ -1,7 +1,7 @@
 //! Two projections and a rollup, caught up.
 
 use cqrs::{Aggregate, Counters, StreamId, Version, spec::commit_of};
-use cqrs_dynamodb::{Doorbell, Failure, Reader, Reading, views::Content};
+use cqrs_dynamodb::{Doorbell, Reader, Reading, StoreError, views::Content};
 use local::engine::wire::Fault;
 
 use super::{
@@ -133,7 +133,7 @@ async fn a_view_of_an_older_shape_is_folded_anew_and_the_sums_stay_right() {
     // Code of the older schema leaves it alone, and says so.
     let report = jars.projector::<1>().catch_up(&[a.clone(), b]).await;
     assert_eq!(report.failed.len(), 2);
-    assert!(report.failed.values().all(|failure| matches!(**failure, Failure::NewerSchema { .. })));
+    assert!(report.failed.values().all(|failure| matches!(**failure, StoreError::NewerSchema { .. })));
     assert_eq!(inventory(&jars).await, (2, 15));
 }
 
@@ -234,7 +234,7 @@ async fn sums_are_read_though_they_are_being_written() {
     jars.wire.strike("TransactGetItems", Fault::Conflict, 3);
     assert_eq!(inventory(&jars).await, (1, 3));
     jars.wire.strike("TransactGetItems", Fault::Conflict, usize::MAX);
-    assert!(matches!(jars.inventory().row("all").await, Err(Failure::Unavailable(_))));
+    assert!(matches!(jars.inventory().row("all").await, Err(StoreError::Unavailable(_))));
 }
 
 #[tokio::test]

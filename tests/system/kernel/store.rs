@@ -1,7 +1,7 @@
 //! The event store.
 
 use cqrs::{CommandId, Commit, Fingerprint, StreamId, Version};
-use cqrs_dynamodb::{Failure, event_store::Appended};
+use cqrs_dynamodb::{StoreError, event_store::Appended};
 use local::engine::wire::Fault;
 
 use super::{
@@ -52,7 +52,7 @@ async fn a_commit_that_is_too_large_is_refused_before_any_call() {
     jars.wire.strike("PutItem", Fault::AccessDenied, usize::MAX);
     let large = JarEvent::Filled { amount: 1, note: "x".repeat(350 * 1024) };
     let refused = jars.events().append(&commit(1, "1", vec![large])).await;
-    assert!(matches!(refused, Err(Failure::TooLarge { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn a_stream_with_a_hole_or_a_foreign_item_is_corrupt() {
     jars.events().append(&commit(1, "1", vec![filled(1)])).await.unwrap();
     jars.events().append(&commit(3, "3", vec![filled(1)])).await.unwrap();
     let corrupt = jars.events().load::<JarEvent>(&StreamId::of::<JarEvent>("a")).await.unwrap_err();
-    assert!(matches!(corrupt, Failure::Corrupt { version, .. } if version == Version::new(2)), "{corrupt}");
+    assert!(matches!(corrupt, StoreError::Corrupt { version, .. } if version == Version::new(2)), "{corrupt}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use tokio::{
@@ -92,7 +92,7 @@ impl Sandbox {
 
     /// The same, with so much time.
     pub async fn invoke_within(&mut self, time: Duration, event: Value) -> Option<Result<Value, Value>> {
-        let deadline_ms = Ambient::system().now().as_millisecond() + i64::try_from(time.as_millis()).unwrap();
+        let deadline_ms = Environment::system().now().as_millisecond() + i64::try_from(time.as_millis()).unwrap();
         let (answer, answered) = oneshot::channel();
         self.invocations.send(Invocation { event, deadline_ms, answer }).ok()?;
         tokio::select! {

@@ -12,7 +12,7 @@ use super::{
     write::Verdict,
 };
 use crate::{
-    CountersTable, EventStore, Failure, Views,
+    CountersTable, EventStore, StoreError, Views,
     fold::fold,
     item::{self, Item, text},
     parked::{PARKED, PARKED_IN},
@@ -58,7 +58,7 @@ enum Next<'a, V> {
     /// To write the view.
     Write(Write<'a, V>),
     /// To park the stream: not one commit more can be folded.
-    Park(Task<'a, V>, Failure),
+    Park(Task<'a, V>, StoreError),
     /// To leave it alone: it is parked.
     Wait,
 }
@@ -75,7 +75,7 @@ pub(super) struct Write<'a, V> {
     commits: usize,
     healed: bool,
     /// Why it was not folded to the head of its stream.
-    stopped: Option<Failure>,
+    stopped: Option<StoreError>,
 }
 
 impl<V> Write<'_, V> {
@@ -156,12 +156,12 @@ impl<'a, P: Projection> CatchUp<'a, P> {
     }
 
     /// What there is to do for the task's stream.
-    async fn fold(&self, task: Task<'a, P::View>) -> Result<Next<'a, P::View>, Failure> {
+    async fn fold(&self, task: Task<'a, P::View>) -> Result<Next<'a, P::View>, StoreError> {
         let Task { bell, stored, set_free } = task;
         let (from, view) = match &stored {
             None => (Version::NONE, None),
             Some(stored) if stored.schema > P::SCHEMA => {
-                return Err(Failure::NewerSchema { projection: P::NAME, found: stored.schema, known: P::SCHEMA });
+                return Err(StoreError::NewerSchema { projection: P::NAME, found: stored.schema, known: P::SCHEMA });
             }
             Some(StoredView { version, content: Content::Current(view), .. }) => (*version, Some(view.clone())),
             Some(StoredView { version, content: Content::Ended, .. }) => (*version, None),
@@ -225,10 +225,10 @@ impl<'a, P: Projection> CatchUp<'a, P> {
     /// Parks streams, and gives back those whose view has changed in the meantime.
     async fn park_all(
         &self,
-        stopped: Vec<(Task<'a, P::View>, Failure)>,
+        stopped: Vec<(Task<'a, P::View>, StoreError)>,
         report: &mut Report,
     ) -> Vec<Task<'a, P::View>> {
-        let park = |(task, failure): (Task<'a, P::View>, Failure)| async {
+        let park = |(task, failure): (Task<'a, P::View>, StoreError)| async {
             let outcome = self.keeper.park(task.bell.stream.key(), task.stored.as_ref(), &failure).await;
             (task, failure, outcome)
         };
@@ -303,7 +303,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
 }
 
 impl Report {
-    fn fail<'a, V: 'a>(&mut self, writes: impl Iterator<Item = Write<'a, V>>, failure: Failure) {
+    fn fail<'a, V: 'a>(&mut self, writes: impl Iterator<Item = Write<'a, V>>, failure: StoreError) {
         let failure = Arc::new(failure);
         self.failed.extend(writes.map(|write| (write.task.bell.stream.clone(), Arc::clone(&failure))));
     }

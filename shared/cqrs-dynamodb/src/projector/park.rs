@@ -9,7 +9,7 @@ use cqrs::{Projection, Version};
 
 use super::catch_up::Keeper;
 use crate::{
-    Failure, Parked,
+    Parked, StoreError,
     item::{number, text},
     parked::{PARKED, PARKED_IN},
     views::{self, SCHEMA, Stamp, StoredView, VERSION},
@@ -27,15 +27,15 @@ impl<P: Projection> Keeper<P> {
     /// Says why a stream stands still, whose view was `stored` and can be folded up to `version` and not beyond.
     ///
     /// # Errors
-    /// [`Failure::Refused`] if it cannot be said: a defect.
+    /// [`StoreError::Bug`] if it cannot be said: a defect.
     pub(super) fn mark(
         &self,
         stored: Option<&StoredView<P::View>>,
         version: Version,
-        failure: &Failure,
-    ) -> Result<AttributeValue, Failure> {
+        failure: &StoreError,
+    ) -> Result<AttributeValue, StoreError> {
         let before = stored.and_then(|stored| stored.parked.as_ref());
-        Parked::of(failure, version.next(), before, P::SCHEMA, self.views.dynamo().ambient.now()).to_attribute()
+        Parked::of(failure, version.next(), before, P::SCHEMA, self.views.dynamo().environment.now()).to_attribute()
     }
 
     /// Parks the stream with this key, whose view is `stored`: one write unit per KB, and that of the index. Safe to
@@ -44,8 +44,8 @@ impl<P: Projection> Keeper<P> {
         &self,
         key: &str,
         stored: Option<&StoredView<P::View>>,
-        failure: &Failure,
-    ) -> Result<Parking<P::View>, Failure> {
+        failure: &StoreError,
+    ) -> Result<Parking<P::View>, StoreError> {
         let dynamo = self.views.dynamo();
         let version = stored.map_or(Version::NONE, |stored| stored.version);
         let condition = Stamp::unchanged(stored.map(|stored| &stored.stamp), P::KEY);
@@ -83,7 +83,7 @@ impl<P: Projection> Keeper<P> {
                 let item = failed.item.filter(|item| !item.is_empty());
                 Ok(Parking::Superseded(item.map(|item| Box::new(views::decode::<P>(item).1))))
             }
-            Err(error) => Err(Failure::of_write(error)),
+            Err(error) => Err(StoreError::from_write(error)),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::catch_up::Keeper;
 use crate::{
-    EventStore, Failure,
+    EventStore, StoreError,
     fold::fold,
     item::{Item, to_counters},
     parked::{PARKED, PARKED_IN},
@@ -61,8 +61,8 @@ impl<P: Projection> Keeper<P> {
     /// Holds the views of these streams against their folds: a read of each view and a query of each stream.
     ///
     /// # Errors
-    /// [`Failure`] of a read: nothing is said of any of them.
-    pub(super) async fn verify(&self, events: &EventStore, streams: &[&StreamId]) -> Result<Verified, Failure> {
+    /// [`StoreError`] of a read: nothing is said of any of them.
+    pub(super) async fn verify(&self, events: &EventStore, streams: &[&StreamId]) -> Result<Verified, StoreError> {
         let keys: Vec<&str> = streams.iter().map(|stream| stream.key()).collect();
         let items = self.views.items(&keys).await?;
         let look = |stream: &&StreamId| {
@@ -87,7 +87,7 @@ impl<P: Projection> Keeper<P> {
         Ok(verified)
     }
 
-    async fn look(&self, events: &EventStore, stream: &StreamId, item: Option<&Item>) -> Result<Finding, Failure> {
+    async fn look(&self, events: &EventStore, stream: &StreamId, item: Option<&Item>) -> Result<Finding, StoreError> {
         let (commits, _) = events.load_readable(stream, Version::NONE).await?;
         let Some(item) = item else {
             // A stream that has just begun has no view yet. How long is too long, the caller knows.

@@ -18,7 +18,7 @@ use super::{
     chunk::Weighed,
 };
 use crate::{
-    Failure,
+    StoreError,
     item::{Item, in_the_way},
     views::{self, Stamp, StoredView},
 };
@@ -32,11 +32,11 @@ pub(super) enum Verdict<V> {
     Superseded(BTreeMap<usize, Option<StoredView<V>>>),
     /// Nothing is written, or it is not known whether: it collided with others, or the tables are not available.
     /// Sending it again is safe.
-    Busy(Failure),
+    Busy(StoreError),
     /// Nothing is written: something in the chunk cannot be stored, however often it is sent.
-    Unacceptable(Failure),
+    Unacceptable(StoreError),
     /// Nothing is written, and it is not the chunk's fault.
-    Failed(Failure),
+    Failed(StoreError),
 }
 
 impl<P: Projection> Keeper<P> {
@@ -52,7 +52,7 @@ impl<P: Projection> Keeper<P> {
     }
 
     /// One view alone: one write unit per KB, and those of its indexes.
-    async fn put(&self, write: &Write<'_, P::View>) -> Result<Verdict<P::View>, Failure> {
+    async fn put(&self, write: &Write<'_, P::View>) -> Result<Verdict<P::View>, StoreError> {
         let put = self.conditional_put(write)?;
         let dynamo = self.views.dynamo();
         let outcome = dynamo
@@ -78,7 +78,7 @@ impl<P: Projection> Keeper<P> {
     }
 
     /// Views and counters together: two write units per KB, and those of their indexes.
-    async fn transact(&self, chunk: &[Write<'_, P::View>], delta: &Counters) -> Result<Verdict<P::View>, Failure> {
+    async fn transact(&self, chunk: &[Write<'_, P::View>], delta: &Counters) -> Result<Verdict<P::View>, StoreError> {
         let mut actions = Vec::with_capacity(chunk.len() + 2);
         for write in chunk {
             actions.push(TransactWriteItem::builder().put(self.conditional_put(write)?).build());
@@ -103,7 +103,7 @@ impl<P: Projection> Keeper<P> {
                     TransactWriteItemsError::TransactionCanceledException(cancelled) => {
                         why_cancelled::<P>(cancelled, chunk.len())
                     }
-                    other => Verdict::Failed(Failure::Refused(other.into())),
+                    other => Verdict::Failed(StoreError::Bug(other.into())),
                 }
             }
             Err(error) => not_written(error),
@@ -111,7 +111,7 @@ impl<P: Projection> Keeper<P> {
     }
 
     /// The view, on condition that the stored one is still the one it was folded from.
-    fn conditional_put(&self, write: &Write<'_, P::View>) -> Result<Put, Failure> {
+    fn conditional_put(&self, write: &Write<'_, P::View>) -> Result<Put, StoreError> {
         let put = Put::builder().table_name(self.views.table()).set_item(Some(write.item.clone()));
         let condition = Stamp::unchanged(write.folded_from(), P::KEY);
         let put = put
@@ -119,7 +119,7 @@ impl<P: Projection> Keeper<P> {
             .set_expression_attribute_names(Some(condition.names))
             .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        put.build().map_err(|error| Failure::Refused(error.into()))
+        put.build().map_err(StoreError::bug)
     }
 }
 
@@ -138,10 +138,10 @@ fn why_cancelled<P: Projection>(cancelled: TransactionCanceledException, views: 
     if !superseded.is_empty() {
         Verdict::Superseded(superseded)
     } else if reasons.iter().any(|reason| unacceptable.contains(&code(reason).as_str())) {
-        Verdict::Unacceptable(Failure::Refused(cancelled.into()))
+        Verdict::Unacceptable(StoreError::Bug(cancelled.into()))
     } else {
         // A conflict, throttling, or what nobody knows of yet: no reason to park what can be stored.
-        Verdict::Busy(Failure::Unavailable(cancelled.into()))
+        Verdict::Busy(StoreError::Unavailable(cancelled.into()))
     }
 }
 
@@ -155,7 +155,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let is_validation = error.as_service_error().and_then(E::code) == Some("ValidationException");
-    match Failure::of_write(error) {
+    match StoreError::from_write(error) {
         failure if is_validation => Verdict::Unacceptable(failure),
         failure if failure.is_transient() => Verdict::Busy(failure),
         failure => Verdict::Failed(failure),

@@ -27,7 +27,7 @@ pub async fn aftermath(
     history: &mut History,
     patience: SignedDuration,
 ) -> Result<Option<SignedDuration>, String> {
-    let began = load.ambient.now();
+    let began = load.environment.now();
     let acknowledged = history.commands.iter().filter_map(|command| command.done());
     let mut behind: BTreeSet<String> = acknowledged.map(|(order, _)| order.to_owned()).collect();
     loop {
@@ -44,7 +44,7 @@ pub async fn aftermath(
             history.orders.insert(order.clone(), events);
             history.views.insert(order, views);
         }
-        let waited = load.ambient.now().duration_since(began);
+        let waited = load.environment.now().duration_since(began);
         if patience.is_zero() {
             history.views.clear();
             return Ok(None);

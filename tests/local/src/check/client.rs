@@ -118,9 +118,9 @@ impl<'a> Client<'a> {
     }
 
     async fn sends(&mut self, key: &str, Letter { path, body, .. }: &Letter) -> Told {
-        let began = self.load.ambient.now();
+        let began = self.load.environment.now();
         let told = self.load.api.command(path, key, body).await;
-        self.log.commands_took.push(self.load.ambient.now().duration_since(began));
+        self.log.commands_took.push(self.load.environment.now().duration_since(began));
         told
     }
 
@@ -138,9 +138,9 @@ impl<'a> Client<'a> {
             }
             _ => return,
         };
-        let began = self.load.ambient.now();
+        let began = self.load.environment.now();
         let read = self.load.api.read(&path).await;
-        self.log.reads_took.push(self.load.ambient.now().duration_since(began));
+        self.log.reads_took.push(self.load.environment.now().duration_since(began));
         let Ok(document) = read else {
             self.log.unanswered += 1;
             return;

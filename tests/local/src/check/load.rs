@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 
@@ -26,7 +26,7 @@ pub struct Load {
     /// The system.
     pub api: Api,
     /// The clock.
-    pub ambient: Ambient,
+    pub environment: Environment,
     /// How many clients there are.
     pub clients: u64,
     /// What the clients do is drawn from this.
@@ -63,10 +63,10 @@ pub struct Log {
 
 impl Load {
     /// The load of so many clients, who do what `seed` says.
-    pub fn new(api: Api, ambient: Ambient, clients: u64, seed: u64) -> Self {
-        let run = format!("{:08x}", ambient.random_below(1 << 32));
+    pub fn new(api: Api, environment: Environment, clients: u64, seed: u64) -> Self {
+        let run = format!("{:08x}", environment.random_below(1 << 32));
         let (ticks, acknowledged, in_common) = Default::default();
-        Self { api, ambient, clients, seed, run, ticks, acknowledged, in_common }
+        Self { api, environment, clients, seed, run, ticks, acknowledged, in_common }
     }
 
     /// Lets all clients do what they do, as long as it is to go on.

@@ -3,7 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 
@@ -71,17 +71,17 @@ async fn checked(url: &str, options: Options) -> Result<Summary, String> {
     };
     let api = Api::new(url, token)?;
     api.knock().await?;
-    let load = Load::new(api, Ambient::system(), options.clients, options.seed);
+    let load = Load::new(api, Environment::system(), options.clients, options.seed);
 
     let seconds = SignedDuration::from_secs(options.seconds.into());
     let patience = SignedDuration::from_secs(options.patience.into());
-    let began = load.ambient.now();
+    let began = load.environment.now();
     let progress = ProgressBar::new(options.seconds.into()).with_style(
         ProgressStyle::with_template("{bar:40} {pos}/{len} s  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     progress.enable_steady_tick(Duration::from_millis(200));
     let goes_on = || {
-        let past = load.ambient.now().duration_since(began);
+        let past = load.environment.now().duration_since(began);
         progress.set_position(u64::try_from(past.as_secs()).unwrap_or_default());
         progress.set_message(format!("{} commands acknowledged", load.acknowledged()));
         past < seconds

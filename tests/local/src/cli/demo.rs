@@ -6,7 +6,7 @@ use std::path::Path;
 
 use app::App;
 use cqrs::{CommandId, Fingerprint, StreamId};
-use cqrs_dynamodb::{Ambient, Dynamo, Failure, Refusal, Request, create, execute};
+use cqrs_dynamodb::{Dynamo, Environment, Refusal, Request, StoreError, create, execute};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
@@ -43,9 +43,9 @@ pub(super) async fn run(url: &str, orders: u64) -> Result<(), String> {
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
     let template = Template::read(&template).map_err(|error| error.to_string())?;
     let engine = Engine::elsewhere(dynamodb);
-    let app = stack::app(&template, &engine, &Ambient::system(), "").map_err(|error| error.to_string())?;
+    let app = stack::app(&template, &engine, &Environment::system(), "").map_err(|error| error.to_string())?;
 
-    let now = Ambient::system().now();
+    let now = Environment::system().now();
     let progress = ProgressBar::new(orders).with_style(
         ProgressStyle::with_template("{bar:40} {pos}/{len} orders  {per_sec}  {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -72,7 +72,7 @@ struct Shop {
 
 impl Shop {
     /// The life of one order, up to now; gives the number of its commits.
-    async fn life(&self, number: u64) -> Result<u64, Failure> {
+    async fn life(&self, number: u64) -> Result<u64, StoreError> {
         let chance =
             |what: &str, sides: u64| hash::of(&["demo", &self.now.to_string(), &number.to_string(), what]) % sides;
         let hours = |hours: u64| SignedDuration::from_hours(i64::try_from(hours).unwrap_or_default());
@@ -104,7 +104,7 @@ impl Shop {
         Ok(commits)
     }
 
-    async fn carry_out(&self, order_id: OrderId, at: Timestamp, command: OrderCommand) -> Result<(), Failure> {
+    async fn carry_out(&self, order_id: OrderId, at: Timestamp, command: OrderCommand) -> Result<(), StoreError> {
         let request = Request {
             stream: StreamId::of::<OrderEvent>(order_id),
             command_id: CommandId::derived("demo", &at.to_string()),
@@ -114,7 +114,7 @@ impl Shop {
             trace: None,
             command,
         };
-        let dynamo = Dynamo::new(self.app.dynamo.client.clone(), Ambient::new(move || at, || [0; 16]));
+        let dynamo = Dynamo::new(self.app.dynamo.client.clone(), Environment::new(move || at, || [0; 16]));
         let events = App { dynamo, ..self.app.clone() }.events();
         let done = match &request.command {
             OrderCommand::Place(_) => create::<Order>(&events, &request, |_| true).await,

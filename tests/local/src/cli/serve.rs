@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use tokio::net::TcpListener;
 
 use crate::{Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos, pump::keeping::Keeping};
@@ -61,7 +61,7 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
     let calm = engine(&options)?;
     let engine = chaos.iter().fold(calm.clone(), |engine, chaos| engine.over(chaos.clone()));
     let authorizer = authorizer(options.data.as_deref())?.required(options.auth);
-    let stack = Stack::start(template, engine, authorizer, Ambient::system(), "").await;
+    let stack = Stack::start(template, engine, authorizer, Environment::system(), "").await;
     let stack = stack.map_err(|error| error.to_string())?;
     let stack = options.lambda.iter().fold(stack, |stack, url| stack.with_functions_at(url));
 

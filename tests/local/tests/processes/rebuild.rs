@@ -11,7 +11,7 @@ use std::{
 
 use app::App;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
-use cqrs_dynamodb::{Ambient, Segment, Which};
+use cqrs_dynamodb::{Environment, Segment, Which};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use local::{
@@ -42,7 +42,7 @@ async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
     operate.refuse_what_is_of_another_rebuild();
 
     let api = Api::new(&url, token(port).await).unwrap();
-    let (load, ended) = (Load::new(api, Ambient::system(), CLIENTS, 1), AtomicBool::new(false));
+    let (load, ended) = (Load::new(api, Environment::system(), CLIENTS, 1), AtomicBool::new(false));
     let goes_on = || !ended.load(Ordering::SeqCst);
     let rebuilding = async {
         let took = operate.rebuild_and_be_killed(&app).await;
@@ -63,7 +63,7 @@ async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
 /// The tables of the system whose DynamoDB this is.
 fn app(dynamodb: &str) -> App {
     let template = Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap();
-    stack::app(&template, &Engine::elsewhere(dynamodb), &Ambient::system(), "").unwrap()
+    stack::app(&template, &Engine::elsewhere(dynamodb), &Environment::system(), "").unwrap()
 }
 
 /// `cargo local`, with these arguments; whether it succeeds.
@@ -165,7 +165,7 @@ impl Operate {
     /// Rebuilds in two segments, and is killed [`KILLS`] times. Gives how long it was at it, all in all.
     async fn rebuild_and_be_killed(&self, app: &App) -> SignedDuration {
         let pages = pages(app).await;
-        let began = app.dynamo.ambient.now();
+        let began = app.dynamo.environment.now();
         let (mut seen, mut kept) = (0, Vec::new());
         for kill in 1..=KILLS {
             let mut rebuild = self.start_rebuild();
@@ -185,7 +185,7 @@ impl Operate {
         let done = tokio::task::spawn_blocking(move || rebuild.wait().unwrap());
         assert!(done.await.unwrap().success());
         assert!(!self.keep.exists(), "there is nothing to go on with");
-        app.dynamo.ambient.now().duration_since(began)
+        app.dynamo.environment.now().duration_since(began)
     }
 
     fn start_rebuild(&self) -> Child {

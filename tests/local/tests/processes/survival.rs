@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use cqrs_dynamodb::Ambient;
+use cqrs_dynamodb::Environment;
 use jiff::SignedDuration;
 use local::check::{Api, Load, check};
 
@@ -16,11 +16,11 @@ async fn no_acknowledged_command_is_lost_when_the_stack_is_killed_under_load() {
     let (data, kills) = (Directory::new("survival"), number_of("KILLS", 10));
     // The same port each time: to its clients it is one system, which does not answer for a while.
     let port = free_port();
-    let ambient = Ambient::system();
-    let random = ambient.clone();
+    let environment = Environment::system();
+    let random = environment.clone();
     let mut process = Process::start(port, Some(&data.0));
     let api = Api::new(format!("http://127.0.0.1:{port}"), token(port).await).unwrap();
-    let load = Load::new(api, ambient, CLIENTS, 1);
+    let load = Load::new(api, environment, CLIENTS, 1);
     let ended = AtomicBool::new(false);
 
     let killing = async {

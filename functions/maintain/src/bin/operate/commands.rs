@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, io, path::Path, process::ExitCode};
 
 use app::App;
 use cqrs::{StreamId, Version};
-use cqrs_dynamodb::Failure;
+use cqrs_dynamodb::StoreError;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use maintain::{
@@ -202,7 +202,7 @@ async fn sweep_all(app: &App, given_up: &[GivenUp], json: bool) -> Result<ExitCo
 async fn exists(app: &App, order: &str) -> Result<(), Trouble> {
     match app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await {
         Ok(commits) if commits.is_empty() => Err(format!("there is no order {order}")),
-        Ok(_) | Err(Failure::Corrupt { .. }) => Ok(()),
+        Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
         Err(failure) => Err(told(failure)),
     }
 }
@@ -251,6 +251,6 @@ fn line(document: &impl Serialize) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn told(failure: Failure) -> Trouble {
+fn told(failure: StoreError) -> Trouble {
     with_causes(&failure)
 }

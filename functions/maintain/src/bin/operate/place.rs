@@ -4,7 +4,7 @@ use std::env;
 
 use app::{App, Metrics, Settings, client::client, trace::XRay};
 use clap::Args;
-use cqrs_dynamodb::{Ambient, Dynamo, Segment};
+use cqrs_dynamodb::{Dynamo, Environment, Segment};
 
 /// The tables of a system.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ impl Tables {
         });
         let settings = settings.map_err(|error| format!("{error}. See --help, or give --dynamodb."))?;
         Ok(App {
-            dynamo: Dynamo::new(client(&settings), Ambient::system()),
+            dynamo: Dynamo::new(client(&settings), Environment::system()),
             tables: settings.tables,
             metrics: Metrics::none(),
             x_ray: XRay::default(),

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 
 /// Clock and chance, passed in as one value so that a simulation can steer them and repeat a run exactly.
 #[derive(Clone)]
-pub struct Ambient {
+pub struct Environment {
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     random: Arc<dyn Fn() -> [u8; 16] + Send + Sync>,
 }
 
-impl Ambient {
+impl Environment {
     /// The clock and the chance of the machine.
     #[allow(clippy::disallowed_methods, reason = "the one place where the machine is asked for the time")]
     pub fn system() -> Self {
@@ -51,8 +51,8 @@ impl Ambient {
     }
 }
 
-impl fmt::Debug for Ambient {
+impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ambient")
+        f.write_str("Environment")
     }
 }

@@ -1,0 +1,170 @@
+//! Errors of the tables, one variant for each remedy.
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use cqrs::{StreamId, Version};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// An error of the tables. Version conflicts and rejections are outcomes, not errors.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB throttled the call, did not answer, or no time was left for it. A later call may succeed.
+    ///
+    /// The last attempt of a write was refused. An earlier attempt may have landed, so a command must be retried with
+    /// the same command id.
+    #[error("DynamoDB is unavailable")]
+    Unavailable(#[source] BoxError),
+    /// A write was sent and no response came: it may have landed. A retry with the same command id resolves it.
+    #[error("the outcome of a write is unknown")]
+    OutcomeUnknown(#[source] BoxError),
+    /// The item exceeds the size limit. Nothing was written.
+    #[error("an item of {bytes} bytes is too large")]
+    TooLarge {
+        /// The size of the item, as DynamoDB counts it.
+        bytes: usize,
+    },
+    /// A stored commit is missing, malformed, or unknown to this code. No command is decided on this stream.
+    #[error("stream {stream} is corrupt at version {version}: {reason}")]
+    Corrupt {
+        stream: StreamId,
+        /// The version of the commit that is malformed or missing.
+        version: Version,
+        /// The defect, without any stored data.
+        reason: String,
+    },
+    /// Newer code wrote this view. Older code does not overwrite it.
+    #[error("a view of {projection} has schema version {found}, newer than {known}")]
+    NewerSchema { projection: &'static str, found: u32, known: u32 },
+    /// AWS denied the call: missing permissions, invalid credentials, or a table that does not exist. A retry does not
+    /// help; the deployment must change.
+    #[error("DynamoDB denied a request")]
+    Denied(#[source] BoxError),
+    /// Our code built an invalid request, or a type that cannot be stored. A retry does not help; the code must change.
+    #[error("a request to DynamoDB is invalid")]
+    Bug(#[source] BoxError),
+}
+
+impl StoreError {
+    /// Wraps an error of our own making, such as a value that does not serialize.
+    pub fn bug(error: impl Into<BoxError>) -> Self {
+        Self::Bug(error.into())
+    }
+
+    /// Classifies the error of a call that writes.
+    pub(crate) fn from_write<E>(error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        match cause(&error) {
+            Cause::Throttled => Self::Unavailable(error.into()),
+            Cause::NoAnswer => Self::OutcomeUnknown(error.into()),
+            Cause::Denied => Self::Denied(error.into()),
+            Cause::Invalid => Self::Bug(error.into()),
+        }
+    }
+
+    /// Classifies the error of a call that reads. A read has no outcome to be unknown.
+    pub(crate) fn from_read<E>(error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        match Self::from_write(error) {
+            Self::OutcomeUnknown(error) => Self::Unavailable(error),
+            other => other,
+        }
+    }
+
+    /// Returns whether the same call may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::OutcomeUnknown(_) => true,
+            Self::TooLarge { .. }
+            | Self::Corrupt { .. }
+            | Self::NewerSchema { .. }
+            | Self::Denied(_)
+            | Self::Bug(_) => false,
+        }
+    }
+}
+
+enum Cause {
+    Throttled,
+    NoAnswer,
+    Denied,
+    Invalid,
+}
+
+/// Classifies an SDK error after the SDK's own attempts, by the codes of the DynamoDB Developer Guide, "Error handling
+/// with DynamoDB".
+fn cause<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Cause {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Cause::NoAnswer,
+        // The SDK reports a connection that closes before the response as "other" with a kind.
+        SdkError::DispatchFailure(failure)
+            if failure.is_timeout() || failure.is_io() || failure.as_other().is_some() =>
+        {
+            Cause::NoAnswer
+        }
+        SdkError::ServiceError(answer) => match answer.err().code() {
+            Some(
+                "ThrottlingException"
+                | "ProvisionedThroughputExceededException"
+                | "RequestLimitExceeded"
+                | "TransactionConflictException"
+                // A reading transaction met a writing one. Writers look at the cancellation reasons themselves.
+                | "TransactionCanceledException"
+                | "TransactionInProgressException",
+            ) => Cause::Throttled,
+            Some("ValidationException" | "SerializationException") => Cause::Invalid,
+            _ if answer.raw().status().is_server_error() => Cause::NoAnswer,
+            _ => Cause::Denied,
+        },
+        // The remaining dispatch failures: no credentials, an invalid endpoint. `SdkError` is non-exhaustive.
+        _ => Cause::Denied,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::{error::ErrorMetadata, operation::put_item::PutItemError};
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    fn service_error(status: u16, code: &str) -> SdkError<PutItemError, HttpResponse> {
+        let status = StatusCode::try_from(status).unwrap();
+        let error = PutItemError::generic(ErrorMetadata::builder().code(code).build());
+        SdkError::service_error(error, HttpResponse::new(status, SdkBody::empty()))
+    }
+
+    #[test]
+    fn a_throttled_call_is_unavailable_and_never_unknown() {
+        for code in ["ThrottlingException", "ProvisionedThroughputExceededException", "TransactionConflictException"] {
+            let error = StoreError::from_write(service_error(400, code));
+            assert!(matches!(error, StoreError::Unavailable(_)), "{code}: {error:?}");
+            assert!(error.is_transient(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_write_without_an_answer_is_unknown_and_a_read_is_unavailable() {
+        let timeout = || SdkError::<PutItemError, HttpResponse>::timeout_error("no answer");
+        assert!(matches!(StoreError::from_write(timeout()), StoreError::OutcomeUnknown(_)));
+        assert!(matches!(StoreError::from_read(timeout()), StoreError::Unavailable(_)));
+        let server_error = StoreError::from_write(service_error(500, "InternalServerError"));
+        assert!(matches!(server_error, StoreError::OutcomeUnknown(_)));
+    }
+
+    #[test]
+    fn what_aws_denies_and_what_we_get_wrong_are_told_apart() {
+        for code in ["AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException"] {
+            let error = StoreError::from_write(service_error(400, code));
+            assert!(matches!(error, StoreError::Denied(_)), "{code}: {error:?}");
+            assert!(!error.is_transient(), "{code}");
+        }
+        let invalid = StoreError::from_read(service_error(400, "ValidationException"));
+        assert!(matches!(invalid, StoreError::Bug(_)), "{invalid:?}");
+    }
+}
