@@ -3,7 +3,7 @@
 use app::{App, Caller, InTime, Problem, trace::traceparent};
 use axum::extract::FromRequestParts;
 use cqrs::{Fingerprint, StreamId};
-use cqrs_dynamodb::{EventStore, Request, StoreError};
+use cqrs_dynamodb::{CommandRequest, EventStore, StoreError};
 use http::request::Parts;
 use lambda_http::RequestExt;
 use orders::{OrderCommand, OrderEvent, order::OrderId};
@@ -42,13 +42,13 @@ impl Asked {
         route: &str,
         order_id: OrderId,
         command: OrderCommand,
-    ) -> Result<Request<OrderCommand>, Problem> {
+    ) -> Result<CommandRequest<OrderCommand>, Problem> {
         let canonical = serde_json::to_string(&command).map_err(StoreError::bug)?;
-        Ok(Request {
+        Ok(CommandRequest {
             stream: StreamId::of::<OrderEvent>(order_id),
             command_id: self.headers.command_id(&self.caller, &self.app.dynamo.environment),
             fingerprint: Fingerprint::of(&[route, &order_id.to_string(), &canonical]),
-            expected: self.headers.expected,
+            expected_version: self.headers.expected_version,
             caller: self.caller.subject.clone(),
             trace: self.headers.trace.clone(),
             command,

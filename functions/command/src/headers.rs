@@ -12,7 +12,7 @@ pub(crate) struct CommandHeaders {
     /// `Idempotency-Key`: under which key a repeat of this command is recognised.
     pub(crate) key: Option<String>,
     /// `If-Match`: the version that the caller saw. `*`, any version, is as none.
-    pub(crate) expected: Option<Version>,
+    pub(crate) expected_version: Option<Version>,
     /// `traceparent`: the trace that the command belongs to (W3C Trace Context).
     pub(crate) trace: Option<String>,
     has_if_match: bool,
@@ -46,7 +46,7 @@ impl<S: Sync> FromRequestParts<S> for CommandHeaders {
         let if_match = one(&parts.headers, header::IF_MATCH.as_str())?;
         Ok(Self {
             key: one(&parts.headers, "idempotency-key")?.as_deref().map(idempotency_key).transpose()?,
-            expected: if_match.as_deref().map(expected_version).transpose()?.flatten(),
+            expected_version: if_match.as_deref().map(expected_version).transpose()?.flatten(),
             trace: one(&parts.headers, "traceparent").ok().flatten().filter(|trace| is_traceparent(trace)),
             has_if_match: if_match.is_some(),
         })

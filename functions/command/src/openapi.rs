@@ -6,7 +6,7 @@ use app::{
     problem::FieldError,
 };
 use cqrs::Version;
-use cqrs_dynamodb::Refusal;
+use cqrs_dynamodb::CommandError;
 use http::StatusCode;
 pub(crate) use orders::openapi::CurrencyCode;
 use orders::{
@@ -96,7 +96,7 @@ impl Command for Operation {
             .header("If-Match", "The version that the order must have, in quotes; `*` is any.", if_match())
             .answer::<Accepted>(StatusCode::OK, description, &[("ETag", etag()), ("Idempotency-Replayed", replayed())])
             .problem(Problem::not_found())
-            .problem(outcome::problem(Refusal::Stale { version: Version::new(3) }))
+            .problem(outcome::problem(CommandError::VersionMismatch { version: Version::new(3) }))
             .may_meet_what_any_command_may()
     }
 
@@ -109,15 +109,15 @@ impl Command for Operation {
             .problem(body::too_large())
             .problem(body::not_json())
             .problem(Problem::invalid(vec![wrong]))
-            .problem(outcome::problem(Refusal::KeyReused))
-            .problem(outcome::problem(Refusal::Contended))
+            .problem(outcome::problem(CommandError::IdempotencyKeyReused))
+            .problem(outcome::problem(CommandError::Contended))
             .problem(Problem::outcome_unknown())
     }
 }
 
 /// The answer to a command that the business does not allow.
 fn rejected(rejection: OrderRejection) -> Problem {
-    outcome::problem(Refusal::Rejected { rejection, state: Order::default(), version: Version::new(3) })
+    outcome::problem(CommandError::Rejected { rejection, state: Order::default(), version: Version::new(3) })
 }
 
 const KEY: &str = "Under which a repeat of this command is recognised: bare, or in quotes if it has a comma. Send the \

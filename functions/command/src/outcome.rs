@@ -3,7 +3,7 @@
 use app::{Measured, Problem, etag::etag, json};
 use axum::response::Response;
 use cqrs::Version;
-use cqrs_dynamodb::{Executed, Refusal};
+use cqrs_dynamodb::{CommandError, Executed};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use orders::{Order, OrderRejection, order::OrderId};
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub(crate) struct Accepted {
 pub(crate) fn placed(
     asked: &Asked,
     order_id: OrderId,
-    outcome: Result<Executed, Refusal<Order>>,
+    outcome: Result<Executed, CommandError<Order>>,
 ) -> Result<Response, Problem> {
     let mut response = answer(StatusCode::CREATED, asked, order_id, outcome)?;
     if let Ok(location) = HeaderValue::from_str(&format!("/orders/{order_id}")) {
@@ -43,7 +43,7 @@ pub(crate) fn placed(
 pub(crate) fn changed(
     asked: &Asked,
     order_id: OrderId,
-    outcome: Result<Executed, Refusal<Order>>,
+    outcome: Result<Executed, CommandError<Order>>,
 ) -> Result<Response, Problem> {
     answer(StatusCode::OK, asked, order_id, outcome)
 }
@@ -52,7 +52,7 @@ fn answer(
     status: StatusCode,
     asked: &Asked,
     order_id: OrderId,
-    outcome: Result<Executed, Refusal<Order>>,
+    outcome: Result<Executed, CommandError<Order>>,
 ) -> Result<Response, Problem> {
     // Without a key there is nothing to repeat: what was found is this request's own write, its answer lost.
     let repeatable = asked.headers.key.is_some();
@@ -81,10 +81,10 @@ fn measured(outcome: &Result<Executed, Problem>, conflicts: usize) -> Measured {
     }
 }
 
-pub(crate) fn problem(refusal: Refusal<Order>) -> Problem {
-    match refusal {
-        Refusal::NotFound => Problem::not_found(),
-        Refusal::Rejected { rejection, state, version } => {
+pub(crate) fn problem(error: CommandError<Order>) -> Problem {
+    match error {
+        CommandError::NotFound => Problem::not_found(),
+        CommandError::Rejected { rejection, state, version } => {
             let problem = Problem::new(
                 StatusCode::CONFLICT,
                 rejection_type(rejection),
@@ -93,26 +93,26 @@ pub(crate) fn problem(refusal: Refusal<Order>) -> Problem {
             );
             problem.with("order_status", state.status().map(|status| status.as_str())).with("version", version.get())
         }
-        Refusal::Stale { version } => Problem::new(
+        CommandError::VersionMismatch { version } => Problem::new(
             StatusCode::PRECONDITION_FAILED,
             "version-mismatch",
             "The order has moved on",
             "The order is not at the version in If-Match any more. Look at it and decide again.",
         )
         .with("version", version.get()),
-        Refusal::KeyReused => Problem::new(
+        CommandError::IdempotencyKeyReused => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-key-reused",
             "The key belongs to another command",
             "This Idempotency-Key was used for a command that asked for something else. Take a new key.",
         ),
-        Refusal::Contended => Problem::new(
+        CommandError::Contended => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "contended",
             "The order is being changed by many at once",
             "Nothing was changed. Try again after the time in Retry-After.",
         ),
-        Refusal::Failed(failure) => failure.into(),
+        CommandError::Store(failure) => failure.into(),
     }
 }
 

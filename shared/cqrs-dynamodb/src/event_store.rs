@@ -22,7 +22,7 @@ use serde_dynamo::{from_item, to_item};
 
 use crate::{
     Dynamo, StoreError,
-    item::{self, Item, in_the_way, number, text},
+    item::{self, Item, existing_item, number, text},
 };
 
 pub(crate) const STREAM: &str = "stream";
@@ -42,15 +42,15 @@ pub struct EventStore {
 
 /// What became of a commit that was to be appended.
 #[derive(Debug)]
-pub enum Appended {
+pub enum AppendOutcome {
     /// It is there: written just now.
     Written,
     /// It was there: the same command had landed before, through an answer that was lost or a request at the same time.
-    Already,
+    AlreadyWritten,
     /// Another command has taken the version.
-    Conflict,
+    VersionConflict,
     /// The command id is taken by a command that asked for something else.
-    KeyReused,
+    IdempotencyKeyReused,
 }
 
 impl EventStore {
@@ -80,7 +80,7 @@ impl EventStore {
     ///
     /// # Errors
     /// [`StoreError`]; after [`StoreError::OutcomeUnknown`] the commit may be there, after any other it is not.
-    pub async fn append<E: Event>(&self, commit: &Commit<E>) -> Result<Appended, StoreError> {
+    pub async fn append<E: Event>(&self, commit: &Commit<E>) -> Result<AppendOutcome, StoreError> {
         let stored = commit.encode().map_err(StoreError::bug)?;
         let item: Item = to_item(&stored).map_err(StoreError::bug)?;
         let bytes = item::size(&item);
@@ -101,10 +101,10 @@ impl EventStore {
             .send()
             .await;
         match outcome {
-            Ok(_) => Ok(Appended::Written),
+            Ok(_) => Ok(AppendOutcome::Written),
             Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
-                let appended = standing(&stored, &in_the_way(answer.into_err()).unwrap_or_default());
-                if matches!(appended, Appended::Conflict) {
+                let appended = classify_conflict(&stored, &existing_item(answer.into_err()).unwrap_or_default());
+                if matches!(appended, AppendOutcome::VersionConflict) {
                     self.conflicts.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(appended)
@@ -204,12 +204,12 @@ pub(crate) fn decode<E: Event>(commit: StoredCommit) -> Result<Commit<E>, StoreE
 }
 
 /// What the item that stands in the way of `commit` tells about it.
-fn standing(commit: &StoredCommit, old: &Item) -> Appended {
+fn classify_conflict(commit: &StoredCommit, old: &Item) -> AppendOutcome {
     let attribute = |name: &str| old.get(name).and_then(|value: &AttributeValue| value.as_s().ok());
     let holds = |name: &str, value: &dyn ToString| attribute(name).is_some_and(|old| *old == value.to_string());
     match (holds("command_id", &commit.command_id), holds("fingerprint", &commit.fingerprint)) {
-        (true, true) => Appended::Already,
-        (true, false) => Appended::KeyReused,
-        (false, _) => Appended::Conflict,
+        (true, true) => AppendOutcome::AlreadyWritten,
+        (true, false) => AppendOutcome::IdempotencyKeyReused,
+        (false, _) => AppendOutcome::VersionConflict,
     }
 }

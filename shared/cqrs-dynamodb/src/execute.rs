@@ -2,14 +2,14 @@
 
 use cqrs::{Aggregate, CommandId, Commit, Fingerprint, StreamId, Version, recorded_at};
 
-use crate::{EventStore, StoreError, event_store::Appended};
+use crate::{EventStore, StoreError, event_store::AppendOutcome};
 
 /// How often a command is decided anew because others keep coming in between.
 const TRIES: u32 = 5;
 
 /// A command, and all that is recorded of how it was asked.
 #[derive(Clone, Debug)]
-pub struct Request<C> {
+pub struct CommandRequest<C> {
     /// The stream that it is about.
     pub stream: StreamId,
     /// The id by which a repeat is recognised.
@@ -17,7 +17,7 @@ pub struct Request<C> {
     /// What it asks for, so that another command with the same id is told from a repeat.
     pub fingerprint: Fingerprint,
     /// The version that the caller saw; `None` where any will do.
-    pub expected: Option<Version>,
+    pub expected_version: Option<Version>,
     /// Who asks.
     pub caller: String,
     /// The W3C `traceparent` of the request, if it had one.
@@ -37,7 +37,7 @@ pub struct Executed {
 
 /// A command that was not accepted; nothing of it was written, but after [`StoreError::OutcomeUnknown`].
 #[derive(Debug)]
-pub enum Refusal<A: Aggregate> {
+pub enum CommandError<A: Aggregate> {
     /// There is no such stream, or none that the caller may command.
     NotFound,
     /// The business says no.
@@ -50,21 +50,21 @@ pub enum Refusal<A: Aggregate> {
         version: Version,
     },
     /// The stream has moved on from the expected version.
-    Stale {
+    VersionMismatch {
         /// To this one.
         version: Version,
     },
     /// The command id belongs to a command that asked for something else.
-    KeyReused,
+    IdempotencyKeyReused,
     /// Other commands came in between, each time. Trying again helps.
     Contended,
     /// The tables failed.
-    Failed(StoreError),
+    Store(StoreError),
 }
 
-impl<A: Aggregate> From<StoreError> for Refusal<A> {
+impl<A: Aggregate> From<StoreError> for CommandError<A> {
     fn from(failure: StoreError) -> Self {
-        Self::Failed(failure)
+        Self::Store(failure)
     }
 }
 
@@ -74,34 +74,34 @@ impl<A: Aggregate> From<StoreError> for Refusal<A> {
 /// accepted command gives the first result again, before the expected version is looked at.
 ///
 /// # Errors
-/// [`Refusal`].
+/// [`CommandError`].
 pub async fn execute<A: Aggregate>(
     events: &EventStore,
-    request: &Request<A::Command>,
+    request: &CommandRequest<A::Command>,
     may: impl Fn(&A) -> bool,
-) -> Result<Executed, Refusal<A>> {
+) -> Result<Executed, CommandError<A>> {
     for attempt in 0..TRIES {
         let history = events.load::<A::Event>(&request.stream).await?;
         let state = A::replay(history.iter().flat_map(|commit| &commit.events));
         let Some(head) = history.last().filter(|_| may(&state)) else {
-            return Err(Refusal::NotFound);
+            return Err(CommandError::NotFound);
         };
         if let Some(first) = history.iter().find(|commit| commit.command_id == request.command_id) {
             return if first.fingerprint == request.fingerprint {
                 Ok(Executed { version: first.version, replayed: true })
             } else {
-                Err(Refusal::KeyReused)
+                Err(CommandError::IdempotencyKeyReused)
             };
         }
-        if request.expected.is_some_and(|expected| expected != head.version) {
-            return Err(Refusal::Stale { version: head.version });
+        if request.expected_version.is_some_and(|expected| expected != head.version) {
+            return Err(CommandError::VersionMismatch { version: head.version });
         }
         if let Some(executed) = decide_and_append(events, request, state, Some(head)).await? {
             return Ok(executed);
         }
         events.dynamo().back_off(attempt).await;
     }
-    Err(Refusal::Contended)
+    Err(CommandError::Contended)
 }
 
 /// Carries out a command that creates its stream: one write unit per KB, and no read.
@@ -109,12 +109,12 @@ pub async fn execute<A: Aggregate>(
 /// Where the stream exists already, it is as [`execute`].
 ///
 /// # Errors
-/// [`Refusal`].
+/// [`CommandError`].
 pub async fn create<A: Aggregate>(
     events: &EventStore,
-    request: &Request<A::Command>,
+    request: &CommandRequest<A::Command>,
     may: impl Fn(&A) -> bool,
-) -> Result<Executed, Refusal<A>> {
+) -> Result<Executed, CommandError<A>> {
     match decide_and_append(events, request, A::default(), None).await? {
         Some(executed) => Ok(executed),
         None => execute(events, request, may).await,
@@ -124,15 +124,15 @@ pub async fn create<A: Aggregate>(
 /// Decides on `state`, which stands after `head`, and appends. `None`: another command has come in between.
 async fn decide_and_append<A: Aggregate>(
     events: &EventStore,
-    request: &Request<A::Command>,
+    request: &CommandRequest<A::Command>,
     state: A,
     head: Option<&Commit<A::Event>>,
-) -> Result<Option<Executed>, Refusal<A>> {
+) -> Result<Option<Executed>, CommandError<A>> {
     let version = head.map_or(Version::NONE, |head| head.version);
     let decided = match state.decide(request.command.clone()) {
         Ok(decided) if decided.is_empty() => return Ok(Some(Executed { version, replayed: false })),
         Ok(decided) => decided,
-        Err(rejection) => return Err(Refusal::Rejected { rejection, state, version }),
+        Err(rejection) => return Err(CommandError::Rejected { rejection, state, version }),
     };
     let commit = Commit {
         stream: request.stream.clone(),
@@ -145,9 +145,9 @@ async fn decide_and_append<A: Aggregate>(
         events: decided,
     };
     match events.append(&commit).await? {
-        Appended::Written => Ok(Some(Executed { version: commit.version, replayed: false })),
-        Appended::Already => Ok(Some(Executed { version: commit.version, replayed: true })),
-        Appended::KeyReused => Err(Refusal::KeyReused),
-        Appended::Conflict => Ok(None),
+        AppendOutcome::Written => Ok(Some(Executed { version: commit.version, replayed: false })),
+        AppendOutcome::AlreadyWritten => Ok(Some(Executed { version: commit.version, replayed: true })),
+        AppendOutcome::IdempotencyKeyReused => Err(CommandError::IdempotencyKeyReused),
+        AppendOutcome::VersionConflict => Ok(None),
     }
 }

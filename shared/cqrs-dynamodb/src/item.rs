@@ -19,7 +19,7 @@ pub(crate) fn number(number: impl ToString) -> AttributeValue {
 }
 
 /// The item that stood in the way of a put with a condition, as `ALL_OLD` gives it; `None` if there was none.
-pub(crate) fn in_the_way(error: PutItemError) -> Option<Item> {
+pub(crate) fn existing_item(error: PutItemError) -> Option<Item> {
     let PutItemError::ConditionalCheckFailedException(failed) = error else { return None };
     failed.item.filter(|item| !item.is_empty())
 }

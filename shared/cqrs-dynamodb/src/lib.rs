@@ -30,7 +30,7 @@ pub use counters::CountersTable;
 pub use dynamo::Dynamo;
 pub use environment::Environment;
 pub use event_store::EventStore;
-pub use execute::{Executed, Refusal, Request, create, execute};
+pub use execute::{CommandError, CommandRequest, Executed, create, execute};
 pub use index::{Index, IndexPage, Position};
 pub use parked::{Parked, ParkedView};
 pub use projector::{Doorbell, Projector, Report, Verified, Wrong};

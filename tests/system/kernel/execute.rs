@@ -1,7 +1,7 @@
 //! Carrying out commands.
 
 use cqrs::{CommandId, Fingerprint, StreamId, Version};
-use cqrs_dynamodb::{Executed, Refusal, Request, create, execute};
+use cqrs_dynamodb::{CommandError, CommandRequest, Executed, create, execute};
 use futures_util::future::join_all;
 use local::engine::wire::Fault;
 
@@ -10,12 +10,12 @@ use super::{
     jar::{Jar, JarCommand, JarEvent, JarRejection},
 };
 
-fn request(key: &str, command: JarCommand) -> Request<JarCommand> {
-    Request {
+fn request(key: &str, command: JarCommand) -> CommandRequest<JarCommand> {
+    CommandRequest {
         stream: StreamId::of::<JarEvent>("a"),
         command_id: CommandId::derived("anna", key),
         fingerprint: Fingerprint::of(&[&format!("{command:?}")]),
-        expected: None,
+        expected_version: None,
         caller: "anna".to_owned(),
         trace: None,
         command,
@@ -39,7 +39,7 @@ async fn a_command_creates_decides_and_is_rejected() {
     let done = execute::<Jar>(&jars.events(), &take("1", 3), |_| true).await.unwrap();
     assert_eq!(done, executed(2, false));
     match execute::<Jar>(&jars.events(), &take("2", 3), |_| true).await {
-        Err(Refusal::Rejected { rejection: JarRejection::NotThatMuch, state, version }) => {
+        Err(CommandError::Rejected { rejection: JarRejection::NotThatMuch, state, version }) => {
             assert_eq!((state, version), (Jar { level: 2 }, Version::new(2)));
         }
         other => panic!("{other:?}"),
@@ -58,10 +58,10 @@ async fn a_command_without_events_is_accepted_and_leaves_no_commit() {
 async fn there_is_nothing_to_command_for_those_who_may_not() {
     let jars = with_a_jar_of_five().await;
     let refused = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| false).await;
-    assert!(matches!(refused, Err(Refusal::NotFound)), "{refused:?}");
-    let elsewhere = Request { stream: StreamId::of::<JarEvent>("b"), ..request("1", JarCommand::Take(1)) };
+    assert!(matches!(refused, Err(CommandError::NotFound)), "{refused:?}");
+    let elsewhere = CommandRequest { stream: StreamId::of::<JarEvent>("b"), ..request("1", JarCommand::Take(1)) };
     let refused = execute::<Jar>(&jars.events(), &elsewhere, |_| true).await;
-    assert!(matches!(refused, Err(Refusal::NotFound)), "{refused:?}");
+    assert!(matches!(refused, Err(CommandError::NotFound)), "{refused:?}");
 }
 
 #[tokio::test]
@@ -69,11 +69,11 @@ async fn a_repeat_gives_the_first_result_even_when_the_rules_have_changed_since(
     let jars = with_a_jar_of_five().await;
     let take = request("take", JarCommand::Take(5));
     assert_eq!(execute::<Jar>(&jars.events(), &take, |_| true).await.unwrap(), executed(2, false));
-    let stale = Request { expected: Some(Version::new(1)), ..take.clone() };
+    let stale = CommandRequest { expected_version: Some(Version::new(1)), ..take.clone() };
     assert_eq!(execute::<Jar>(&jars.events(), &stale, |_| true).await.unwrap(), executed(2, true));
     let other = request("take", JarCommand::Put(1));
     let reused = execute::<Jar>(&jars.events(), &other, |_| true).await;
-    assert!(matches!(reused, Err(Refusal::KeyReused)), "{reused:?}");
+    assert!(matches!(reused, Err(CommandError::IdempotencyKeyReused)), "{reused:?}");
 }
 
 #[tokio::test]
@@ -88,9 +88,10 @@ async fn creating_what_exists_is_decided_on_what_is_there() {
 #[tokio::test]
 async fn an_expected_version_is_held() {
     let jars = with_a_jar_of_five().await;
-    let at = |version| Request { expected: Some(Version::new(version)), ..request("1", JarCommand::Take(1)) };
+    let at =
+        |version| CommandRequest { expected_version: Some(Version::new(version)), ..request("1", JarCommand::Take(1)) };
     let stale = execute::<Jar>(&jars.events(), &at(2), |_| true).await;
-    assert!(matches!(stale, Err(Refusal::Stale { version }) if version == Version::new(1)), "{stale:?}");
+    assert!(matches!(stale, Err(CommandError::VersionMismatch { version }) if version == Version::new(1)), "{stale:?}");
     assert_eq!(execute::<Jar>(&jars.events(), &at(1), |_| true).await.unwrap(), executed(2, false));
 }
 
@@ -104,8 +105,8 @@ async fn commands_that_race_are_decided_one_after_the_other() {
     };
     let outcomes = join_all((0..8).map(take)).await;
     let taken = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-    let contended = outcomes.iter().filter(|outcome| matches!(outcome, Err(Refusal::Contended))).count();
-    let rejected = outcomes.iter().filter(|outcome| matches!(outcome, Err(Refusal::Rejected { .. }))).count();
+    let contended = outcomes.iter().filter(|outcome| matches!(outcome, Err(CommandError::Contended))).count();
+    let rejected = outcomes.iter().filter(|outcome| matches!(outcome, Err(CommandError::Rejected { .. }))).count();
     assert_eq!(taken + contended + rejected, 8);
     let history = jars.events().load::<JarEvent>(&request("", JarCommand::Look).stream).await.unwrap();
     assert_eq!(history.len(), 1 + taken);
@@ -118,7 +119,7 @@ async fn a_command_that_is_overtaken_five_times_gives_up() {
     jars.wire.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
     jars.wire.spent();
     let refused = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| true).await;
-    assert!(matches!(refused, Err(Refusal::Contended)), "{refused:?}");
+    assert!(matches!(refused, Err(CommandError::Contended)), "{refused:?}");
     assert_eq!(jars.wire.spent().len(), 5, "five loads");
 }
 

@@ -1,7 +1,7 @@
 //! The event store.
 
 use cqrs::{CommandId, Commit, Fingerprint, StreamId, Version};
-use cqrs_dynamodb::{StoreError, event_store::Appended};
+use cqrs_dynamodb::{StoreError, event_store::AppendOutcome};
 use local::engine::wire::Fault;
 
 use super::{
@@ -27,7 +27,7 @@ async fn what_is_appended_is_loaded_to_the_letter() {
     let jars = Jars::start().await;
     let commits = vec![commit(1, "1", vec![filled(5)]), commit(2, "2", vec![filled(u64::MAX), JarEvent::Smashed {}])];
     for commit in &commits {
-        assert!(matches!(jars.events().append(commit).await.unwrap(), Appended::Written));
+        assert!(matches!(jars.events().append(commit).await.unwrap(), AppendOutcome::Written));
     }
     assert_eq!(jars.events().load::<JarEvent>(&commits[0].stream).await.unwrap(), commits);
     assert_eq!(jars.events().load::<JarEvent>(&StreamId::of::<JarEvent>("b")).await.unwrap(), []);
@@ -39,10 +39,13 @@ async fn what_stands_in_the_way_tells_a_repeat_a_reused_key_and_a_conflict_apart
     let first = commit(1, "1", vec![filled(5)]);
     jars.events().append(&first).await.unwrap();
     let later = Commit { recorded_at: "2026-11-23T10:00:00Z".parse().unwrap(), ..first.clone() };
-    assert!(matches!(jars.events().append(&later).await.unwrap(), Appended::Already));
+    assert!(matches!(jars.events().append(&later).await.unwrap(), AppendOutcome::AlreadyWritten));
     let other = Commit { fingerprint: Fingerprint::of(&["other"]), ..first.clone() };
-    assert!(matches!(jars.events().append(&other).await.unwrap(), Appended::KeyReused));
-    assert!(matches!(jars.events().append(&commit(1, "2", vec![filled(5)])).await.unwrap(), Appended::Conflict));
+    assert!(matches!(jars.events().append(&other).await.unwrap(), AppendOutcome::IdempotencyKeyReused));
+    assert!(matches!(
+        jars.events().append(&commit(1, "2", vec![filled(5)])).await.unwrap(),
+        AppendOutcome::VersionConflict
+    ));
     assert_eq!(jars.events().load::<JarEvent>(&first.stream).await.unwrap(), [first]);
 }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     StoreError,
-    item::{Item, in_the_way},
+    item::{Item, existing_item},
     views::{self, Stamp, StoredView},
 };
 
@@ -71,7 +71,7 @@ impl<P: Projection> Keeper<P> {
         Ok(match outcome {
             Ok(_) => Verdict::Written,
             Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
-                Verdict::Superseded(BTreeMap::from([(0, stored::<P>(in_the_way(answer.into_err())))]))
+                Verdict::Superseded(BTreeMap::from([(0, stored::<P>(existing_item(answer.into_err())))]))
             }
             Err(error) => not_written(error),
         })

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use app::App;
 use cqrs::{CommandId, Fingerprint, StreamId};
-use cqrs_dynamodb::{Dynamo, Environment, Refusal, Request, StoreError, create, execute};
+use cqrs_dynamodb::{CommandError, CommandRequest, Dynamo, Environment, StoreError, create, execute};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
@@ -105,11 +105,11 @@ impl Shop {
     }
 
     async fn carry_out(&self, order_id: OrderId, at: Timestamp, command: OrderCommand) -> Result<(), StoreError> {
-        let request = Request {
+        let request = CommandRequest {
             stream: StreamId::of::<OrderEvent>(order_id),
             command_id: CommandId::derived("demo", &at.to_string()),
             fingerprint: Fingerprint::of(&["demo"]),
-            expected: None,
+            expected_version: None,
             caller: "demo".to_owned(),
             trace: None,
             command,
@@ -123,7 +123,7 @@ impl Shop {
             }
         };
         match done {
-            Err(Refusal::Failed(failure)) => Err(failure),
+            Err(CommandError::Store(failure)) => Err(failure),
             // Nobody else commands these orders: there is no other refusal to be had.
             Ok(_) | Err(_) => Ok(()),
         }
