@@ -2,7 +2,7 @@
 
 use ::maintain::{rebuild::rebuild, segments::Progress, verify::verify};
 use cqrs::{StreamId, Version};
-use cqrs_dynamodb::{Doorbell, ParkedView, Report, Views, views::StoredView};
+use cqrs_dynamodb::{CatchUpRequest, ParkedView, Report, Views, views::StoredView};
 use jiff::SignedDuration;
 use local::engine::wire::Fault;
 use orders::{OrderEvent, OrderSummaries, OrderSummary};
@@ -38,8 +38,8 @@ async fn parked(system: &System) -> Vec<ParkedView> {
 }
 
 async fn redrive(system: &System, order_id: &str) -> Report {
-    let bell = Doorbell::redrive(StreamId::of::<OrderEvent>(order_id));
-    projector::projector(&system.stack.app).catch_up(&[bell]).await
+    let request = CatchUpRequest::redrive(StreamId::of::<OrderEvent>(order_id));
+    projector::projector(&system.stack.app).catch_up(&[request]).await
 }
 
 /// An order whose second commit is poison, between two that are fine; all of it projected.
@@ -194,8 +194,8 @@ async fn a_projector_that_began_before_a_stream_was_parked_does_not_set_it_free(
     system.append_raw(&id, 2, shipped()).await;
     system.project().await;
     let before = system.stream_records().await.len();
-    let mut bell = Doorbell::new(StreamId::of::<OrderEvent>(&id));
-    bell.ring(Version::new(2), None);
+    let mut request = CatchUpRequest::new(StreamId::of::<OrderEvent>(&id));
+    request.observe(Version::new(2), None);
     system.wire.strike("TransactWriteItems", Fault::Conflict, usize::MAX);
     let meanwhile = async {
         system.wire.has_struck().await;
@@ -209,8 +209,8 @@ async fn a_projector_that_began_before_a_stream_was_parked_does_not_set_it_free(
         system.wire.mend();
     };
     let projector = projector::projector(&system.stack.app);
-    let bells = [bell];
-    let (report, ()) = tokio::join!(projector.catch_up(&bells), meanwhile);
+    let requests = [request];
+    let (report, ()) = tokio::join!(projector.catch_up(&requests), meanwhile);
     assert_eq!((report.projected, report.waiting), (0, 1));
     let stored = view(&system, &id).await;
     assert!(stored.version == Version::new(1) && stored.parked.is_some(), "{stored:?}");

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Doorbell, Report, StoreError, Which};
+use cqrs_dynamodb::{CatchUpRequest, Report, StoreError, Which};
 use serde::Serialize;
 
 use crate::{
@@ -53,21 +53,21 @@ pub async fn rebuild(
     progress: Progress,
     each: impl FnMut(&Rebuilt, &Progress),
 ) -> Result<Rebuilt, StoreError> {
-    catch_up(app, Which::All, Doorbell::new, progress, each).await
+    catch_up(app, Which::All, CatchUpRequest::new, progress, each).await
 }
 
-/// Catches up these streams from `progress` on, with bells of this kind, and tells `each` what it has come to so far.
+/// Catches up these streams from `progress` on, with requests of this kind, and tells `each` what it has come to so far.
 pub(crate) async fn catch_up(
     app: &App,
     which: Which,
-    bell: fn(StreamId) -> Doorbell,
+    request: fn(StreamId) -> CatchUpRequest,
     progress: Progress,
     mut each: impl FnMut(&Rebuilt, &Progress),
 ) -> Result<Rebuilt, StoreError> {
     let mut rebuilt = Rebuilt::default();
     let catch_up = |streams: Vec<StreamId>| async move {
-        let bells: Vec<Doorbell> = streams.into_iter().map(bell).collect();
-        Ok((bells.len(), projector(app).catch_up(&bells).await))
+        let requests: Vec<CatchUpRequest> = streams.into_iter().map(request).collect();
+        Ok((requests.len(), projector(app).catch_up(&requests).await))
     };
     walk(app, which, progress, catch_up, |(streams, report), progress| {
         rebuilt.add(streams, &report);

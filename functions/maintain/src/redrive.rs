@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Doorbell, ParkedView, Report, StoreError};
+use cqrs_dynamodb::{CatchUpRequest, ParkedView, Report, StoreError};
 use orders::OrderEvent;
 
 use crate::projector;
@@ -35,8 +35,8 @@ pub async fn streams(app: &App, orders: &[String]) -> Result<Vec<StreamId>, Stor
 pub async fn redrive(app: &App, streams: &[StreamId]) -> Vec<Report> {
     let mut reports = Vec::new();
     for batch in streams.chunks(BATCH) {
-        let bells: Vec<Doorbell> = batch.iter().cloned().map(Doorbell::redrive).collect();
-        reports.push(projector(app).catch_up(&bells).await);
+        let requests: Vec<CatchUpRequest> = batch.iter().cloned().map(CatchUpRequest::redrive).collect();
+        reports.push(projector(app).catch_up(&requests).await);
     }
     reports
 }

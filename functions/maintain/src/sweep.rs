@@ -5,7 +5,7 @@
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Doorbell, StoreError, Which};
+use cqrs_dynamodb::{CatchUpRequest, StoreError, Which};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,7 @@ pub async fn sweep(
     mut each: impl FnMut(&Rebuilt, &Progress),
 ) -> Result<Rebuilt, StoreError> {
     if let Some(time) = time_of(given_up) {
-        return catch_up(app, time, Doorbell::redrive, progress, each).await;
+        return catch_up(app, time, CatchUpRequest::redrive, progress, each).await;
     }
     let nothing = Rebuilt::default();
     each(&nothing, &Progress::start(0));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_lambda_events::dynamodb::EventRecord;
 use cqrs::{StoredCommit, StreamId, Version};
-use cqrs_dynamodb::Doorbell;
+use cqrs_dynamodb::CatchUpRequest;
 use serde::Deserialize;
 use serde_dynamo::from_item;
 
@@ -23,7 +23,7 @@ pub(crate) struct Batch {
 /// What a batch says of one stream.
 #[derive(Debug)]
 struct Mention {
-    bell: Doorbell,
+    request: CatchUpRequest,
     /// Where in the batch the stream comes first, and the sequence number of that record.
     first: (usize, Option<String>),
 }
@@ -52,23 +52,23 @@ impl Batch {
             // An image that is missing or cannot be read is no loss: the commit is read from the write table.
             let commit = from_item::<_, StoredCommit>(change.new_image).ok();
             let commit = commit.filter(|commit| commit.stream == stream && commit.version == version);
-            let mention = batch
-                .streams
-                .entry(stream.clone())
-                .or_insert_with(|| Mention { bell: Doorbell::new(stream), first: (place, change.sequence_number) });
-            mention.bell.ring(version, commit);
+            let mention = batch.streams.entry(stream.clone()).or_insert_with(|| Mention {
+                request: CatchUpRequest::new(stream),
+                first: (place, change.sequence_number),
+            });
+            mention.request.observe(version, commit);
         }
         batch
     }
 
     /// The streams that have commits.
-    pub(crate) fn doorbells(&self) -> Vec<Doorbell> {
-        self.streams.values().map(|mention| mention.bell.clone()).collect()
+    pub(crate) fn requests(&self) -> Vec<CatchUpRequest> {
+        self.streams.values().map(|mention| mention.request.clone()).collect()
     }
 
     /// The commits that the records brought along.
     pub(crate) fn commits(&self) -> impl Iterator<Item = &StoredCommit> {
-        self.streams.values().flat_map(|mention| mention.bell.commits.values())
+        self.streams.values().flat_map(|mention| mention.request.commits.values())
     }
 
     /// The sequence number of the first record that mentions one of these streams; `Some(None)` if it has none.

@@ -33,7 +33,7 @@ pub use event_store::EventStore;
 pub use execute::{CommandError, CommandRequest, Executed, create, execute};
 pub use index::{Index, IndexPage, Position};
 pub use parked::{Parked, ParkedView};
-pub use projector::{Doorbell, Projector, Report, Verified, Wrong};
+pub use projector::{CatchUpRequest, Projector, Report, Verified, Wrong};
 pub use reader::{Reader, Reading};
 pub use store_error::StoreError;
 pub use streams::{Place, Segment, StreamsPage, Which};

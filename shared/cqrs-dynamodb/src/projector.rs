@@ -14,19 +14,19 @@ use std::{collections::BTreeMap, sync::Arc};
 use cqrs::{Counters, Projection, Rollup, StoredCommit, StreamId, Version};
 use futures_util::future::BoxFuture;
 
-use self::catch_up::{CatchUp, Counting, Keeper};
+use self::catch_up::{CatchUp, ProjectionHandler, RollupWriter};
 pub use self::verify::{Verified, Wrong};
 use crate::{CountersTable, EventStore, ParkedView, StoreError, Views};
 
 /// Keeps the views of all its projections.
 pub struct Projector {
     events: EventStore,
-    keepers: Vec<Box<dyn KeepsViews>>,
+    handlers: Vec<Box<dyn HandleProjection>>,
 }
 
 /// Says that a stream has commits, and brings along those that are in hand.
 #[derive(Clone, Debug)]
-pub struct Doorbell {
+pub struct CatchUpRequest {
     /// Which stream.
     pub stream: StreamId,
     /// A version that it has come to, or passed; `None` if that is not known.
@@ -34,7 +34,7 @@ pub struct Doorbell {
     /// Commits in hand, in any order: those that need not be read.
     pub commits: BTreeMap<Version, StoredCommit>,
     /// Whether a parked stream is tried again, because something was mended.
-    pub redrives: bool,
+    pub include_parked: bool,
 }
 
 /// What became of the streams that were to be caught up.
@@ -58,12 +58,12 @@ pub struct Report {
     pub failed: BTreeMap<StreamId, Arc<StoreError>>,
 }
 
-/// One projection among others: what [`Keeper`] does, without its types.
-trait KeepsViews: Send + Sync {
+/// One projection among others: what [`ProjectionHandler`] does, without its types.
+trait HandleProjection: Send + Sync {
     fn category(&self) -> &'static str;
     fn name(&self) -> &'static str;
     fn schema(&self) -> u32;
-    fn catch_up<'a>(&'a self, events: &'a EventStore, bells: &'a [&'a Doorbell]) -> BoxFuture<'a, Report>;
+    fn catch_up<'a>(&'a self, events: &'a EventStore, requests: &'a [&'a CatchUpRequest]) -> BoxFuture<'a, Report>;
     fn verify<'a>(
         &'a self,
         events: &'a EventStore,
@@ -73,19 +73,19 @@ trait KeepsViews: Send + Sync {
     fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, StoreError>>;
 }
 
-impl Doorbell {
-    /// A bell for `stream` that brings nothing along: its commits are read from the write table.
+impl CatchUpRequest {
+    /// A request for `stream` that brings nothing along: its commits are read from the write table.
     pub fn new(stream: StreamId) -> Self {
-        Self { stream, head: None, commits: BTreeMap::new(), redrives: false }
+        Self { stream, head: None, commits: BTreeMap::new(), include_parked: false }
     }
 
     /// The same, for a stream that may be parked.
     pub fn redrive(stream: StreamId) -> Self {
-        Self { redrives: true, ..Self::new(stream) }
+        Self { include_parked: true, ..Self::new(stream) }
     }
 
     /// The stream has come to `version`; its commit may be in hand.
-    pub fn ring(&mut self, version: Version, commit: Option<StoredCommit>) {
+    pub fn observe(&mut self, version: Version, commit: Option<StoredCommit>) {
         self.head = self.head.max(Some(version));
         self.commits.extend(commit.map(|commit| (version, commit)));
     }
@@ -94,13 +94,13 @@ impl Doorbell {
 impl Projector {
     /// A projector of the commits in `events`.
     pub fn new(events: EventStore) -> Self {
-        Self { events, keepers: Vec::new() }
+        Self { events, handlers: Vec::new() }
     }
 
     /// Keeps the views of a projection too.
     #[must_use]
     pub fn with<P: Projection>(mut self, views: Views<P>) -> Self {
-        self.keepers.push(Box::new(Keeper { views, rollup: None }));
+        self.handlers.push(Box::new(ProjectionHandler { views, rollup: None }));
         self
     }
 
@@ -111,14 +111,16 @@ impl Projector {
         views: Views<P>,
         counters: CountersTable,
     ) -> Self {
-        self.keepers
-            .push(Box::new(Keeper { views, rollup: Some(Counting { counters, contribution: R::contribution }) }));
+        self.handlers.push(Box::new(ProjectionHandler {
+            views,
+            rollup: Some(RollupWriter { counters, contribution: R::contribution }),
+        }));
         self
     }
 
     /// The names of the projections, and the schemas of their views.
     pub fn projections(&self) -> BTreeMap<&'static str, u32> {
-        self.keepers.iter().map(|keeper| (keeper.name(), keeper.schema())).collect()
+        self.handlers.iter().map(|handler| (handler.name(), handler.schema())).collect()
     }
 
     /// Holds the views of these streams against what the streams fold to, by projection. Nothing is written.
@@ -127,10 +129,10 @@ impl Projector {
     /// [`StoreError`] of a read.
     pub async fn verify(&self, streams: &[StreamId]) -> Result<BTreeMap<&'static str, Verified>, StoreError> {
         let mut verified = BTreeMap::new();
-        for keeper in &self.keepers {
+        for handler in &self.handlers {
             let streams: Vec<&StreamId> =
-                streams.iter().filter(|stream| stream.category() == keeper.category()).collect();
-            verified.insert(keeper.name(), keeper.verify(&self.events, &streams).await?);
+                streams.iter().filter(|stream| stream.category() == handler.category()).collect();
+            verified.insert(handler.name(), handler.verify(&self.events, &streams).await?);
         }
         Ok(verified)
     }
@@ -141,8 +143,8 @@ impl Projector {
     /// [`StoreError`] of a read.
     pub async fn parked(&self) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, StoreError> {
         let mut parked = BTreeMap::new();
-        for keeper in &self.keepers {
-            parked.insert(keeper.name(), keeper.parked().await?);
+        for handler in &self.handlers {
+            parked.insert(handler.name(), handler.parked().await?);
         }
         Ok(parked)
     }
@@ -153,30 +155,31 @@ impl Projector {
     /// [`StoreError`] of a read.
     pub async fn counters(&self) -> Result<BTreeMap<&'static str, Counters>, StoreError> {
         let mut counters = BTreeMap::new();
-        for keeper in &self.keepers {
-            counters.extend(keeper.counters().await?.map(|of| (keeper.name(), of)));
+        for handler in &self.handlers {
+            counters.extend(handler.counters().await?.map(|of| (handler.name(), of)));
         }
         Ok(counters)
     }
 
-    /// Brings the views of these streams to where the bells say, or further. Each stream may have one bell.
+    /// Brings the views of these streams to where the requests say, or further. Each stream may have one request.
     ///
     /// Safe to repeat, to cut short at any call, and to run beside others: every write is conditional on what it was
     /// folded from.
-    pub async fn catch_up(&self, bells: &[Doorbell]) -> Report {
+    pub async fn catch_up(&self, requests: &[CatchUpRequest]) -> Report {
         let mut report = Report::default();
-        for keeper in &self.keepers {
-            let bells: Vec<&Doorbell> =
-                bells.iter().filter(|bell| bell.stream.category() == keeper.category()).collect();
-            report.add(keeper.catch_up(&self.events, &bells).await);
+        for handler in &self.handlers {
+            let requests: Vec<&CatchUpRequest> =
+                requests.iter().filter(|request| request.stream.category() == handler.category()).collect();
+            report.add(handler.catch_up(&self.events, &requests).await);
         }
-        let claimed = |bell: &Doorbell| self.keepers.iter().any(|k| k.category() == bell.stream.category());
-        report.unclaimed = bells.iter().filter(|bell| !claimed(bell)).count();
+        let claimed =
+            |request: &CatchUpRequest| self.handlers.iter().any(|k| k.category() == request.stream.category());
+        report.unclaimed = requests.iter().filter(|request| !claimed(request)).count();
         report
     }
 }
 
-impl<P: Projection> KeepsViews for Keeper<P> {
+impl<P: Projection> HandleProjection for ProjectionHandler<P> {
     fn category(&self) -> &'static str {
         <P::Event as cqrs::Event>::CATEGORY
     }
@@ -189,8 +192,8 @@ impl<P: Projection> KeepsViews for Keeper<P> {
         P::SCHEMA
     }
 
-    fn catch_up<'a>(&'a self, events: &'a EventStore, bells: &'a [&'a Doorbell]) -> BoxFuture<'a, Report> {
-        Box::pin(CatchUp::new(self, events).run(bells))
+    fn catch_up<'a>(&'a self, events: &'a EventStore, requests: &'a [&'a CatchUpRequest]) -> BoxFuture<'a, Report> {
+        Box::pin(CatchUp::new(self, events).run(requests))
     }
 
     fn verify<'a>(
@@ -207,9 +210,9 @@ impl<P: Projection> KeepsViews for Keeper<P> {
 
     fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, StoreError>> {
         Box::pin(async {
-            let Some(counting) = &self.rollup else { return Ok(None) };
+            let Some(rollup) = &self.rollup else { return Ok(None) };
             // All rows there are: their names are visible characters.
-            counting.counters.rows(" ", "~").await.map(Some)
+            rollup.counters.rows(" ", "~").await.map(Some)
         })
     }
 }

@@ -48,8 +48,8 @@ impl<P: Projection> Reader<P> {
         let parked = stored.as_ref().is_some_and(|stored| stored.parked.is_some());
         let (version, view) = match stored {
             Some(StoredView { version, content: Content::Current(view), .. }) => (version, Some(view)),
-            Some(StoredView { version, content: Content::Ended, .. }) => (version, None),
-            Some(StoredView { content: Content::Foreign, .. }) | None => (Version::NONE, None),
+            Some(StoredView { version, content: Content::Deleted, .. }) => (version, None),
+            Some(StoredView { content: Content::Stale, .. }) | None => (Version::NONE, None),
         };
         let (version, view, behind) = match version < asked {
             true => self.fold_on(key, version, view).await?,

@@ -57,13 +57,13 @@ pub struct StoredView<V> {
     /// Why it stands still, if its stream is parked.
     pub parked: Option<Parked>,
     /// What its successor must find unchanged.
-    pub(crate) stamp: Stamp,
+    pub(crate) revision: Revision,
 }
 
 /// The attributes that tell one state of a view's item from every other: version, schema, its contribution, and why
 /// it is parked, each as it is stored, or missing.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Stamp([(&'static str, Option<AttributeValue>); 4]);
+pub(crate) struct Revision([(&'static str, Option<AttributeValue>); 4]);
 
 /// A condition of a write, with the names and values that it speaks of.
 pub(crate) struct Condition {
@@ -78,9 +78,9 @@ pub enum Content<V> {
     /// The view.
     Current(V),
     /// The stream has folded to no view.
-    Ended,
+    Deleted,
     /// Nothing that this code can read: of another schema, or damaged. It has to be folded anew.
-    Foreign,
+    Stale,
 }
 
 /// A view with the version of the last commit folded into it: the form in which it is answered.
@@ -173,15 +173,15 @@ impl<P: Projection> Views<P> {
     }
 }
 
-impl Stamp {
-    /// The stamp of an item.
+impl Revision {
+    /// The revision of an item.
     pub(crate) fn of(item: &Item) -> Self {
         Self([VERSION, SCHEMA, CONTRIBUTION, PARKED].map(|name| (name, item.get(name).cloned())))
     }
 
     /// The condition that the stored item is still as it was; `None` if there was none.
-    pub(crate) fn unchanged(stamp: Option<&Self>, key: &'static str) -> Condition {
-        let Some(Self(attributes)) = stamp else {
+    pub(crate) fn unchanged(revision: Option<&Self>, key: &'static str) -> Condition {
+        let Some(Self(attributes)) = revision else {
             let names = HashMap::from([("#key".to_owned(), key.to_owned())]);
             return Condition { expression: "attribute_not_exists(#key)".to_owned(), names, values: HashMap::new() };
         };
@@ -232,16 +232,16 @@ pub(crate) fn decode<P: Projection>(item: Item) -> (String, StoredView<P::View>)
     let version = Version::new(read(item.get(VERSION)));
     let schema = read(item.get(SCHEMA));
     let contribution = item.get(CONTRIBUTION).map(to_counters).unwrap_or_default();
-    let stamp = Stamp::of(&item);
+    let revision = Revision::of(&item);
     let parked = Parked::in_item(&item);
     let beside = [P::KEY, VERSION, SCHEMA, CONTRIBUTION, PARKED, PARKED_IN];
     let ended = item.keys().all(|name| beside.contains(&name.as_str()));
     let content = if schema != P::SCHEMA {
-        Content::Foreign
+        Content::Stale
     } else if ended {
-        Content::Ended
+        Content::Deleted
     } else {
-        from_item(item).map_or(Content::Foreign, Content::Current)
+        from_item(item).map_or(Content::Stale, Content::Current)
     };
-    (key, StoredView { version, schema, content, contribution, parked, stamp })
+    (key, StoredView { version, schema, content, contribution, parked, revision })
 }

@@ -1,7 +1,7 @@
 //! A projection that is new beside the others: how a view gets other keys.
 
 use cqrs::{StreamId, Version, spec::commit_of};
-use cqrs_dynamodb::{Doorbell, Projector, Segment, Which, views::Content};
+use cqrs_dynamodb::{CatchUpRequest, Projector, Segment, Which, views::Content};
 
 use super::{
     Jars,
@@ -13,13 +13,13 @@ fn before(jars: &Jars) -> Projector {
     Projector::new(jars.events()).with_rollup::<Levels<1>, Inventory<1>>(jars.levels(), jars.inventory())
 }
 
-/// Appends a commit, and gives the bell that the stream would ring.
-async fn happens(jars: &Jars, key: &str, version: u64, event: JarEvent) -> Doorbell {
+/// Appends a commit, and gives the request that the stream would ring.
+async fn happens(jars: &Jars, key: &str, version: u64, event: JarEvent) -> CatchUpRequest {
     let commit = commit_of(key, version, "2026-11-22T10:00:00Z", event);
     jars.events().append(&commit).await.unwrap();
-    let mut bell = Doorbell::new(StreamId::of::<JarEvent>(key));
-    bell.ring(commit.version, Some(commit.encode().unwrap()));
-    bell
+    let mut request = CatchUpRequest::new(StreamId::of::<JarEvent>(key));
+    request.observe(commit.version, Some(commit.encode().unwrap()));
+    request
 }
 
 async fn visits(jars: &Jars, key: &str) -> Option<(Version, u64)> {
@@ -32,22 +32,22 @@ async fn visits(jars: &Jars, key: &str) -> Option<(Version, u64)> {
 async fn it_is_filled_while_commits_come_and_the_others_are_not_written() {
     let jars = Jars::start().await;
     for (key, version) in [("a", 1), ("a", 2), ("b", 1), ("c", 1)] {
-        let bell = happens(&jars, key, version, filled(3)).await;
-        before(&jars).catch_up(&[bell]).await;
+        let request = happens(&jars, key, version, filled(3)).await;
+        before(&jars).catch_up(&[request]).await;
     }
 
     // It is deployed. What is touched from now on has a view at once, with all that was before.
     let after = jars.projector::<1>();
-    let bell = happens(&jars, "a", 3, filled(1)).await;
-    assert_eq!(after.catch_up(&[bell]).await.projected, 2, "levels and visits");
+    let request = happens(&jars, "a", 3, filled(1)).await;
+    assert_eq!(after.catch_up(&[request]).await.projected, 2, "levels and visits");
     assert_eq!(visits(&jars, "a").await, Some((Version::new(3), 3)));
     assert_eq!(visits(&jars, "b").await, None);
 
     // The rebuild fills in the others, and meanwhile one of them is touched.
     let page = jars.events().streams(Which::All, Segment::ALL, None).await.unwrap();
-    let bell = happens(&jars, "b", 2, filled(1)).await;
-    after.catch_up(&[bell]).await;
-    let all: Vec<Doorbell> = page.streams.into_iter().map(Doorbell::new).collect();
+    let request = happens(&jars, "b", 2, filled(1)).await;
+    after.catch_up(&[request]).await;
+    let all: Vec<CatchUpRequest> = page.streams.into_iter().map(CatchUpRequest::new).collect();
     let report = after.catch_up(&all).await;
     assert_eq!((report.projected, report.duplicates, report.failed.len()), (1, 5, 0), "the visits of c alone");
     for (key, version) in [("a", 3), ("b", 2), ("c", 1)] {

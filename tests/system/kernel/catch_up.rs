@@ -1,7 +1,7 @@
 //! Two projections and a rollup, caught up.
 
 use cqrs::{Aggregate, Counters, StreamId, Version, spec::commit_of};
-use cqrs_dynamodb::{Doorbell, Reader, Reading, StoreError, views::Content};
+use cqrs_dynamodb::{CatchUpRequest, Reader, Reading, StoreError, views::Content};
 use local::engine::wire::Fault;
 
 use super::{
@@ -9,21 +9,21 @@ use super::{
     jar::{CURSED, Jar, JarEvent, Level, Visit, filled},
 };
 
-/// A stream of these events, one a commit, in the write table; and a bell that brings them all.
-async fn stream(jars: &Jars, key: &str, events: &[JarEvent]) -> Doorbell {
-    let mut bell = Doorbell::new(StreamId::of::<JarEvent>(key));
+/// A stream of these events, one a commit, in the write table; and a request that brings them all.
+async fn stream(jars: &Jars, key: &str, events: &[JarEvent]) -> CatchUpRequest {
+    let mut request = CatchUpRequest::new(StreamId::of::<JarEvent>(key));
     for (event, version) in events.iter().zip(1..) {
         let commit = commit_of(key, version, "2026-11-22T10:00:00Z", event.clone());
         jars.events().append(&commit).await.unwrap();
-        bell.ring(commit.version, Some(commit.encode().unwrap()));
+        request.observe(commit.version, Some(commit.encode().unwrap()));
     }
-    bell
+    request
 }
 
-fn bell(bell: &Doorbell, versions: &[u64]) -> Doorbell {
-    let mut some = Doorbell::new(bell.stream.clone());
+fn request(request: &CatchUpRequest, versions: &[u64]) -> CatchUpRequest {
+    let mut some = CatchUpRequest::new(request.stream.clone());
     for version in versions.iter().copied().map(Version::new) {
-        some.ring(version, bell.commits.get(&version).cloned());
+        some.observe(version, request.commits.get(&version).cloned());
     }
     some
 }
@@ -74,7 +74,7 @@ async fn duplicates_gaps_and_late_commits_end_in_the_fold() {
         (&[3, 3, 5], (0, 0), 5),
         (&[1, 2, 3, 4, 5], (0, 0), 5),
     ] {
-        let report = projector.catch_up(&[bell(&all, versions)]).await;
+        let report = projector.catch_up(&[request(&all, versions)]).await;
         assert_eq!((report.projected, report.healed), report_is, "{versions:?}");
         assert_eq!(level::<1>(&jars, "a").await.0, after);
         assert_eq!(inventory(&jars).await, (1, 15));
@@ -86,10 +86,10 @@ async fn duplicates_gaps_and_late_commits_end_in_the_fold() {
 async fn a_bell_that_brings_nothing_catches_up_to_the_head() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(1), filled(2)]).await;
-    let report = jars.projector::<1>().catch_up(&[Doorbell::new(a.stream)]).await;
+    let report = jars.projector::<1>().catch_up(&[CatchUpRequest::new(a.stream)]).await;
     assert_eq!((report.projected, report.healed), (2, 0));
     assert_eq!(level::<1>(&jars, "a").await, (2, current("a", 3)));
-    let none = Doorbell::new(StreamId::of::<JarEvent>("none"));
+    let none = CatchUpRequest::new(StreamId::of::<JarEvent>("none"));
     assert_eq!(jars.projector::<1>().catch_up(&[none]).await.projected, 0);
 }
 
@@ -98,13 +98,13 @@ async fn a_view_that_ends_leaves_a_tombstone_and_counts_no_more() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(3), JarEvent::Smashed {}]).await;
     let projector = jars.projector::<1>();
-    projector.catch_up(&[bell(&a, &[1])]).await;
+    projector.catch_up(&[request(&a, &[1])]).await;
     assert_eq!(inventory(&jars).await, (1, 3));
-    projector.catch_up(&[bell(&a, &[2])]).await;
-    assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, Content::Ended), (0, 0)));
+    projector.catch_up(&[request(&a, &[2])]).await;
+    assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, Content::Deleted), (0, 0)));
     // A late commit finds the tombstone, and does not raise the dead.
-    projector.catch_up(&[bell(&a, &[1])]).await;
-    assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, Content::Ended), (0, 0)));
+    projector.catch_up(&[request(&a, &[1])]).await;
+    assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, Content::Deleted), (0, 0)));
     let reader = Reader::new(jars.levels::<1>(), jars.events());
     assert_eq!(reader.read("a", None).await.unwrap(), Reading::NotFound);
     assert_eq!(reader.read("a", Some(Version::new(2))).await.unwrap(), Reading::NotFound);
@@ -115,19 +115,21 @@ async fn a_view_of_an_older_shape_is_folded_anew_and_the_sums_stay_right() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(24), filled(36)]).await;
     let b = stream(&jars, "b", &[filled(120)]).await;
-    jars.projector::<1>().catch_up(&[bell(&a, &[1]), b.clone()]).await;
+    jars.projector::<1>().catch_up(&[request(&a, &[1]), b.clone()]).await;
     assert_eq!(inventory(&jars).await, (2, 144));
 
     // Touched by the new code: folded anew from the start. The other one keeps its count for now.
-    jars.projector::<2>().catch_up(&[bell(&a, &[2])]).await;
+    jars.projector::<2>().catch_up(&[request(&a, &[2])]).await;
     assert_eq!((level::<2>(&jars, "a").await, inventory(&jars).await), ((2, current("a", 5)), (2, 125)));
     // A reader of the new code folds in memory what is not folded anew yet.
     let reader = Reader::new(jars.levels::<2>(), jars.events());
     let Reading::Found(b_read) = reader.read("b", None).await.unwrap() else { panic!() };
     assert_eq!(b_read.view.level, 10);
     // A rebuild is catching up all streams.
-    let report =
-        jars.projector::<2>().catch_up(&[Doorbell::new(a.stream.clone()), Doorbell::new(b.stream.clone())]).await;
+    let report = jars
+        .projector::<2>()
+        .catch_up(&[CatchUpRequest::new(a.stream.clone()), CatchUpRequest::new(b.stream.clone())])
+        .await;
     assert_eq!((report.failed.len(), inventory(&jars).await), (0, (2, 15)));
 
     // Code of the older schema leaves it alone, and says so.
@@ -143,7 +145,7 @@ async fn a_view_that_is_folded_anew_never_goes_back() {
     let a = stream(&jars, "a", &[filled(12), filled(24), filled(36), filled(48)]).await;
     jars.projector::<1>().catch_up(std::slice::from_ref(&a)).await;
     // The first two commits come late, to code of a newer schema.
-    let report = jars.projector::<2>().catch_up(&[bell(&a, &[1, 2])]).await;
+    let report = jars.projector::<2>().catch_up(&[request(&a, &[1, 2])]).await;
     assert_eq!((level::<2>(&jars, "a").await, inventory(&jars).await), ((4, current("a", 10)), (1, 10)));
     assert_eq!(report.failed.len(), 0);
 }
@@ -166,14 +168,14 @@ async fn a_fold_that_panics_parks_its_own_stream_in_its_own_projection() {
 #[tokio::test]
 async fn a_view_too_large_is_found_among_the_others_and_parked_alone() {
     let jars = Jars::start().await;
-    let mut bells = Vec::new();
+    let mut requests = Vec::new();
     for number in 0..7 {
-        bells.push(stream(&jars, &format!("small-{number}"), &[filled(1)]).await);
+        requests.push(stream(&jars, &format!("small-{number}"), &[filled(1)]).await);
     }
     let note = JarEvent::Filled { amount: 1, note: "x".repeat(300_000) };
     let large = stream(&jars, "large", &[note.clone(), note]).await;
-    bells.insert(3, large.clone());
-    let report = jars.projector::<1>().catch_up(&bells).await;
+    requests.insert(3, large.clone());
+    let report = jars.projector::<1>().catch_up(&requests).await;
     assert_eq!((report.parked.keys().collect::<Vec<_>>(), report.failed.len()), (vec![&large.stream], 0));
     assert_eq!((report.projected, inventory(&jars).await), (7 + 8, (7, 7)));
     assert_eq!(jars.levels::<1>().parked().await.unwrap()[0].parked.reason, "the view cannot be stored");
@@ -183,11 +185,11 @@ async fn a_view_too_large_is_found_among_the_others_and_parked_alone() {
 async fn a_chunk_stays_within_the_bytes_of_a_transaction() {
     let jars = Jars::start().await;
     let note = JarEvent::Filled { amount: 1, note: "x".repeat(300_000) };
-    let mut bells = Vec::new();
+    let mut requests = Vec::new();
     for number in 0..20 {
-        bells.push(stream(&jars, &format!("jar-{number}"), std::slice::from_ref(&note)).await);
+        requests.push(stream(&jars, &format!("jar-{number}"), std::slice::from_ref(&note)).await);
     }
-    let report = jars.projector::<1>().catch_up(&bells).await;
+    let report = jars.projector::<1>().catch_up(&requests).await;
     assert_eq!((report.failed.len(), inventory(&jars).await), (0, (20, 20)));
 }
 
@@ -206,13 +208,13 @@ async fn a_damaged_view_is_folded_anew() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(3), filled(4)]).await;
     let projector = jars.projector::<1>();
-    projector.catch_up(&[bell(&a, &[1])]).await;
+    projector.catch_up(&[request(&a, &[1])]).await;
     let update = jars.dynamo.client.update_item().table_name(jars.table("levels"));
     let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
     let update =
         update.key("jar", text("a")).update_expression("SET #l = :l").expression_attribute_names("#l", "level");
     update.expression_attribute_values(":l", text("much")).send().await.unwrap();
-    projector.catch_up(&[bell(&a, &[2])]).await;
+    projector.catch_up(&[request(&a, &[2])]).await;
     assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, current("a", 7)), (1, 7)));
 }
 
@@ -240,7 +242,7 @@ async fn sums_are_read_though_they_are_being_written() {
 #[tokio::test]
 async fn streams_of_no_projection_are_counted() {
     let jars = Jars::start().await;
-    let stranger = Doorbell::new(StreamId::try_from("lamp#1".to_owned()).unwrap());
+    let stranger = CatchUpRequest::new(StreamId::try_from("lamp#1".to_owned()).unwrap());
     let report = jars.projector::<1>().catch_up(&[stranger]).await;
     assert_eq!((report.unclaimed, report.failed.len()), (1, 0));
 }
@@ -256,7 +258,7 @@ async fn every_order_and_cut_of_four_commits_ends_in_the_same_views() {
             let all = stream(&jars, "a", &events).await;
             for versions in [&order[..cut], &order[cut..]] {
                 if !versions.is_empty() {
-                    jars.projector::<1>().catch_up(&[bell(&all, versions)]).await;
+                    jars.projector::<1>().catch_up(&[request(&all, versions)]).await;
                 }
             }
             assert_eq!(level::<1>(&jars, "a").await, (4, current("a", expected)), "{order:?} cut at {cut}");

@@ -6,7 +6,7 @@ use cqrs::{Counters, Projection, StoredCommit, Version};
 use futures_util::{StreamExt, stream};
 
 use super::{
-    Doorbell, Report,
+    CatchUpRequest, Report,
     chunk::{Weighed, pack},
     park::Parking,
     write::Verdict,
@@ -16,7 +16,7 @@ use crate::{
     fold::fold,
     item::{self, Item, text},
     parked::{PARKED, PARKED_IN},
-    views::{self, Content, Stamp, StoredView},
+    views::{self, Content, Revision, StoredView},
 };
 
 /// How many streams are read, or single views written, at once.
@@ -25,27 +25,27 @@ const AT_ONCE: usize = 16;
 const TRIES: u32 = 20;
 
 /// One projection: its views, and the rollup over them if there is one.
-pub(super) struct Keeper<P: Projection> {
+pub(super) struct ProjectionHandler<P: Projection> {
     pub(super) views: Views<P>,
-    pub(super) rollup: Option<Counting<P::View>>,
+    pub(super) rollup: Option<RollupWriter<P::View>>,
 }
 
 /// A rollup: where its counters are kept, and what a view adds to them.
-pub(super) struct Counting<V> {
+pub(super) struct RollupWriter<V> {
     pub(super) counters: CountersTable,
     pub(super) contribution: fn(&V) -> Counters,
 }
 
-impl<P: Projection> Keeper<P> {
+impl<P: Projection> ProjectionHandler<P> {
     /// What a view adds to the counters.
     pub(super) fn contribution(&self, view: &P::View) -> Counters {
-        self.rollup.as_ref().map(|counting| (counting.contribution)(view)).unwrap_or_default()
+        self.rollup.as_ref().map(|rollup| (rollup.contribution)(view)).unwrap_or_default()
     }
 }
 
 /// A stream that is not at its head yet, and the view to go on from.
 struct Task<'a, V> {
-    bell: &'a Doorbell,
+    request: &'a CatchUpRequest,
     stored: Option<StoredView<V>>,
     /// Whether the stream was parked until its view was written just now.
     set_free: bool,
@@ -53,7 +53,7 @@ struct Task<'a, V> {
 
 /// What there is to do for a stream.
 enum Next<'a, V> {
-    /// Nothing: the view is as far as the bell says, or was set free, and nothing has come since.
+    /// Nothing: the view is as far as the request says, or was set free, and nothing has come since.
     Nothing { set_free: bool },
     /// To write the view.
     Write(Write<'a, V>),
@@ -79,9 +79,9 @@ pub(super) struct Write<'a, V> {
 }
 
 impl<V> Write<'_, V> {
-    /// The stamp of the stored view that this one was folded from; `None` if there was none.
-    pub(super) fn folded_from(&self) -> Option<&Stamp> {
-        self.task.stored.as_ref().map(|stored| &stored.stamp)
+    /// The revision of the stored view that this one was folded from; `None` if there was none.
+    pub(super) fn folded_from(&self) -> Option<&Revision> {
+        self.task.stored.as_ref().map(|stored| &stored.revision)
     }
 }
 
@@ -97,22 +97,22 @@ impl<V> Weighed for Write<'_, V> {
 
 /// One run over a batch of streams.
 pub(super) struct CatchUp<'a, P: Projection> {
-    pub(super) keeper: &'a Keeper<P>,
+    pub(super) handler: &'a ProjectionHandler<P>,
     events: &'a EventStore,
 }
 
 impl<'a, P: Projection> CatchUp<'a, P> {
-    pub(super) fn new(keeper: &'a Keeper<P>, events: &'a EventStore) -> Self {
-        Self { keeper, events }
+    pub(super) fn new(handler: &'a ProjectionHandler<P>, events: &'a EventStore) -> Self {
+        Self { handler, events }
     }
 
     /// Reads the views, folds, writes; and again for those streams whose view has changed in the meantime.
-    pub(super) async fn run(self, bells: &[&'a Doorbell]) -> Report {
+    pub(super) async fn run(self, requests: &[&'a CatchUpRequest]) -> Report {
         let mut report = Report::default();
-        let mut tasks = self.begin(bells, &mut report).await;
+        let mut tasks = self.begin(requests, &mut report).await;
         while !tasks.is_empty() {
             let fold = |task: Task<'a, P::View>| async {
-                let stream = &task.bell.stream;
+                let stream = &task.request.stream;
                 (stream, self.fold(task).await)
             };
             let folded = at_once(AT_ONCE, tasks.into_iter().map(fold).collect()).await;
@@ -134,21 +134,22 @@ impl<'a, P: Projection> CatchUp<'a, P> {
 
     /// The stored views to go on from. Streams that begin in hand are taken to have none: if that is wrong, the write's
     /// condition says so.
-    async fn begin(&self, bells: &[&'a Doorbell], report: &mut Report) -> Vec<Task<'a, P::View>> {
-        let begins = |bell: &Doorbell| bell.commits.contains_key(&Version::FIRST);
-        let keys: Vec<&str> = bells.iter().filter(|bell| !begins(bell)).map(|bell| bell.stream.key()).collect();
-        let (mut stored, unread) = match self.keeper.views.get_many(&keys).await {
+    async fn begin(&self, requests: &[&'a CatchUpRequest], report: &mut Report) -> Vec<Task<'a, P::View>> {
+        let begins = |request: &CatchUpRequest| request.commits.contains_key(&Version::FIRST);
+        let keys: Vec<&str> =
+            requests.iter().filter(|request| !begins(request)).map(|request| request.stream.key()).collect();
+        let (mut stored, unread) = match self.handler.views.get_many(&keys).await {
             Ok(stored) => (stored, None),
             Err(failure) => (BTreeMap::new(), Some(Arc::new(failure))),
         };
-        let mut tasks = Vec::with_capacity(bells.len());
-        for bell in bells {
+        let mut tasks = Vec::with_capacity(requests.len());
+        for request in requests {
             match &unread {
-                Some(failure) if !begins(bell) => {
-                    report.failed.insert(bell.stream.clone(), Arc::clone(failure));
+                Some(failure) if !begins(request) => {
+                    report.failed.insert(request.stream.clone(), Arc::clone(failure));
                 }
                 Some(_) | None => {
-                    tasks.push(Task { bell, stored: stored.remove(bell.stream.key()), set_free: false });
+                    tasks.push(Task { request, stored: stored.remove(request.stream.key()), set_free: false });
                 }
             }
         }
@@ -157,46 +158,50 @@ impl<'a, P: Projection> CatchUp<'a, P> {
 
     /// What there is to do for the task's stream.
     async fn fold(&self, task: Task<'a, P::View>) -> Result<Next<'a, P::View>, StoreError> {
-        let Task { bell, stored, set_free } = task;
+        let Task { request, stored, set_free } = task;
         let (from, view) = match &stored {
             None => (Version::NONE, None),
             Some(stored) if stored.schema > P::SCHEMA => {
                 return Err(StoreError::NewerSchema { projection: P::NAME, found: stored.schema, known: P::SCHEMA });
             }
             Some(StoredView { version, content: Content::Current(view), .. }) => (*version, Some(view.clone())),
-            Some(StoredView { version, content: Content::Ended, .. }) => (*version, None),
-            Some(StoredView { content: Content::Foreign, .. }) => (Version::NONE, None),
+            Some(StoredView { version, content: Content::Deleted, .. }) => (*version, None),
+            Some(StoredView { content: Content::Stale, .. }) => (Version::NONE, None),
         };
-        // What came while it was parked, no bell rings for again: how far it goes, the write table says.
-        let head = bell.head.filter(|_| !set_free);
+        // What came while it was parked, no request rings for again: how far it goes, the write table says.
+        let head = request.head.filter(|_| !set_free);
         if head.is_some_and(|head| head <= from) {
             return Ok(Next::Nothing { set_free });
         }
         let parked = stored.as_ref().and_then(|stored| stored.parked.as_ref());
-        if parked.is_some_and(|parked| parked.holds_back(P::SCHEMA)) && !bell.redrives {
+        if parked.is_some_and(|parked| parked.holds_back(P::SCHEMA)) && !request.include_parked {
             return Ok(Next::Wait);
         }
         // What is folded anew has to come at least as far as the view that it replaces.
         let reached = stored.as_ref().map_or(Version::NONE, |stored| stored.version);
-        let in_hand = commits_in_hand(bell, from, head).filter(|_| head >= Some(reached));
+        let in_hand = commits_in_hand(request, from, head).filter(|_| head >= Some(reached));
         let healed = in_hand.is_none() && head.is_some();
         let (commits, corrupt) = match in_hand {
             Some(commits) => (commits, None),
-            None => self.events.load_readable(&bell.stream, from).await?,
+            None => self.events.load_readable(&request.stream, from).await?,
         };
-        let folded = fold::<P>(from, view, commits, |view| self.keeper.contribution(view));
+        let folded = fold::<P>(from, view, commits, |view| self.handler.contribution(view));
         let stopped = folded.stopped.or(corrupt);
-        let task = Task { bell, stored, set_free };
+        let task = Task { request, stored, set_free };
         match stopped {
             None if folded.commits == 0 => Ok(Next::Nothing { set_free }),
             Some(failure) if folded.commits == 0 || folded.version < reached => Ok(Next::Park(task, failure)),
             stopped => {
                 let stored_contribution =
                     task.stored.as_ref().map(|stored| stored.contribution.clone()).unwrap_or_default();
-                let mut item =
-                    views::encode::<P>(bell.stream.key(), folded.version, folded.view.as_ref(), &folded.contribution)?;
+                let mut item = views::encode::<P>(
+                    request.stream.key(),
+                    folded.version,
+                    folded.view.as_ref(),
+                    &folded.contribution,
+                )?;
                 if let Some(failure) = &stopped {
-                    let mark = self.keeper.mark(task.stored.as_ref(), folded.version, failure)?;
+                    let mark = self.handler.mark(task.stored.as_ref(), folded.version, failure)?;
                     item.extend([(PARKED.to_owned(), mark), (PARKED_IN.to_owned(), text(P::NAME))]);
                 }
                 let (bytes, delta) = (item::size(&item), folded.contribution - &stored_contribution);
@@ -229,12 +234,12 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         report: &mut Report,
     ) -> Vec<Task<'a, P::View>> {
         let park = |(task, failure): (Task<'a, P::View>, StoreError)| async {
-            let outcome = self.keeper.park(task.bell.stream.key(), task.stored.as_ref(), &failure).await;
+            let outcome = self.handler.park(task.request.stream.key(), task.stored.as_ref(), &failure).await;
             (task, failure, outcome)
         };
         let mut again = Vec::new();
         for (task, failure, outcome) in at_once(AT_ONCE, stopped.into_iter().map(park).collect()).await {
-            let stream = task.bell.stream.clone();
+            let stream = task.request.stream.clone();
             match outcome {
                 Ok(Parking::Done) => drop(report.parked.insert(stream, Arc::new(failure))),
                 Ok(Parking::Superseded(stored)) => again.push(Task { stored: stored.map(|stored| *stored), ..task }),
@@ -249,18 +254,19 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         let (mut again, mut report) = (Vec::new(), Report::default());
         let mut attempt = 0;
         while !chunk.is_empty() {
-            match self.keeper.send(&chunk).await {
+            match self.handler.send(&chunk).await {
                 Verdict::Written => {
-                    for Write { task: Task { bell, stored, .. }, item, commits, healed, stopped, .. } in chunk.drain(..)
+                    for Write { task: Task { request, stored, .. }, item, commits, healed, stopped, .. } in
+                        chunk.drain(..)
                     {
                         report.projected += 1;
                         report.commits += commits;
                         report.healed += usize::from(healed);
                         if let Some(failure) = stopped {
-                            report.parked.insert(bell.stream.clone(), Arc::new(failure));
+                            report.parked.insert(request.stream.clone(), Arc::new(failure));
                         } else if stored.is_some_and(|stored| stored.parked.is_some()) {
                             // Records that found it parked are done with: what they brought is to be looked for.
-                            again.push(Task { bell, stored: Some(views::decode::<P>(item).1), set_free: true });
+                            again.push(Task { request, stored: Some(views::decode::<P>(item).1), set_free: true });
                         }
                     }
                 }
@@ -276,10 +282,10 @@ impl<'a, P: Projection> CatchUp<'a, P> {
                 }
                 Verdict::Busy(failure) => {
                     attempt += 1;
-                    if attempt == TRIES || self.keeper.views.dynamo().in_time().is_err() {
+                    if attempt == TRIES || self.handler.views.dynamo().in_time().is_err() {
                         report.fail(chunk.drain(..), failure);
                     } else {
-                        self.keeper.views.dynamo().back_off(attempt).await;
+                        self.handler.views.dynamo().back_off(attempt).await;
                     }
                 }
                 Verdict::Unacceptable(_) if chunk.len() > 1 => {
@@ -305,7 +311,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
 impl Report {
     fn fail<'a, V: 'a>(&mut self, writes: impl Iterator<Item = Write<'a, V>>, failure: StoreError) {
         let failure = Arc::new(failure);
-        self.failed.extend(writes.map(|write| (write.task.bell.stream.clone(), Arc::clone(&failure))));
+        self.failed.extend(writes.map(|write| (write.task.request.stream.clone(), Arc::clone(&failure))));
     }
 }
 
@@ -314,7 +320,7 @@ async fn at_once<F: Future>(limit: usize, futures: Vec<F>) -> Vec<F::Output> {
     stream::iter(futures).buffered(limit).collect().await
 }
 
-/// The commits after `from` if the bell brings them all along; `None` if one is missing, or the head is not known.
-fn commits_in_hand(bell: &Doorbell, from: Version, head: Option<Version>) -> Option<Vec<StoredCommit>> {
-    (from.next().get()..=head?.get()).map(|version| bell.commits.get(&Version::new(version)).cloned()).collect()
+/// The commits after `from` if the request brings them all along; `None` if one is missing, or the head is not known.
+fn commits_in_hand(request: &CatchUpRequest, from: Version, head: Option<Version>) -> Option<Vec<StoredCommit>> {
+    (from.next().get()..=head?.get()).map(|version| request.commits.get(&Version::new(version)).cloned()).collect()
 }

@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::{
 };
 use cqrs::{Projection, Version};
 
-use super::catch_up::Keeper;
+use super::catch_up::ProjectionHandler;
 use crate::{
     Parked, StoreError,
     item::{number, text},
     parked::{PARKED, PARKED_IN},
-    views::{self, SCHEMA, Stamp, StoredView, VERSION},
+    views::{self, Revision, SCHEMA, StoredView, VERSION},
 };
 
 /// What became of a stream that was to be parked.
@@ -23,7 +23,7 @@ pub(super) enum Parking<V> {
     Superseded(Option<Box<StoredView<V>>>),
 }
 
-impl<P: Projection> Keeper<P> {
+impl<P: Projection> ProjectionHandler<P> {
     /// Says why a stream stands still, whose view was `stored` and can be folded up to `version` and not beyond.
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl<P: Projection> Keeper<P> {
     ) -> Result<Parking<P::View>, StoreError> {
         let dynamo = self.views.dynamo();
         let version = stored.map_or(Version::NONE, |stored| stored.version);
-        let condition = Stamp::unchanged(stored.map(|stored| &stored.stamp), P::KEY);
+        let condition = Revision::unchanged(stored.map(|stored| &stored.revision), P::KEY);
         // Where there is no view yet, the item holds nothing else.
         let update = "SET #parked = :mark, #parked_in = :parked_in, \
                       #version = if_not_exists(#version, :none), #schema = if_not_exists(#schema, :schema_of_code)";

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::catch_up::Keeper;
+use super::catch_up::ProjectionHandler;
 use crate::{
     EventStore, StoreError,
     fold::fold,
@@ -57,7 +57,7 @@ enum Finding {
     Parked,
 }
 
-impl<P: Projection> Keeper<P> {
+impl<P: Projection> ProjectionHandler<P> {
     /// Holds the views of these streams against their folds: a read of each view and a query of each stream.
     ///
     /// # Errors

@@ -14,13 +14,13 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use cqrs::{Counters, Projection};
 
 use super::{
-    catch_up::{Keeper, Write},
+    catch_up::{ProjectionHandler, Write},
     chunk::Weighed,
 };
 use crate::{
     StoreError,
     item::{Item, existing_item},
-    views::{self, Stamp, StoredView},
+    views::{self, Revision, StoredView},
 };
 
 /// What became of a chunk.
@@ -39,7 +39,7 @@ pub(super) enum Verdict<V> {
     Failed(StoreError),
 }
 
-impl<P: Projection> Keeper<P> {
+impl<P: Projection> ProjectionHandler<P> {
     /// Writes the views of a chunk and the difference they make to the counters: all or nothing.
     pub(super) async fn send(&self, chunk: &[Write<'_, P::View>]) -> Verdict<P::View> {
         let mut delta = Counters::default();
@@ -83,8 +83,8 @@ impl<P: Projection> Keeper<P> {
         for write in chunk {
             actions.push(TransactWriteItem::builder().put(self.conditional_put(write)?).build());
         }
-        if let Some(counting) = &self.rollup {
-            let updates = counting.counters.updates(delta)?.into_iter();
+        if let Some(rollup) = &self.rollup {
+            let updates = rollup.counters.updates(delta)?.into_iter();
             actions.extend(updates.map(|update| TransactWriteItem::builder().update(update).build()));
         }
         let dynamo = self.views.dynamo();
@@ -113,7 +113,7 @@ impl<P: Projection> Keeper<P> {
     /// The view, on condition that the stored one is still the one it was folded from.
     fn conditional_put(&self, write: &Write<'_, P::View>) -> Result<Put, StoreError> {
         let put = Put::builder().table_name(self.views.table()).set_item(Some(write.item.clone()));
-        let condition = Stamp::unchanged(write.folded_from(), P::KEY);
+        let condition = Revision::unchanged(write.folded_from(), P::KEY);
         let put = put
             .condition_expression(condition.expression)
             .set_expression_attribute_names(Some(condition.names))
