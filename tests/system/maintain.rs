@@ -10,7 +10,7 @@ use ::maintain::{
     verify::{CountersStatus, Verdict, verify},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
-use cqrs_dynamodb::{Segment, Wrong};
+use cqrs_dynamodb::{Segment, ViewDefect};
 use jiff::SignedDuration;
 use serde_json::json;
 
@@ -49,7 +49,10 @@ async fn what_is_projected_is_verified_byte_for_byte_with_its_sums() {
     let (system, _) = with_orders(9).await;
     for segments in [1, 4] {
         let verdict = verdict(&system, segments).await;
-        assert_eq!((verdict.views.views, verdict.views.wrong.len(), verdict.counters), (9, 0, CountersStatus::Right));
+        assert_eq!(
+            (verdict.views.views, verdict.views.defective.len(), verdict.counters),
+            (9, 0, CountersStatus::Correct)
+        );
         assert!(!verdict.is_wrong());
     }
 }
@@ -61,9 +64,12 @@ async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
     system.damage(&ids[2], "version", number("7")).await;
     system.damage(&ids[3], "schema", number("0")).await;
     let found = verdict(&system, 1).await;
-    let wrong: Vec<_> = found.views.wrong.values().copied().collect();
+    let wrong: Vec<_> = found.views.defective.values().copied().collect();
     assert_eq!(wrong.len(), 3);
-    assert!([Wrong::Different, Wrong::Beyond, Wrong::OtherSchema].iter().all(|of| wrong.contains(of)), "{wrong:?}");
+    assert!(
+        [ViewDefect::Different, ViewDefect::Ahead, ViewDefect::OtherSchema].iter().all(|of| wrong.contains(of)),
+        "{wrong:?}"
+    );
     assert!(found.is_wrong());
 
     let app = &system.stack.app;
@@ -81,7 +87,7 @@ async fn a_view_that_is_behind_is_wrong_when_it_has_been_for_too_long() {
     system.customer("alice").cancels(&ids[1]).await;
     system.customer("alice").places_order("new").await;
     let found = verdict(&system, 1).await;
-    assert_eq!((found.views.behind.len(), found.views.wrong.len()), (2, 0));
+    assert_eq!((found.views.behind.len(), found.views.defective.len()), (2, 0));
     assert!(!found.is_wrong());
     // However long it takes to look.
     let take_time = |_, _: &Progress| system.clock.advance_ms(600_000);
@@ -178,7 +184,7 @@ async fn all_that_is_parked_is_tried_again_after_the_mend() {
     assert_eq!(redrive::streams(app, &twice).await.unwrap().len(), 2, "each once");
     let streams = redrive::streams(app, &[]).await.unwrap();
     let reports = redrive::redrive(app, &streams).await;
-    assert_eq!((reports[0].projected, reports[0].parked.len()), (1, 1));
+    assert_eq!((reports[0].views_written, reports[0].parked.len()), (1, 1));
     let waiting = redrive::parked(app).await.unwrap().remove("order-summaries").unwrap();
     assert_eq!((&waiting[0].key, waiting[0].parked.attempts, waiting.len()), (&ids[2], 2, 1));
 }

@@ -1,8 +1,8 @@
-//! Parked streams: an event that cannot be projected stops its own order in its own projection, and nothing else.
+//! Parked streams: an event that cannot be views_written stops its own order in its own projection, and nothing else.
 
 use ::maintain::{rebuild::rebuild, segments::Progress, verify::verify};
 use cqrs::{StreamId, Version};
-use cqrs_dynamodb::{CatchUpRequest, ParkedView, Report, Views, views::StoredView};
+use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, ParkedView, Views, views::StoredView};
 use jiff::SignedDuration;
 use local::engine::wire::Fault;
 use orders::{OrderEvent, OrderSummaries, OrderSummary};
@@ -37,12 +37,12 @@ async fn parked(system: &System) -> Vec<ParkedView> {
     views(system).parked().await.unwrap()
 }
 
-async fn redrive(system: &System, order_id: &str) -> Report {
+async fn redrive(system: &System, order_id: &str) -> CatchUpReport {
     let request = CatchUpRequest::redrive(StreamId::of::<OrderEvent>(order_id));
     projector::projector(&system.stack.app).catch_up(&[request]).await
 }
 
-/// An order whose second commit is poison, between two that are fine; all of it projected.
+/// An order whose second commit is poison, between two that are fine; all of it views_written.
 async fn poisoned(poison: Value) -> (System, [String; 3]) {
     let system = System::start().await;
     let alice = system.customer("alice");
@@ -152,7 +152,7 @@ async fn a_redrive_after_the_mend_catches_up_and_a_second_one_changes_nothing() 
     assert_eq!(parked(&system).await, []);
     system.check_read_models().await;
     let report = redrive(&system, &id).await;
-    assert_eq!((report.projected, report.duplicates), (0, 1));
+    assert_eq!((report.views_written, report.duplicates), (0, 1));
     assert_eq!(system.customer("alice").get(format!("/orders/{id}")).await.expect(200).document.get("behind"), None);
 }
 
@@ -179,7 +179,7 @@ async fn a_view_says_in_the_same_write_how_far_it_goes_and_that_it_is_parked() {
     // A redrive that was killed between two writes would leave a stream that nobody looks after.
     system.wire.strike("UpdateItem", Fault::AccessDenied, usize::MAX);
     let report = redrive(&system, &id).await;
-    assert_eq!((report.projected, report.parked.len(), report.failed.len()), (1, 1, 0));
+    assert_eq!((report.views_written, report.parked.len(), report.failed.len()), (1, 1, 0));
     let stored = view(&system, &id).await;
     let parked = stored.parked.unwrap();
     assert_eq!((stored.version, parked.version, parked.attempts), (Version::new(2), Version::new(3), 2));
@@ -211,7 +211,7 @@ async fn a_projector_that_began_before_a_stream_was_parked_does_not_set_it_free(
     let projector = projector::projector(&system.stack.app);
     let requests = [request];
     let (report, ()) = tokio::join!(projector.catch_up(&requests), meanwhile);
-    assert_eq!((report.projected, report.waiting), (0, 1));
+    assert_eq!((report.views_written, report.skipped), (0, 1));
     let stored = view(&system, &id).await;
     assert!(stored.version == Version::new(1) && stored.parked.is_some(), "{stored:?}");
     redrive(&system, &id).await;
@@ -234,7 +234,7 @@ async fn a_redrive_takes_along_what_came_while_it_was_under_way() {
         system.wire.mend();
     };
     let (report, ()) = tokio::join!(redrive(&system, &id), meanwhile);
-    assert_eq!((report.projected, report.commits, report.duplicates), (2, 2, 0));
+    assert_eq!((report.views_written, report.commits, report.duplicates), (2, 2, 0));
     assert_eq!(parked(&system).await, []);
     system.check_read_models().await;
 }

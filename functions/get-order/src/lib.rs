@@ -11,7 +11,7 @@ pub mod openapi;
 use app::{App, Caller, InTime, Key, Parameters, Problem, Routes, Scope, etag::unless_matched, json};
 use axum::{Router, response::Response};
 use cqrs::{Aggregate, StreamId};
-use cqrs_dynamodb::{Reader, Reading, Views};
+use cqrs_dynamodb::{ReadOutcome, Reader, Views};
 use http::{HeaderMap, StatusCode};
 use orders::{
     Order, OrderEvent, OrderSummaries,
@@ -41,17 +41,17 @@ async fn get_order(
     caller.needs_any(&[Scope::Read, Scope::Fulfil, Scope::Admin])?;
     let at_least = parameters.only(&["min_version"])?.version("min_version")?;
     match reader(&app).read(&order_id.to_string(), at_least).await? {
-        Reading::Found(order) if may_see(&caller, &order.view.customer_id) => {
+        ReadOutcome::Found(order) if may_see(&caller, &order.view.customer_id) => {
             Ok(unless_matched(&headers, order.version, json(StatusCode::OK, &order)?))
         }
-        Reading::Found(_) | Reading::NotFound => Err(Problem::not_found()),
-        Reading::VersionNotFound(Some(order)) if may_see(&caller, &order.customer_id) => {
+        ReadOutcome::Found(_) | ReadOutcome::NotFound => Err(Problem::not_found()),
+        ReadOutcome::VersionNotFound(Some(order)) if may_see(&caller, &order.customer_id) => {
             Err(Problem::version_not_found())
         }
-        Reading::Parked(Some(order)) if may_see(&caller, &order.customer_id) => Err(Problem::view_parked()),
+        ReadOutcome::Parked(Some(order)) if may_see(&caller, &order.customer_id) => Err(Problem::view_parked()),
         // Whose it is cannot be told; that it is not there would be wrong.
-        Reading::Parked(None) => Err(Problem::view_parked()),
-        Reading::VersionNotFound(_) | Reading::Parked(Some(_)) => Err(Problem::not_found()),
+        ReadOutcome::Parked(None) => Err(Problem::view_parked()),
+        ReadOutcome::VersionNotFound(_) | ReadOutcome::Parked(Some(_)) => Err(Problem::not_found()),
     }
 }
 

@@ -12,15 +12,15 @@ mod query;
 
 use app::{App, Caller, Cursor, InTime, Key, Parameters, Problem, Routes, Scope, json};
 use axum::{Router, response::Response};
-use cqrs_dynamodb::{Index, Reader, Reading, StoreError, Versioned, Views};
+use cqrs_dynamodb::{ReadOutcome, Reader, StoreError, Versioned, ViewIndex, Views};
 use http::StatusCode;
 use orders::{ListedOrder, OrderSummaries, order::CustomerId};
 use serde::Serialize;
 
 use crate::{page::Page, query::Query};
 
-const BY_CUSTOMER: Index =
-    Index { name: OrderSummaries::BY_CUSTOMER, partition: "customer_id", sort: OrderSummaries::POSITION };
+const BY_CUSTOMER: ViewIndex =
+    ViewIndex { name: OrderSummaries::BY_CUSTOMER, partition: "customer_id", sort: OrderSummaries::POSITION };
 /// The most rows that one request looks at for those that the filter lets through.
 const MOST_LOOKED_AT: usize = 1000;
 
@@ -102,17 +102,17 @@ async fn read_own_write(
         return Ok(());
     }
     match reader.read(order_id, Some(*version)).await? {
-        Reading::Found(order) if order.view.customer_id == *customer_id => {
+        ReadOutcome::Found(order) if order.view.customer_id == *customer_id => {
             let Versioned { view, version, behind } = order;
             let row = Versioned { view: ListedOrder::from(view), version, behind };
             let keep = query.lets_through(&row);
             page.replace(row, keep);
             Ok(())
         }
-        Reading::Parked(order) if order.as_ref().is_none_or(|order| order.customer_id == *customer_id) => {
+        ReadOutcome::Parked(order) if order.as_ref().is_none_or(|order| order.customer_id == *customer_id) => {
             Err(Problem::view_parked())
         }
-        Reading::Found(_) | Reading::NotFound | Reading::VersionNotFound(_) | Reading::Parked(_) => {
+        ReadOutcome::Found(_) | ReadOutcome::NotFound | ReadOutcome::VersionNotFound(_) | ReadOutcome::Parked(_) => {
             Err(Problem::version_not_found())
         }
     }

@@ -1,7 +1,7 @@
 //! Which rows a page shows.
 
 use cqrs::Version;
-use cqrs_dynamodb::{Position, Versioned};
+use cqrs_dynamodb::{IndexPosition, Versioned};
 use orders::ListedOrder;
 
 /// The rows of a list between two positions, newest first.
@@ -16,12 +16,12 @@ pub(crate) struct Page {
 
 impl Page {
     /// The page that begins after this row, or at the start of the list.
-    pub(crate) fn after(position: Option<&Position>) -> Self {
+    pub(crate) fn after(position: Option<&IndexPosition>) -> Self {
         Self { after: position.map(|position| position.sort.clone()), ..Self::default() }
     }
 
     /// Adds the next rows, which go to the position where the list goes on, or to its end.
-    pub(crate) fn add(&mut self, rows: impl Iterator<Item = Versioned<ListedOrder>>, until: Option<&Position>) {
+    pub(crate) fn add(&mut self, rows: impl Iterator<Item = Versioned<ListedOrder>>, until: Option<&IndexPosition>) {
         self.rows.extend(rows);
         self.until = until.map(|position| position.sort.clone());
     }
@@ -75,8 +75,8 @@ mod tests {
         from_value(row).unwrap()
     }
 
-    fn position(minute: u32) -> Position {
-        Position { sort: row(minute, 1).view.position(), key: minute.to_string() }
+    fn position(minute: u32) -> IndexPosition {
+        IndexPosition { sort: row(minute, 1).view.position(), key: minute.to_string() }
     }
 
     /// The page of these minutes, between two positions.

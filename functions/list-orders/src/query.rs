@@ -2,7 +2,7 @@
 
 use app::{Cursor, Parameters, Problem};
 use cqrs::Version;
-use cqrs_dynamodb::{Position, Versioned};
+use cqrs_dynamodb::{IndexPosition, Versioned};
 use jiff::Timestamp;
 use orders::{ListedOrder, Status, order::OrderId};
 
@@ -17,7 +17,7 @@ pub(crate) struct Query {
     /// How many rows are shown at most.
     pub(crate) limit: usize,
     /// After which row the page begins.
-    pub(crate) after: Option<Position>,
+    pub(crate) after: Option<IndexPosition>,
     /// Which order must be shown as of which version.
     pub(crate) own_write: Option<(String, Version)>,
     status: Option<Status>,
@@ -53,11 +53,11 @@ impl Query {
     }
 }
 
-fn position(cursor: &Cursor<'_>, text: &str) -> Result<Position, Problem> {
+fn position(cursor: &Cursor<'_>, text: &str) -> Result<IndexPosition, Problem> {
     let position = cursor.read(text).and_then(|sort| {
         let (placed_at, order_id) = sort.split_once('#')?;
         let key = order_id.parse::<OrderId>().ok()?.to_string();
-        placed_at.parse::<Timestamp>().is_ok().then_some(Position { key, sort })
+        placed_at.parse::<Timestamp>().is_ok().then_some(IndexPosition { key, sort })
     });
     position.ok_or_else(|| Problem::malformed("cursor must be the next_cursor of this same list."))
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{CatchUpRequest, Report, StoreError, Which};
+use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, StoreError, StreamFilter};
 use serde::Serialize;
 
 use crate::{
@@ -33,11 +33,11 @@ pub struct Rebuilt {
 
 impl Rebuilt {
     /// Adds what became of so many streams.
-    pub fn add(&mut self, streams: usize, report: &Report) {
+    pub fn add(&mut self, streams: usize, report: &CatchUpReport) {
         self.streams += streams;
-        self.written += report.projected;
+        self.written += report.views_written;
         self.unchanged += report.duplicates;
-        self.parked += report.waiting + report.parked.len();
+        self.parked += report.skipped + report.parked.len();
         let told = |(stream, failure): (&StreamId, &Arc<StoreError>)| (stream.clone(), with_causes(failure));
         self.parked_now.extend(report.parked.iter().map(told));
         self.failed.extend(report.failed.iter().map(told));
@@ -53,13 +53,13 @@ pub async fn rebuild(
     progress: Progress,
     each: impl FnMut(&Rebuilt, &Progress),
 ) -> Result<Rebuilt, StoreError> {
-    catch_up(app, Which::All, CatchUpRequest::new, progress, each).await
+    catch_up(app, StreamFilter::All, CatchUpRequest::new, progress, each).await
 }
 
 /// Catches up these streams from `progress` on, with requests of this kind, and tells `each` what it has come to so far.
 pub(crate) async fn catch_up(
     app: &App,
-    which: Which,
+    which: StreamFilter,
     request: fn(StreamId) -> CatchUpRequest,
     progress: Progress,
     mut each: impl FnMut(&Rebuilt, &Progress),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{CatchUpRequest, ParkedView, Report, StoreError};
+use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, ParkedView, StoreError};
 use orders::OrderEvent;
 
 use crate::projector;
@@ -32,7 +32,7 @@ pub async fn streams(app: &App, orders: &[String]) -> Result<Vec<StreamId>, Stor
 }
 
 /// Catches up these streams, parked or not. Safe to repeat.
-pub async fn redrive(app: &App, streams: &[StreamId]) -> Vec<Report> {
+pub async fn redrive(app: &App, streams: &[StreamId]) -> Vec<CatchUpReport> {
     let mut reports = Vec::new();
     for batch in streams.chunks(BATCH) {
         let requests: Vec<CatchUpRequest> = batch.iter().cloned().map(CatchUpRequest::redrive).collect();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{Place, Segment, StoreError, Which};
+use cqrs_dynamodb::{ScanCursor, Segment, StoreError, StreamFilter};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub struct Progress {
     /// Of how many segments.
     pub of: u16,
     /// By the segment's number; none for those that are done.
-    pub at: BTreeMap<u16, Option<Place>>,
+    pub at: BTreeMap<u16, Option<ScanCursor>>,
 }
 
 impl Progress {
@@ -42,13 +42,13 @@ impl Progress {
 /// The first [`StoreError`] of a read or of the work. What was told is done; the rest can be gone on with.
 pub async fn walk<T, F: Future<Output = Result<T, StoreError>>>(
     app: &App,
-    which: Which,
+    which: StreamFilter,
     mut progress: Progress,
     work: impl Fn(Vec<StreamId>) -> F,
     mut each: impl FnMut(T, &Progress),
 ) -> Result<(), StoreError> {
     let (events, work) = (app.events(), &work);
-    let page = |number: u16, after: Option<Place>| {
+    let page = |number: u16, after: Option<ScanCursor>| {
         let (events, segment) = (events.clone(), Segment { number, of: progress.of });
         async move {
             let page = events.streams(which, segment, after.as_ref()).await?;

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, num::NonZeroU16, ops::Add};
 
 use app::{App, Measured};
-use cqrs_dynamodb::{Place, StoreError};
+use cqrs_dynamodb::{ScanCursor, StoreError};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,7 @@ pub struct Step {
     pub segment: u16,
     /// After which place in the segment; none for its beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<Place>,
+    pub after: Option<ScanCursor>,
     /// Whether the segment is done.
     #[serde(default)]
     pub done: bool,
@@ -115,7 +115,7 @@ async fn caught_up(app: &App, rebuilt: impl Future<Output = Result<Rebuilt, Stor
     let Rebuilt { streams, written, parked, parked_now, failed, .. } = rebuilt.await?;
     app.metrics.emit(app.dynamo.environment.now(), Measured::default().count("Parked", parked_now.len()));
     for (stream, reason) in &parked_now {
-        tracing::error!(%stream, parked = true, reason, "an order cannot be projected");
+        tracing::error!(%stream, parked = true, reason, "an order cannot be views_written");
     }
     for (stream, reason) in &failed {
         tracing::error!(%stream, reason, "an order could not be caught up");
@@ -133,7 +133,7 @@ async fn verified(app: &App, left: &mut Progress) -> Result<Tally, Unfinished> {
         left.clone_from(progress);
     });
     for (projection, verdict) in verdicts.await? {
-        let wrong = verdict.views.wrong.iter().map(|(stream, wrong)| (stream, format!("{wrong:?}")));
+        let wrong = verdict.views.defective.iter().map(|(stream, wrong)| (stream, format!("{wrong:?}")));
         let late = verdict.late.iter().map(|(stream, since)| (stream, format!("behind since {since}")));
         for (stream, wrong) in wrong.chain(late) {
             tracing::error!(projection, %stream, wrong, "a view is not what its stream says");

@@ -5,7 +5,7 @@
 
 use app::App;
 use cqrs::StreamId;
-use cqrs_dynamodb::{CatchUpRequest, StoreError, Which};
+use cqrs_dynamodb::{CatchUpRequest, StoreError, StreamFilter};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -98,10 +98,10 @@ pub async fn streams(app: &App, given_up: &[GivenUp], progress: Progress) -> Res
 }
 
 /// The time that the records of these batches were written in, and a little around it.
-fn time_of(given_up: &[GivenUp]) -> Option<Which> {
+fn time_of(given_up: &[GivenUp]) -> Option<StreamFilter> {
     let first = given_up.iter().map(|given_up| given_up.batch.approximate_arrival_of_first_record).min()?;
     let last = given_up.iter().map(|given_up| given_up.batch.approximate_arrival_of_last_record).max()?;
     let from = first.checked_sub(APART).unwrap_or(Timestamp::MIN);
     let to = last.checked_add(APART).unwrap_or(Timestamp::MAX);
-    Some(Which::RecordedBetween(from, to))
+    Some(StreamFilter::RecordedBetween(from, to))
 }

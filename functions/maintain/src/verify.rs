@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use app::App;
 use cqrs::{Counters, StreamId};
-use cqrs_dynamodb::{StoreError, Verified, Which};
+use cqrs_dynamodb::{StoreError, StreamFilter, VerifiedViews};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::{
 pub struct Verdict {
     /// Its views.
     #[serde(flatten)]
-    pub views: Verified,
+    pub views: VerifiedViews,
     /// Those of the views that are behind which have been so for too long, and since when.
     pub late: BTreeMap<StreamId, Timestamp>,
     /// Its counters.
@@ -30,7 +30,7 @@ pub struct Verdict {
 #[serde(rename_all = "kebab-case")]
 pub enum CountersStatus {
     /// They are the counters of what the views have contribution.
-    Right,
+    Correct,
     /// They are not.
     Wrong,
     /// They changed while the views were read, or not all views were: nothing can be said.
@@ -43,7 +43,7 @@ pub enum CountersStatus {
 impl Verdict {
     /// Whether something is wrong: a view, a view that is late, or a sum.
     pub fn is_wrong(&self) -> bool {
-        !self.views.wrong.is_empty() || !self.late.is_empty() || self.counters == CountersStatus::Wrong
+        !self.views.defective.is_empty() || !self.late.is_empty() || self.counters == CountersStatus::Wrong
     }
 }
 
@@ -66,7 +66,7 @@ pub async fn verify(
     let mut verdicts: BTreeMap<&'static str, Verdict> = BTreeMap::new();
     let (mut looked_at, mut to_the_end) = (0, false);
     let look = |streams: Vec<StreamId>| async move { Ok((streams.len(), projector.verify(&streams).await?)) };
-    walk(app, Which::All, progress, look, |(streams, verified), progress| {
+    walk(app, StreamFilter::All, progress, look, |(streams, verified), progress| {
         looked_at += streams;
         to_the_end = progress.at.is_empty();
         verified.into_iter().for_each(|(name, views)| verdicts.entry(name).or_default().views.add(views));
@@ -87,7 +87,7 @@ fn counters(before: Option<&Counters>, after: Option<&Counters>, contribution: &
     match (before, after) {
         (None, _) | (_, None) => CountersStatus::None,
         (Some(before), Some(after)) if before != after || !all => CountersStatus::NotCompared,
-        (_, Some(counters)) if counters == contribution => CountersStatus::Right,
+        (_, Some(counters)) if counters == contribution => CountersStatus::Correct,
         (Some(_), Some(_)) => CountersStatus::Wrong,
     }
 }

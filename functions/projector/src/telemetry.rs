@@ -5,14 +5,14 @@
 use std::collections::BTreeSet;
 
 use app::{App, Measured, problem::causes, trace::Subsegment};
-use cqrs_dynamodb::Report;
+use cqrs_dynamodb::CatchUpReport;
 use jiff::Timestamp;
 use lambda_runtime::Context;
 
 use crate::batch::Batch;
 
 /// Tells what became of the batch that came at `began`.
-pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch, report: &Report) {
+pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch, report: &CatchUpReport) {
     let environment = &app.dynamo.environment;
     let ended = environment.now();
     let done = || {
@@ -26,11 +26,11 @@ pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch
     let measured = Measured::default()
         .count("CommitsProjected", report.commits)
         .count("Duplicates", report.duplicates)
-        .count("GapsFilled", report.healed)
+        .count("GapsFilled", report.gaps_filled)
         .count("Parked", report.parked.len())
-        .count("Skipped", report.waiting)
+        .count("Skipped", report.skipped)
         .count("ProjectionFailures", report.failed.len())
-        .count("Unhandled", report.unclaimed)
+        .count("Unhandled", report.unhandled)
         .count("NotACommit", batch.foreign)
         .count("Tampered", batch.tampered)
         .milliseconds("ProjectionLag", lags.filter_map(|lag| i64::try_from(lag).ok()).collect())

@@ -11,7 +11,7 @@ use crate::{
 
 /// An index over the views of a projection, by two text attributes.
 #[derive(Clone, Copy, Debug)]
-pub struct Index {
+pub struct ViewIndex {
     /// What it is called.
     pub name: &'static str,
     /// The attribute that the rows of one list have in common.
@@ -22,7 +22,7 @@ pub struct Index {
 
 /// A row of an index, by what it is sorted by and the key of its view.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Position {
+pub struct IndexPosition {
     /// The value of the sort attribute.
     pub sort: String,
     /// The key of the view.
@@ -35,7 +35,7 @@ pub struct IndexPage<R> {
     /// The rows, newest first.
     pub rows: Vec<R>,
     /// Where the list goes on: after this row. `None` at its end.
-    pub more_after: Option<Position>,
+    pub more_after: Option<IndexPosition>,
 }
 
 impl<P: Projection> Views<P> {
@@ -45,9 +45,9 @@ impl<P: Projection> Views<P> {
     /// [`StoreError`] of the read; [`StoreError::Bug`] if a row is not as `R` wants it.
     pub async fn list<R: DeserializeOwned>(
         &self,
-        index: Index,
+        index: ViewIndex,
         partition: &str,
-        after: Option<&Position>,
+        after: Option<&IndexPosition>,
         limit: i32,
     ) -> Result<IndexPage<R>, StoreError> {
         let start = after.map(|position| {
@@ -76,9 +76,9 @@ impl<P: Projection> Views<P> {
             .map_err(StoreError::from_read)?;
         let rows = page.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_, _>>();
         let attribute = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
-        let more_after = page
-            .last_evaluated_key
-            .and_then(|last| Some(Position { sort: attribute(&last, index.sort)?, key: attribute(&last, P::KEY)? }));
+        let more_after = page.last_evaluated_key.and_then(|last| {
+            Some(IndexPosition { sort: attribute(&last, index.sort)?, key: attribute(&last, P::KEY)? })
+        });
         Ok(IndexPage { rows: rows.map_err(StoreError::bug)?, more_after })
     }
 }

@@ -15,7 +15,7 @@ use cqrs::{Counters, Projection, Rollup, StoredCommit, StreamId, Version};
 use futures_util::future::BoxFuture;
 
 use self::catch_up::{CatchUp, ProjectionHandler, RollupWriter};
-pub use self::verify::{Verified, Wrong};
+pub use self::verify::{VerifiedViews, ViewDefect};
 use crate::{CountersTable, EventStore, ParkedView, StoreError, Views};
 
 /// Keeps the views of all its projections.
@@ -39,19 +39,19 @@ pub struct CatchUpRequest {
 
 /// What became of the streams that were to be caught up.
 #[derive(Debug, Default)]
-pub struct Report {
+pub struct CatchUpReport {
     /// Views written.
-    pub projected: usize,
+    pub views_written: usize,
     /// Commits folded into them.
     pub commits: usize,
     /// Views that had come as far before.
     pub duplicates: usize,
-    /// Views that had to be healed from the write table, because a commit came before its predecessor.
-    pub healed: usize,
+    /// Views that had to be gaps_filled from the write table, because a commit came before its predecessor.
+    pub gaps_filled: usize,
     /// Streams of no projection.
-    pub unclaimed: usize,
+    pub unhandled: usize,
     /// Views whose stream was parked before: their commits wait.
-    pub waiting: usize,
+    pub skipped: usize,
     /// Streams that were parked in some projection, and why.
     pub parked: BTreeMap<StreamId, Arc<StoreError>>,
     /// Streams that are neither caught up nor parked in some projection, and why. All the others are, in all of them.
@@ -63,12 +63,16 @@ trait HandleProjection: Send + Sync {
     fn category(&self) -> &'static str;
     fn name(&self) -> &'static str;
     fn schema(&self) -> u32;
-    fn catch_up<'a>(&'a self, events: &'a EventStore, requests: &'a [&'a CatchUpRequest]) -> BoxFuture<'a, Report>;
+    fn catch_up<'a>(
+        &'a self,
+        events: &'a EventStore,
+        requests: &'a [&'a CatchUpRequest],
+    ) -> BoxFuture<'a, CatchUpReport>;
     fn verify<'a>(
         &'a self,
         events: &'a EventStore,
         streams: &'a [&'a StreamId],
-    ) -> BoxFuture<'a, Result<Verified, StoreError>>;
+    ) -> BoxFuture<'a, Result<VerifiedViews, StoreError>>;
     fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, StoreError>>;
     fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, StoreError>>;
 }
@@ -127,7 +131,7 @@ impl Projector {
     ///
     /// # Errors
     /// [`StoreError`] of a read.
-    pub async fn verify(&self, streams: &[StreamId]) -> Result<BTreeMap<&'static str, Verified>, StoreError> {
+    pub async fn verify(&self, streams: &[StreamId]) -> Result<BTreeMap<&'static str, VerifiedViews>, StoreError> {
         let mut verified = BTreeMap::new();
         for handler in &self.handlers {
             let streams: Vec<&StreamId> =
@@ -165,8 +169,8 @@ impl Projector {
     ///
     /// Safe to repeat, to cut short at any call, and to run beside others: every write is conditional on what it was
     /// folded from.
-    pub async fn catch_up(&self, requests: &[CatchUpRequest]) -> Report {
-        let mut report = Report::default();
+    pub async fn catch_up(&self, requests: &[CatchUpRequest]) -> CatchUpReport {
+        let mut report = CatchUpReport::default();
         for handler in &self.handlers {
             let requests: Vec<&CatchUpRequest> =
                 requests.iter().filter(|request| request.stream.category() == handler.category()).collect();
@@ -174,7 +178,7 @@ impl Projector {
         }
         let claimed =
             |request: &CatchUpRequest| self.handlers.iter().any(|k| k.category() == request.stream.category());
-        report.unclaimed = requests.iter().filter(|request| !claimed(request)).count();
+        report.unhandled = requests.iter().filter(|request| !claimed(request)).count();
         report
     }
 }
@@ -192,7 +196,11 @@ impl<P: Projection> HandleProjection for ProjectionHandler<P> {
         P::SCHEMA
     }
 
-    fn catch_up<'a>(&'a self, events: &'a EventStore, requests: &'a [&'a CatchUpRequest]) -> BoxFuture<'a, Report> {
+    fn catch_up<'a>(
+        &'a self,
+        events: &'a EventStore,
+        requests: &'a [&'a CatchUpRequest],
+    ) -> BoxFuture<'a, CatchUpReport> {
         Box::pin(CatchUp::new(self, events).run(requests))
     }
 
@@ -200,7 +208,7 @@ impl<P: Projection> HandleProjection for ProjectionHandler<P> {
         &'a self,
         events: &'a EventStore,
         streams: &'a [&'a StreamId],
-    ) -> BoxFuture<'a, Result<Verified, StoreError>> {
+    ) -> BoxFuture<'a, Result<VerifiedViews, StoreError>> {
         Box::pin(self.verify(events, streams))
     }
 
@@ -217,13 +225,13 @@ impl<P: Projection> HandleProjection for ProjectionHandler<P> {
     }
 }
 
-impl Report {
-    fn add(&mut self, other: Report) {
-        self.projected += other.projected;
+impl CatchUpReport {
+    fn add(&mut self, other: CatchUpReport) {
+        self.views_written += other.views_written;
         self.commits += other.commits;
         self.duplicates += other.duplicates;
-        self.healed += other.healed;
-        self.waiting += other.waiting;
+        self.gaps_filled += other.gaps_filled;
+        self.skipped += other.skipped;
         for (stream, failure) in other.parked {
             self.parked.entry(stream).or_insert(failure);
         }

@@ -19,7 +19,7 @@ pub struct Reader<P> {
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reading<V> {
+pub enum ReadOutcome<V> {
     /// The view, at the version asked for or a later one.
     Found(Versioned<V>),
     /// There is no such view, because there is no such stream or because it has ended.
@@ -42,7 +42,7 @@ impl<P: Projection> Reader<P> {
     ///
     /// # Errors
     /// [`StoreError`] of a read, or of the stream behind a view that is missing or behind.
-    pub async fn read(&self, key: &str, at_least: Option<Version>) -> Result<Reading<P::View>, StoreError> {
+    pub async fn read(&self, key: &str, at_least: Option<Version>) -> Result<ReadOutcome<P::View>, StoreError> {
         let stored = self.views.get(key).await?;
         let asked = at_least.unwrap_or(Version::FIRST);
         let parked = stored.as_ref().is_some_and(|stored| stored.parked.is_some());
@@ -56,10 +56,10 @@ impl<P: Projection> Reader<P> {
             false => (version, view, parked),
         };
         Ok(match view {
-            view if version < asked && behind => Reading::Parked(view),
-            view if version < asked && at_least.is_some() => Reading::VersionNotFound(view),
-            Some(view) => Reading::Found(Versioned { view, version, behind }),
-            None => Reading::NotFound,
+            view if version < asked && behind => ReadOutcome::Parked(view),
+            view if version < asked && at_least.is_some() => ReadOutcome::VersionNotFound(view),
+            Some(view) => ReadOutcome::Found(Versioned { view, version, behind }),
+            None => ReadOutcome::NotFound,
         })
     }
 

@@ -25,14 +25,14 @@ pub struct Segment {
 
 /// How far a worker has come in its segment: the last commit it looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct ScanCursor {
     stream: StreamId,
     version: Version,
 }
 
 /// Which streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum StreamFilter {
     /// All there are.
     All,
     /// Those with a commit that was recorded between these times.
@@ -45,7 +45,7 @@ pub struct StreamsPage {
     /// Their ids, each once.
     pub streams: Vec<StreamId>,
     /// Where the segment goes on; `None` at its end.
-    pub after: Option<Place>,
+    pub after: Option<ScanCursor>,
 }
 
 impl Segment {
@@ -63,14 +63,14 @@ impl EventStore {
     /// [`StoreError`] of the read; [`StoreError::Bug`] if an item is no commit.
     pub async fn streams(
         &self,
-        which: Which,
+        which: StreamFilter,
         segment: Segment,
-        after: Option<&Place>,
+        after: Option<&ScanCursor>,
     ) -> Result<StreamsPage, StoreError> {
         let (attribute, [from, to]) = match which {
-            Which::All => (VERSION, [number(Version::FIRST), number(Version::FIRST)]),
+            StreamFilter::All => (VERSION, [number(Version::FIRST), number(Version::FIRST)]),
             // Their texts are ordered as the times are, to the second.
-            Which::RecordedBetween(from, to) => (RECORDED_AT, [from, to].map(|time| text(time.to_string()))),
+            StreamFilter::RecordedBetween(from, to) => (RECORDED_AT, [from, to].map(|time| text(time.to_string()))),
         };
         let start = after.map(|place| {
             Item::from([(STREAM.to_owned(), text(place.stream.as_str())), (VERSION.to_owned(), number(place.version))])
@@ -98,8 +98,10 @@ impl EventStore {
         let mut streams: Vec<StreamId> = page.items.unwrap_or_default().iter().map(stream).collect::<Result<_, _>>()?;
         // The commits of a stream stand beside each other.
         streams.dedup();
-        let after =
-            page.last_evaluated_key.as_ref().map(|last| Ok(Place { stream: stream(last)?, version: version(last) }));
+        let after = page
+            .last_evaluated_key
+            .as_ref()
+            .map(|last| Ok(ScanCursor { stream: stream(last)?, version: version(last) }));
         Ok(StreamsPage { streams, after: after.transpose()? })
     }
 }

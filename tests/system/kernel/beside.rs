@@ -1,7 +1,7 @@
 //! A projection that is new beside the others: how a view gets other keys.
 
 use cqrs::{StreamId, Version, spec::commit_of};
-use cqrs_dynamodb::{CatchUpRequest, Projector, Segment, Which, views::Content};
+use cqrs_dynamodb::{CatchUpRequest, Projector, Segment, StreamFilter, views::Content};
 
 use super::{
     Jars,
@@ -39,20 +39,20 @@ async fn it_is_filled_while_commits_come_and_the_others_are_not_written() {
     // It is deployed. What is touched from now on has a view at once, with all that was before.
     let after = jars.projector::<1>();
     let request = happens(&jars, "a", 3, filled(1)).await;
-    assert_eq!(after.catch_up(&[request]).await.projected, 2, "levels and visits");
+    assert_eq!(after.catch_up(&[request]).await.views_written, 2, "levels and visits");
     assert_eq!(visits(&jars, "a").await, Some((Version::new(3), 3)));
     assert_eq!(visits(&jars, "b").await, None);
 
     // The rebuild fills in the others, and meanwhile one of them is touched.
-    let page = jars.events().streams(Which::All, Segment::ALL, None).await.unwrap();
+    let page = jars.events().streams(StreamFilter::All, Segment::ALL, None).await.unwrap();
     let request = happens(&jars, "b", 2, filled(1)).await;
     after.catch_up(&[request]).await;
     let all: Vec<CatchUpRequest> = page.streams.into_iter().map(CatchUpRequest::new).collect();
     let report = after.catch_up(&all).await;
-    assert_eq!((report.projected, report.duplicates, report.failed.len()), (1, 5, 0), "the visits of c alone");
+    assert_eq!((report.views_written, report.duplicates, report.failed.len()), (1, 5, 0), "the visits of c alone");
     for (key, version) in [("a", 3), ("b", 2), ("c", 1)] {
         assert_eq!(visits(&jars, key).await, Some((Version::new(version), version)), "{key}");
     }
     let again = after.catch_up(&all).await;
-    assert_eq!((again.projected, again.duplicates), (0, 6));
+    assert_eq!((again.views_written, again.duplicates), (0, 6));
 }

@@ -1,7 +1,7 @@
 //! Two projections and a rollup, caught up.
 
 use cqrs::{Aggregate, Counters, StreamId, Version, spec::commit_of};
-use cqrs_dynamodb::{CatchUpRequest, Reader, Reading, StoreError, views::Content};
+use cqrs_dynamodb::{CatchUpRequest, ReadOutcome, Reader, StoreError, views::Content};
 use local::engine::wire::Fault;
 
 use super::{
@@ -55,7 +55,7 @@ async fn several_commits_of_a_stream_become_one_write_a_view() {
     let a = stream(&jars, "a", &[filled(3), filled(4), JarEvent::Emptied { amount: 2 }]).await;
     jars.wire.spent();
     let report = jars.projector::<1>().catch_up(&[a]).await;
-    assert_eq!((report.projected, report.healed, report.failed.len()), (2, 0, 0));
+    assert_eq!((report.views_written, report.gaps_filled, report.failed.len()), (2, 0, 0));
     assert_eq!(level::<1>(&jars, "a").await, (3, current("a", 5)));
     assert_eq!((visits(&jars, "a").await, inventory(&jars).await), (Some(3), (1, 5)));
     let writes: Vec<_> = jars.wire.spent().into_iter().map(|(operation, _)| operation).collect();
@@ -69,13 +69,13 @@ async fn duplicates_gaps_and_late_commits_end_in_the_fold() {
     let all = stream(&jars, "a", &[filled(1), filled(2), filled(3), filled(4), filled(5)]).await;
     let projector = jars.projector::<1>();
     for (versions, report_is, after) in [
-        (&[2, 4][..], (2, 2), 5), // a gap: healed up to the head of the stream
+        (&[2, 4][..], (2, 2), 5), // a gap: gaps_filled up to the head of the stream
         (&[1], (0, 0), 5),
         (&[3, 3, 5], (0, 0), 5),
         (&[1, 2, 3, 4, 5], (0, 0), 5),
     ] {
         let report = projector.catch_up(&[request(&all, versions)]).await;
-        assert_eq!((report.projected, report.healed), report_is, "{versions:?}");
+        assert_eq!((report.views_written, report.gaps_filled), report_is, "{versions:?}");
         assert_eq!(level::<1>(&jars, "a").await.0, after);
         assert_eq!(inventory(&jars).await, (1, 15));
     }
@@ -87,10 +87,10 @@ async fn a_bell_that_brings_nothing_catches_up_to_the_head() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(1), filled(2)]).await;
     let report = jars.projector::<1>().catch_up(&[CatchUpRequest::new(a.stream)]).await;
-    assert_eq!((report.projected, report.healed), (2, 0));
+    assert_eq!((report.views_written, report.gaps_filled), (2, 0));
     assert_eq!(level::<1>(&jars, "a").await, (2, current("a", 3)));
     let none = CatchUpRequest::new(StreamId::of::<JarEvent>("none"));
-    assert_eq!(jars.projector::<1>().catch_up(&[none]).await.projected, 0);
+    assert_eq!(jars.projector::<1>().catch_up(&[none]).await.views_written, 0);
 }
 
 #[tokio::test]
@@ -106,8 +106,8 @@ async fn a_view_that_ends_leaves_a_tombstone_and_counts_no_more() {
     projector.catch_up(&[request(&a, &[1])]).await;
     assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, Content::Deleted), (0, 0)));
     let reader = Reader::new(jars.levels::<1>(), jars.events());
-    assert_eq!(reader.read("a", None).await.unwrap(), Reading::NotFound);
-    assert_eq!(reader.read("a", Some(Version::new(2))).await.unwrap(), Reading::NotFound);
+    assert_eq!(reader.read("a", None).await.unwrap(), ReadOutcome::NotFound);
+    assert_eq!(reader.read("a", Some(Version::new(2))).await.unwrap(), ReadOutcome::NotFound);
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn a_view_of_an_older_shape_is_folded_anew_and_the_sums_stay_right() {
     assert_eq!((level::<2>(&jars, "a").await, inventory(&jars).await), ((2, current("a", 5)), (2, 125)));
     // A reader of the new code folds in memory what is not folded anew yet.
     let reader = Reader::new(jars.levels::<2>(), jars.events());
-    let Reading::Found(b_read) = reader.read("b", None).await.unwrap() else { panic!() };
+    let ReadOutcome::Found(b_read) = reader.read("b", None).await.unwrap() else { panic!() };
     assert_eq!(b_read.view.level, 10);
     // A rebuild is catching up all streams.
     let report = jars
@@ -162,7 +162,7 @@ async fn a_fold_that_panics_parks_its_own_stream_in_its_own_projection() {
     assert_eq!((level::<1>(&jars, "cursed").await, inventory(&jars).await), ((1, current("cursed", 1)), (2, 2)));
     // Code of another schema tries by itself.
     let report = jars.projector::<2>().catch_up(&[cursed]).await;
-    assert_eq!((report.parked.len(), report.waiting), (1, 0));
+    assert_eq!((report.parked.len(), report.skipped), (1, 0));
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn a_view_too_large_is_found_among_the_others_and_parked_alone() {
     requests.insert(3, large.clone());
     let report = jars.projector::<1>().catch_up(&requests).await;
     assert_eq!((report.parked.keys().collect::<Vec<_>>(), report.failed.len()), (vec![&large.stream], 0));
-    assert_eq!((report.projected, inventory(&jars).await), (7 + 8, (7, 7)));
+    assert_eq!((report.views_written, inventory(&jars).await), (7 + 8, (7, 7)));
     assert_eq!(jars.levels::<1>().parked().await.unwrap()[0].parked.reason, "the view cannot be stored");
 }
 
@@ -244,7 +244,7 @@ async fn streams_of_no_projection_are_counted() {
     let jars = Jars::start().await;
     let stranger = CatchUpRequest::new(StreamId::try_from("lamp#1".to_owned()).unwrap());
     let report = jars.projector::<1>().catch_up(&[stranger]).await;
-    assert_eq!((report.unclaimed, report.failed.len()), (1, 0));
+    assert_eq!((report.unhandled, report.failed.len()), (1, 0));
 }
 
 /// Any way to cut and order a stream's commits: all permutations of four, each cut at every place.

@@ -6,10 +6,10 @@ use cqrs::{Counters, Projection, StoredCommit, Version};
 use futures_util::{StreamExt, stream};
 
 use super::{
-    CatchUpRequest, Report,
+    CatchUpReport, CatchUpRequest,
     chunk::{Weighed, pack},
-    park::Parking,
-    write::Verdict,
+    park::ParkOutcome,
+    write::WriteOutcome,
 };
 use crate::{
     CountersTable, EventStore, StoreError, Views,
@@ -44,7 +44,7 @@ impl<P: Projection> ProjectionHandler<P> {
 }
 
 /// A stream that is not at its head yet, and the view to go on from.
-struct Task<'a, V> {
+struct Work<'a, V> {
     request: &'a CatchUpRequest,
     stored: Option<StoredView<V>>,
     /// Whether the stream was parked until its view was written just now.
@@ -52,20 +52,20 @@ struct Task<'a, V> {
 }
 
 /// What there is to do for a stream.
-enum Next<'a, V> {
+enum Plan<'a, V> {
     /// Nothing: the view is as far as the request says, or was set free, and nothing has come since.
     Nothing { set_free: bool },
     /// To write the view.
     Write(Write<'a, V>),
     /// To park the stream: not one commit more can be folded.
-    Park(Task<'a, V>, StoreError),
+    Park(Work<'a, V>, StoreError),
     /// To leave it alone: it is parked.
     Wait,
 }
 
-/// A view that was folded, ready to be written where `task` found its predecessor.
+/// A view that was folded, ready to be written where `work` found its predecessor.
 pub(super) struct Write<'a, V> {
-    task: Task<'a, V>,
+    work: Work<'a, V>,
     /// The item to be written.
     pub(super) item: Item,
     bytes: usize,
@@ -73,7 +73,7 @@ pub(super) struct Write<'a, V> {
     delta: Counters,
     /// How many commits were folded.
     commits: usize,
-    healed: bool,
+    gaps_filled: bool,
     /// Why it was not folded to the head of its stream.
     stopped: Option<StoreError>,
 }
@@ -81,7 +81,7 @@ pub(super) struct Write<'a, V> {
 impl<V> Write<'_, V> {
     /// The revision of the stored view that this one was folded from; `None` if there was none.
     pub(super) fn folded_from(&self) -> Option<&Revision> {
-        self.task.stored.as_ref().map(|stored| &stored.revision)
+        self.work.stored.as_ref().map(|stored| &stored.revision)
     }
 }
 
@@ -107,34 +107,34 @@ impl<'a, P: Projection> CatchUp<'a, P> {
     }
 
     /// Reads the views, folds, writes; and again for those streams whose view has changed in the meantime.
-    pub(super) async fn run(self, requests: &[&'a CatchUpRequest]) -> Report {
-        let mut report = Report::default();
-        let mut tasks = self.begin(requests, &mut report).await;
-        while !tasks.is_empty() {
-            let fold = |task: Task<'a, P::View>| async {
-                let stream = &task.request.stream;
-                (stream, self.fold(task).await)
+    pub(super) async fn run(self, requests: &[&'a CatchUpRequest]) -> CatchUpReport {
+        let mut report = CatchUpReport::default();
+        let mut works = self.begin(requests, &mut report).await;
+        while !works.is_empty() {
+            let fold = |work: Work<'a, P::View>| async {
+                let stream = &work.request.stream;
+                (stream, self.fold(work).await)
             };
-            let folded = at_once(AT_ONCE, tasks.into_iter().map(fold).collect()).await;
+            let folded = at_once(AT_ONCE, works.into_iter().map(fold).collect()).await;
             let (mut writes, mut stopped) = (Vec::with_capacity(folded.len()), Vec::new());
             for (stream, next) in folded {
                 match next {
-                    Ok(Next::Write(write)) => writes.push(write),
-                    Ok(Next::Nothing { set_free }) => report.duplicates += usize::from(!set_free),
-                    Ok(Next::Wait) => report.waiting += 1,
-                    Ok(Next::Park(task, failure)) => stopped.push((task, failure)),
+                    Ok(Plan::Write(write)) => writes.push(write),
+                    Ok(Plan::Nothing { set_free }) => report.duplicates += usize::from(!set_free),
+                    Ok(Plan::Wait) => report.skipped += 1,
+                    Ok(Plan::Park(work, failure)) => stopped.push((work, failure)),
                     Err(failure) => drop(report.failed.insert(stream.clone(), Arc::new(failure))),
                 }
             }
-            tasks = self.park_all(stopped, &mut report).await;
-            tasks.extend(self.write(writes, &mut report).await);
+            works = self.park_all(stopped, &mut report).await;
+            works.extend(self.write(writes, &mut report).await);
         }
         report
     }
 
     /// The stored views to go on from. Streams that begin in hand are taken to have none: if that is wrong, the write's
     /// condition says so.
-    async fn begin(&self, requests: &[&'a CatchUpRequest], report: &mut Report) -> Vec<Task<'a, P::View>> {
+    async fn begin(&self, requests: &[&'a CatchUpRequest], report: &mut CatchUpReport) -> Vec<Work<'a, P::View>> {
         let begins = |request: &CatchUpRequest| request.commits.contains_key(&Version::FIRST);
         let keys: Vec<&str> =
             requests.iter().filter(|request| !begins(request)).map(|request| request.stream.key()).collect();
@@ -142,23 +142,23 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             Ok(stored) => (stored, None),
             Err(failure) => (BTreeMap::new(), Some(Arc::new(failure))),
         };
-        let mut tasks = Vec::with_capacity(requests.len());
+        let mut works = Vec::with_capacity(requests.len());
         for request in requests {
             match &unread {
                 Some(failure) if !begins(request) => {
                     report.failed.insert(request.stream.clone(), Arc::clone(failure));
                 }
                 Some(_) | None => {
-                    tasks.push(Task { request, stored: stored.remove(request.stream.key()), set_free: false });
+                    works.push(Work { request, stored: stored.remove(request.stream.key()), set_free: false });
                 }
             }
         }
-        tasks
+        works
     }
 
-    /// What there is to do for the task's stream.
-    async fn fold(&self, task: Task<'a, P::View>) -> Result<Next<'a, P::View>, StoreError> {
-        let Task { request, stored, set_free } = task;
+    /// What there is to do for the work's stream.
+    async fn fold(&self, work: Work<'a, P::View>) -> Result<Plan<'a, P::View>, StoreError> {
+        let Work { request, stored, set_free } = work;
         let (from, view) = match &stored {
             None => (Version::NONE, None),
             Some(stored) if stored.schema > P::SCHEMA => {
@@ -171,29 +171,29 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         // What came while it was parked, no request rings for again: how far it goes, the write table says.
         let head = request.head.filter(|_| !set_free);
         if head.is_some_and(|head| head <= from) {
-            return Ok(Next::Nothing { set_free });
+            return Ok(Plan::Nothing { set_free });
         }
         let parked = stored.as_ref().and_then(|stored| stored.parked.as_ref());
         if parked.is_some_and(|parked| parked.holds_back(P::SCHEMA)) && !request.include_parked {
-            return Ok(Next::Wait);
+            return Ok(Plan::Wait);
         }
         // What is folded anew has to come at least as far as the view that it replaces.
         let reached = stored.as_ref().map_or(Version::NONE, |stored| stored.version);
         let in_hand = commits_in_hand(request, from, head).filter(|_| head >= Some(reached));
-        let healed = in_hand.is_none() && head.is_some();
+        let gaps_filled = in_hand.is_none() && head.is_some();
         let (commits, corrupt) = match in_hand {
             Some(commits) => (commits, None),
             None => self.events.load_readable(&request.stream, from).await?,
         };
         let folded = fold::<P>(from, view, commits, |view| self.handler.contribution(view));
         let stopped = folded.stopped.or(corrupt);
-        let task = Task { request, stored, set_free };
+        let work = Work { request, stored, set_free };
         match stopped {
-            None if folded.commits == 0 => Ok(Next::Nothing { set_free }),
-            Some(failure) if folded.commits == 0 || folded.version < reached => Ok(Next::Park(task, failure)),
+            None if folded.commits == 0 => Ok(Plan::Nothing { set_free }),
+            Some(failure) if folded.commits == 0 || folded.version < reached => Ok(Plan::Park(work, failure)),
             stopped => {
                 let stored_contribution =
-                    task.stored.as_ref().map(|stored| stored.contribution.clone()).unwrap_or_default();
+                    work.stored.as_ref().map(|stored| stored.contribution.clone()).unwrap_or_default();
                 let mut item = views::encode::<P>(
                     request.stream.key(),
                     folded.version,
@@ -201,17 +201,17 @@ impl<'a, P: Projection> CatchUp<'a, P> {
                     &folded.contribution,
                 )?;
                 if let Some(failure) = &stopped {
-                    let mark = self.handler.mark(task.stored.as_ref(), folded.version, failure)?;
+                    let mark = self.handler.mark(work.stored.as_ref(), folded.version, failure)?;
                     item.extend([(PARKED.to_owned(), mark), (PARKED_IN.to_owned(), text(P::NAME))]);
                 }
                 let (bytes, delta) = (item::size(&item), folded.contribution - &stored_contribution);
-                Ok(Next::Write(Write { task, item, bytes, delta, commits: folded.commits, healed, stopped }))
+                Ok(Plan::Write(Write { work, item, bytes, delta, commits: folded.commits, gaps_filled, stopped }))
             }
         }
     }
 
     /// Writes the views, many to a transaction with the counters that they change, and gives back those to be folded again.
-    async fn write(&self, writes: Vec<Write<'a, P::View>>, report: &mut Report) -> Vec<Task<'a, P::View>> {
+    async fn write(&self, writes: Vec<Write<'a, P::View>>, report: &mut CatchUpReport) -> Vec<Work<'a, P::View>> {
         // A view that changes no sum is bound to no other, and a single put costs half of a transaction.
         let (alone, bound): (Vec<_>, Vec<_>) = writes.into_iter().partition(|write| write.delta.is_zero());
         let alone = alone.into_iter().map(|write| vec![write]).collect();
@@ -219,8 +219,8 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         // One transaction after the other: they would collide in the rows of the counters.
         for (chunks, limit) in [(pack(bound), 1), (alone, AT_ONCE)] {
             let writing = chunks.into_iter().map(|chunk| self.write_chunk(chunk)).collect();
-            for (tasks, chunk_report) in at_once(limit, writing).await {
-                again.extend(tasks);
+            for (works, chunk_report) in at_once(limit, writing).await {
+                again.extend(works);
                 report.add(chunk_report);
             }
         }
@@ -230,19 +230,21 @@ impl<'a, P: Projection> CatchUp<'a, P> {
     /// Parks streams, and gives back those whose view has changed in the meantime.
     async fn park_all(
         &self,
-        stopped: Vec<(Task<'a, P::View>, StoreError)>,
-        report: &mut Report,
-    ) -> Vec<Task<'a, P::View>> {
-        let park = |(task, failure): (Task<'a, P::View>, StoreError)| async {
-            let outcome = self.handler.park(task.request.stream.key(), task.stored.as_ref(), &failure).await;
-            (task, failure, outcome)
+        stopped: Vec<(Work<'a, P::View>, StoreError)>,
+        report: &mut CatchUpReport,
+    ) -> Vec<Work<'a, P::View>> {
+        let park = |(work, failure): (Work<'a, P::View>, StoreError)| async {
+            let outcome = self.handler.park(work.request.stream.key(), work.stored.as_ref(), &failure).await;
+            (work, failure, outcome)
         };
         let mut again = Vec::new();
-        for (task, failure, outcome) in at_once(AT_ONCE, stopped.into_iter().map(park).collect()).await {
-            let stream = task.request.stream.clone();
+        for (work, failure, outcome) in at_once(AT_ONCE, stopped.into_iter().map(park).collect()).await {
+            let stream = work.request.stream.clone();
             match outcome {
-                Ok(Parking::Done) => drop(report.parked.insert(stream, Arc::new(failure))),
-                Ok(Parking::Superseded(stored)) => again.push(Task { stored: stored.map(|stored| *stored), ..task }),
+                Ok(ParkOutcome::Done) => drop(report.parked.insert(stream, Arc::new(failure))),
+                Ok(ParkOutcome::Superseded(stored)) => {
+                    again.push(Work { stored: stored.map(|stored| *stored), ..work })
+                }
                 Err(failure) => drop(report.failed.insert(stream, Arc::new(failure))),
             }
         }
@@ -250,37 +252,37 @@ impl<'a, P: Projection> CatchUp<'a, P> {
     }
 
     /// Writes one chunk, until each of its views is written, parked, to be folded again, or failed.
-    async fn write_chunk(&self, mut chunk: Vec<Write<'a, P::View>>) -> (Vec<Task<'a, P::View>>, Report) {
-        let (mut again, mut report) = (Vec::new(), Report::default());
+    async fn write_chunk(&self, mut chunk: Vec<Write<'a, P::View>>) -> (Vec<Work<'a, P::View>>, CatchUpReport) {
+        let (mut again, mut report) = (Vec::new(), CatchUpReport::default());
         let mut attempt = 0;
         while !chunk.is_empty() {
             match self.handler.send(&chunk).await {
-                Verdict::Written => {
-                    for Write { task: Task { request, stored, .. }, item, commits, healed, stopped, .. } in
+                WriteOutcome::Written => {
+                    for Write { work: Work { request, stored, .. }, item, commits, gaps_filled, stopped, .. } in
                         chunk.drain(..)
                     {
-                        report.projected += 1;
+                        report.views_written += 1;
                         report.commits += commits;
-                        report.healed += usize::from(healed);
+                        report.gaps_filled += usize::from(gaps_filled);
                         if let Some(failure) = stopped {
                             report.parked.insert(request.stream.clone(), Arc::new(failure));
                         } else if stored.is_some_and(|stored| stored.parked.is_some()) {
                             // Records that found it parked are done with: what they brought is to be looked for.
-                            again.push(Task { request, stored: Some(views::decode::<P>(item).1), set_free: true });
+                            again.push(Work { request, stored: Some(views::decode::<P>(item).1), set_free: true });
                         }
                     }
                 }
-                Verdict::Superseded(mut by) => {
+                WriteOutcome::Superseded(mut by) => {
                     let mut rest = Vec::with_capacity(chunk.len());
                     for (place, write) in chunk.into_iter().enumerate() {
                         match by.remove(&place) {
-                            Some(stored) => again.push(Task { stored, ..write.task }),
+                            Some(stored) => again.push(Work { stored, ..write.work }),
                             None => rest.push(write),
                         }
                     }
                     chunk = rest;
                 }
-                Verdict::Busy(failure) => {
+                WriteOutcome::Busy(failure) => {
                     attempt += 1;
                     if attempt == TRIES || self.handler.views.dynamo().in_time().is_err() {
                         report.fail(chunk.drain(..), failure);
@@ -288,30 +290,30 @@ impl<'a, P: Projection> CatchUp<'a, P> {
                         self.handler.views.dynamo().back_off(attempt).await;
                     }
                 }
-                Verdict::Unacceptable(_) if chunk.len() > 1 => {
+                WriteOutcome::Unacceptable(_) if chunk.len() > 1 => {
                     let half = chunk.split_off(chunk.len() / 2);
                     for half in [chunk, half] {
-                        let (tasks, half_report) = Box::pin(self.write_chunk(half)).await;
-                        again.extend(tasks);
+                        let (works, half_report) = Box::pin(self.write_chunk(half)).await;
+                        again.extend(works);
                         report.add(half_report);
                     }
                     return (again, report);
                 }
-                Verdict::Unacceptable(failure) => {
-                    let stopped = chunk.pop().map(|write| (write.task, failure)).into_iter();
+                WriteOutcome::Unacceptable(failure) => {
+                    let stopped = chunk.pop().map(|write| (write.work, failure)).into_iter();
                     again.extend(self.park_all(stopped.collect(), &mut report).await);
                 }
-                Verdict::Failed(failure) => report.fail(chunk.drain(..), failure),
+                WriteOutcome::Failed(failure) => report.fail(chunk.drain(..), failure),
             }
         }
         (again, report)
     }
 }
 
-impl Report {
+impl CatchUpReport {
     fn fail<'a, V: 'a>(&mut self, writes: impl Iterator<Item = Write<'a, V>>, failure: StoreError) {
         let failure = Arc::new(failure);
-        self.failed.extend(writes.map(|write| (write.task.request.stream.clone(), Arc::clone(&failure))));
+        self.failed.extend(writes.map(|write| (write.work.request.stream.clone(), Arc::clone(&failure))));
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What became of a stream that was to be parked.
-pub(super) enum Parking<V> {
+pub(super) enum ParkOutcome<V> {
     /// It is parked.
     Done,
     /// Its view has changed in the meantime: it is now as given here.
@@ -45,7 +45,7 @@ impl<P: Projection> ProjectionHandler<P> {
         key: &str,
         stored: Option<&StoredView<P::View>>,
         failure: &StoreError,
-    ) -> Result<Parking<P::View>, StoreError> {
+    ) -> Result<ParkOutcome<P::View>, StoreError> {
         let dynamo = self.views.dynamo();
         let version = stored.map_or(Version::NONE, |stored| stored.version);
         let condition = Revision::unchanged(stored.map(|stored| &stored.revision), P::KEY);
@@ -75,13 +75,13 @@ impl<P: Projection> ProjectionHandler<P> {
             .send()
             .await;
         match outcome {
-            Ok(_) => Ok(Parking::Done),
+            Ok(_) => Ok(ParkOutcome::Done),
             Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
                 let UpdateItemError::ConditionalCheckFailedException(failed) = answer.into_err() else {
-                    return Ok(Parking::Superseded(None));
+                    return Ok(ParkOutcome::Superseded(None));
                 };
                 let item = failed.item.filter(|item| !item.is_empty());
-                Ok(Parking::Superseded(item.map(|item| Box::new(views::decode::<P>(item).1))))
+                Ok(ParkOutcome::Superseded(item.map(|item| Box::new(views::decode::<P>(item).1))))
             }
             Err(error) => Err(StoreError::from_write(error)),
         }

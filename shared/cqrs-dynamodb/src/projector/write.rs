@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What became of a chunk.
-pub(super) enum Verdict<V> {
+pub(super) enum WriteOutcome<V> {
     /// All of it is written.
     Written,
     /// Nothing is written: these views, by their place in the chunk, have changed since they were folded from. They
@@ -41,18 +41,18 @@ pub(super) enum Verdict<V> {
 
 impl<P: Projection> ProjectionHandler<P> {
     /// Writes the views of a chunk and the difference they make to the counters: all or nothing.
-    pub(super) async fn send(&self, chunk: &[Write<'_, P::View>]) -> Verdict<P::View> {
+    pub(super) async fn send(&self, chunk: &[Write<'_, P::View>]) -> WriteOutcome<P::View> {
         let mut delta = Counters::default();
         chunk.iter().for_each(|write| delta += write.delta());
         let sent = match chunk {
             [single] if delta.is_zero() => self.put(single).await,
             _ => self.transact(chunk, &delta).await,
         };
-        sent.unwrap_or_else(Verdict::Failed)
+        sent.unwrap_or_else(WriteOutcome::Failed)
     }
 
     /// One view alone: one write unit per KB, and those of its indexes.
-    async fn put(&self, write: &Write<'_, P::View>) -> Result<Verdict<P::View>, StoreError> {
+    async fn put(&self, write: &Write<'_, P::View>) -> Result<WriteOutcome<P::View>, StoreError> {
         let put = self.conditional_put(write)?;
         let dynamo = self.views.dynamo();
         let outcome = dynamo
@@ -69,16 +69,20 @@ impl<P: Projection> ProjectionHandler<P> {
             .send()
             .await;
         Ok(match outcome {
-            Ok(_) => Verdict::Written,
+            Ok(_) => WriteOutcome::Written,
             Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
-                Verdict::Superseded(BTreeMap::from([(0, stored::<P>(existing_item(answer.into_err())))]))
+                WriteOutcome::Superseded(BTreeMap::from([(0, stored::<P>(existing_item(answer.into_err())))]))
             }
             Err(error) => not_written(error),
         })
     }
 
     /// Views and counters together: two write units per KB, and those of their indexes.
-    async fn transact(&self, chunk: &[Write<'_, P::View>], delta: &Counters) -> Result<Verdict<P::View>, StoreError> {
+    async fn transact(
+        &self,
+        chunk: &[Write<'_, P::View>],
+        delta: &Counters,
+    ) -> Result<WriteOutcome<P::View>, StoreError> {
         let mut actions = Vec::with_capacity(chunk.len() + 2);
         for write in chunk {
             actions.push(TransactWriteItem::builder().put(self.conditional_put(write)?).build());
@@ -97,13 +101,13 @@ impl<P: Projection> ProjectionHandler<P> {
             .send()
             .await;
         Ok(match outcome {
-            Ok(_) => Verdict::Written,
+            Ok(_) => WriteOutcome::Written,
             Err(SdkError::ServiceError(answer)) if answer.err().is_transaction_canceled_exception() => {
                 match answer.into_err() {
                     TransactWriteItemsError::TransactionCanceledException(cancelled) => {
                         why_cancelled::<P>(cancelled, chunk.len())
                     }
-                    other => Verdict::Failed(StoreError::Bug(other.into())),
+                    other => WriteOutcome::Failed(StoreError::Bug(other.into())),
                 }
             }
             Err(error) => not_written(error),
@@ -124,7 +128,7 @@ impl<P: Projection> ProjectionHandler<P> {
 }
 
 /// What the reasons of a cancelled transaction, one an action and in their order, say about its views.
-fn why_cancelled<P: Projection>(cancelled: TransactionCanceledException, views: usize) -> Verdict<P::View> {
+fn why_cancelled<P: Projection>(cancelled: TransactionCanceledException, views: usize) -> WriteOutcome<P::View> {
     let reasons = cancelled.cancellation_reasons.as_deref().unwrap_or_default();
     let code = |reason: &CancellationReason| reason.code.clone().unwrap_or_default();
     let superseded: BTreeMap<_, _> = reasons
@@ -136,12 +140,12 @@ fn why_cancelled<P: Projection>(cancelled: TransactionCanceledException, views: 
         .collect();
     let unacceptable = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
     if !superseded.is_empty() {
-        Verdict::Superseded(superseded)
+        WriteOutcome::Superseded(superseded)
     } else if reasons.iter().any(|reason| unacceptable.contains(&code(reason).as_str())) {
-        Verdict::Unacceptable(StoreError::Bug(cancelled.into()))
+        WriteOutcome::Unacceptable(StoreError::Bug(cancelled.into()))
     } else {
         // A conflict, throttling, or what nobody knows of yet: no reason to park what can be stored.
-        Verdict::Busy(StoreError::Unavailable(cancelled.into()))
+        WriteOutcome::Busy(StoreError::Unavailable(cancelled.into()))
     }
 }
 
@@ -150,14 +154,14 @@ fn stored<P: Projection>(item: Option<Item>) -> Option<StoredView<P::View>> {
 }
 
 /// What an error says that is neither a failed condition nor a cancelled transaction.
-fn not_written<V, E>(error: SdkError<E, HttpResponse>) -> Verdict<V>
+fn not_written<V, E>(error: SdkError<E, HttpResponse>) -> WriteOutcome<V>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
     let is_validation = error.as_service_error().and_then(E::code) == Some("ValidationException");
     match StoreError::from_write(error) {
-        failure if is_validation => Verdict::Unacceptable(failure),
-        failure if failure.is_transient() => Verdict::Busy(failure),
-        failure => Verdict::Failed(failure),
+        failure if is_validation => WriteOutcome::Unacceptable(failure),
+        failure if failure.is_transient() => WriteOutcome::Busy(failure),
+        failure => WriteOutcome::Failed(failure),
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use app::App;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
-use cqrs_dynamodb::{Environment, Segment, Which};
+use cqrs_dynamodb::{Environment, Segment, StreamFilter};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use local::{
@@ -197,7 +197,7 @@ impl Operate {
 async fn pages(app: &App) -> u64 {
     let (mut pages, mut after) = (0, None);
     loop {
-        let page = app.events().streams(Which::All, Segment::ALL, after.as_ref()).await.unwrap();
+        let page = app.events().streams(StreamFilter::All, Segment::ALL, after.as_ref()).await.unwrap();
         (pages, after) = (pages + 1, page.after);
         if after.is_none() {
             return pages;

@@ -82,14 +82,14 @@ async fn verify(app: &App, part: &Part, patience: i64, json: bool) -> Result<Exi
         for (name, verdict) in &verdicts {
             let views = &verdict.views;
             println!(
-                "{name}: {} views, {} wrong, {} behind, {} parked; counters {:?}",
+                "{name}: {} views, {} defective, {} behind, {} parked; counters {:?}",
                 views.views,
-                views.wrong.len(),
+                views.defective.len(),
                 views.behind.len(),
                 views.parked,
                 verdict.counters
             );
-            views.wrong.iter().for_each(|(stream, wrong)| println!("  {stream}: {wrong:?}"));
+            views.defective.iter().for_each(|(stream, wrong)| println!("  {stream}: {wrong:?}"));
             views.behind.iter().for_each(|(stream, since)| println!("  {stream}: behind since {since}"));
         }
     }
@@ -144,7 +144,7 @@ fn tell_rebuilt(rebuilt: &Rebuilt, json: bool) -> Result<(), Trouble> {
 
 async fn would_rebuild(app: &App, part: &Part, json: bool) -> Result<ExitCode, Trouble> {
     for (name, verdict) in look(app, part, 0).await? {
-        let (would, views) = (verdict.views.wrong.len() + verdict.views.behind.len(), verdict.views.views);
+        let (would, views) = (verdict.views.defective.len() + verdict.views.behind.len(), verdict.views.views);
         match json {
             true => line(&json!({ "projection": name, "views": views, "would_be_looked_into": would }))?,
             false => println!(
