@@ -1,20 +1,20 @@
 //! The commands: each changes one order, or says why not.
 //!
 //! 1. The routes, here: from request to command to answer.
-//! 2. [`asked`]: how a command was asked; [`headers`]: idempotency key, expected version, trace.
+//! 2. [`context`]: the context of a command; [`headers`]: idempotency key, expected version, trace.
 //! 3. [`body`]: how a request body is read, strictly; [`documents`]: what each may hold.
 //! 4. [`outcome`]: what became of the command, as an answer.
 //! 5. `openapi`: the same, described.
 
-mod asked;
 mod body;
+mod context;
 mod documents;
 mod headers;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 mod outcome;
 
-use app::{App, Caller, Key, Problem, Routes, Scope};
+use app::{App, Caller, PathKey, Problem, Routes, Scope};
 use axum::{Router, extract::Request, response::Response};
 use cqrs_dynamodb::{create, execute};
 use orders::{
@@ -23,7 +23,7 @@ use orders::{
 };
 
 use crate::{
-    asked::Asked,
+    context::CommandContext,
     documents::{CancelOrderDocument, DeliverOrderDocument, PlaceOrderDocument, ShipOrderDocument},
 };
 
@@ -42,41 +42,53 @@ pub fn routes() -> Routes {
 }
 
 /// `POST /orders`
-async fn place_order(asked: Asked, body: Request) -> Result<Response, Problem> {
-    asked.caller.needs_any(&[Scope::Write, Scope::Admin])?;
-    asked.headers.no_expected_version()?;
-    let order = body::read::<PlaceOrderDocument>(body).await?.into_command(&asked.caller)?;
-    let order_id = match &asked.headers.key {
-        Some(key) => OrderId::derived(&asked.caller.subject, key),
-        None => OrderId::random(asked.app.dynamo.environment.random_bytes()),
+async fn place_order(context: CommandContext, body: Request) -> Result<Response, Problem> {
+    context.caller.needs_any(&[Scope::Write, Scope::Admin])?;
+    context.headers.no_expected_version()?;
+    let order = body::read::<PlaceOrderDocument>(body).await?.into_command(&context.caller)?;
+    let order_id = match &context.headers.key {
+        Some(key) => OrderId::derived(&context.caller.subject, key),
+        None => OrderId::random(context.app.dynamo.environment.random_bytes()),
     };
-    let request = asked.request("POST /orders", order_id, OrderCommand::Place(order))?;
-    outcome::placed(&asked, order_id, create::<Order>(&asked.events, &request, |_| true).await)
+    let request = context.request("POST /orders", order_id, OrderCommand::Place(order))?;
+    outcome::placed(&context, order_id, create::<Order>(&context.events, &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/ship`
-async fn ship_order(asked: Asked, Key(order_id): Key<OrderId>, body: Request) -> Result<Response, Problem> {
-    asked.caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
+async fn ship_order(
+    context: CommandContext,
+    PathKey(order_id): PathKey<OrderId>,
+    body: Request,
+) -> Result<Response, Problem> {
+    context.caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
     let command = OrderCommand::Ship(body::read::<ShipOrderDocument>(body).await?.into_command()?);
-    let request = asked.request("POST /orders/{order_id}/ship", order_id, command)?;
-    outcome::changed(&asked, order_id, execute::<Order>(&asked.events, &request, |_| true).await)
+    let request = context.request("POST /orders/{order_id}/ship", order_id, command)?;
+    outcome::changed(&context, order_id, execute::<Order>(&context.events, &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/deliver`
-async fn deliver_order(asked: Asked, Key(order_id): Key<OrderId>, body: Request) -> Result<Response, Problem> {
-    asked.caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
+async fn deliver_order(
+    context: CommandContext,
+    PathKey(order_id): PathKey<OrderId>,
+    body: Request,
+) -> Result<Response, Problem> {
+    context.caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
     let DeliverOrderDocument {} = body::read(body).await?;
-    let request = asked.request("POST /orders/{order_id}/deliver", order_id, OrderCommand::Deliver)?;
-    outcome::changed(&asked, order_id, execute::<Order>(&asked.events, &request, |_| true).await)
+    let request = context.request("POST /orders/{order_id}/deliver", order_id, OrderCommand::Deliver)?;
+    outcome::changed(&context, order_id, execute::<Order>(&context.events, &request, |_| true).await)
 }
 
 /// `POST /orders/{order_id}/cancel`
-async fn cancel_order(asked: Asked, Key(order_id): Key<OrderId>, body: Request) -> Result<Response, Problem> {
-    asked.caller.needs_any(&[Scope::Write, Scope::Admin])?;
+async fn cancel_order(
+    context: CommandContext,
+    PathKey(order_id): PathKey<OrderId>,
+    body: Request,
+) -> Result<Response, Problem> {
+    context.caller.needs_any(&[Scope::Write, Scope::Admin])?;
     let command = OrderCommand::Cancel(body::read::<CancelOrderDocument>(body).await?.into_command()?);
-    let request = asked.request("POST /orders/{order_id}/cancel", order_id, command)?;
-    let may = |order: &Order| may_cancel(&asked.caller, order);
-    outcome::changed(&asked, order_id, execute(&asked.events, &request, may).await)
+    let request = context.request("POST /orders/{order_id}/cancel", order_id, command)?;
+    let may = |order: &Order| may_cancel(&context.caller, order);
+    outcome::changed(&context, order_id, execute(&context.events, &request, may).await)
 }
 
 /// One's own order, or any for an administrator.

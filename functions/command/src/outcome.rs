@@ -1,6 +1,6 @@
 //! What became of a command, as an answer.
 
-use app::{Measured, Problem, etag::etag, json};
+use app::{Measurements, Problem, etag::etag, json};
 use axum::response::Response;
 use cqrs::Version;
 use cqrs_dynamodb::{CommandError, Executed};
@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use orders::{Order, OrderRejection, order::OrderId};
 use serde::Serialize;
 
-use crate::asked::Asked;
+use crate::context::CommandContext;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -28,11 +28,11 @@ pub(crate) struct Accepted {
 
 /// The answer to PlaceOrder: 201 and where the order is.
 pub(crate) fn placed(
-    asked: &Asked,
+    context: &CommandContext,
     order_id: OrderId,
     outcome: Result<Executed, CommandError<Order>>,
 ) -> Result<Response, Problem> {
-    let mut response = answer(StatusCode::CREATED, asked, order_id, outcome)?;
+    let mut response = answer(StatusCode::CREATED, context, order_id, outcome)?;
     if let Ok(location) = HeaderValue::from_str(&format!("/orders/{order_id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -41,23 +41,23 @@ pub(crate) fn placed(
 
 /// The answer to the other commands: 200.
 pub(crate) fn changed(
-    asked: &Asked,
+    context: &CommandContext,
     order_id: OrderId,
     outcome: Result<Executed, CommandError<Order>>,
 ) -> Result<Response, Problem> {
-    answer(StatusCode::OK, asked, order_id, outcome)
+    answer(StatusCode::OK, context, order_id, outcome)
 }
 
 fn answer(
     status: StatusCode,
-    asked: &Asked,
+    context: &CommandContext,
     order_id: OrderId,
     outcome: Result<Executed, CommandError<Order>>,
 ) -> Result<Response, Problem> {
     // Without a key there is nothing to repeat: what was found is this request's own write, its answer lost.
-    let repeatable = asked.headers.key.is_some();
+    let repeatable = context.headers.key.is_some();
     let outcome = outcome.map(|done| Executed { replayed: done.replayed && repeatable, ..done }).map_err(problem);
-    asked.app.metrics.emit(asked.app.dynamo.environment.now(), measured(&outcome, asked.events.conflicts()));
+    context.app.metrics.emit(context.app.dynamo.environment.now(), measured(&outcome, context.events.conflicts()));
     let Executed { version, replayed } = outcome?;
     let mut response = json(status, &Accepted { order_id, status: "accepted", version })?;
     response.headers_mut().insert(header::ETAG, etag(version));
@@ -68,8 +68,8 @@ fn answer(
 }
 
 /// What operators count of it. A reason is the type of a problem, of which there are few.
-fn measured(outcome: &Result<Executed, Problem>, conflicts: usize) -> Measured {
-    let measured = Measured::default().count("Conflicts", conflicts);
+fn measured(outcome: &Result<Executed, Problem>, conflicts: usize) -> Measurements {
+    let measured = Measurements::default().count("Conflicts", conflicts);
     match outcome {
         Ok(Executed { replayed: true, .. }) => measured.count("CommandsReplayed", 1),
         Ok(Executed { replayed: false, .. }) => measured.count("CommandsAccepted", 1),
@@ -104,7 +104,7 @@ pub(crate) fn problem(error: CommandError<Order>) -> Problem {
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-key-reused",
             "The key belongs to another command",
-            "This Idempotency-Key was used for a command that asked for something else. Take a new key.",
+            "This Idempotency-Key was used for another command. Take a new key.",
         ),
         CommandError::Contended => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

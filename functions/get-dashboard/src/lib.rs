@@ -3,7 +3,7 @@
 #[cfg(feature = "openapi")]
 pub mod openapi;
 
-use app::{App, Caller, InTime, Parameters, Problem, Routes, Scope, json};
+use app::{App, Caller, Parameters, Problem, Routes, Scope, WithDeadline, json};
 use axum::{Router, response::Response};
 use cqrs_dynamodb::CountersTable;
 use http::StatusCode;
@@ -29,7 +29,11 @@ pub async fn warm_up(app: &App) {
 }
 
 /// `GET /dashboard`
-async fn get_dashboard(InTime(app): InTime, caller: Caller, parameters: Parameters) -> Result<Response, Problem> {
+async fn get_dashboard(
+    WithDeadline(app): WithDeadline,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<Response, Problem> {
     caller.needs_any(&[Scope::Admin])?;
     let days = parameters.only(&["days"])?.number("days", 1, MAX_DAYS)?;
     let days = days.and_then(|days| u16::try_from(days).ok()).unwrap_or(DEFAULT_DAYS);

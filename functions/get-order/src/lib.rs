@@ -8,7 +8,7 @@ mod history;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 
-use app::{App, Caller, InTime, Key, Parameters, Problem, Routes, Scope, etag::unless_matched, json};
+use app::{App, Caller, Parameters, PathKey, Problem, Routes, Scope, WithDeadline, etag::respond_conditionally, json};
 use axum::{Router, response::Response};
 use cqrs::{Aggregate, StreamId};
 use cqrs_dynamodb::{ReadOutcome, Reader, Views};
@@ -32,9 +32,9 @@ pub fn routes() -> Routes {
 
 /// `GET /orders/{order_id}`
 async fn get_order(
-    InTime(app): InTime,
+    WithDeadline(app): WithDeadline,
     caller: Caller,
-    Key(order_id): Key<OrderId>,
+    PathKey(order_id): PathKey<OrderId>,
     parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -42,7 +42,7 @@ async fn get_order(
     let at_least = parameters.only(&["min_version"])?.version("min_version")?;
     match reader(&app).read(&order_id.to_string(), at_least).await? {
         ReadOutcome::Found(order) if may_see(&caller, &order.view.customer_id) => {
-            Ok(unless_matched(&headers, order.version, json(StatusCode::OK, &order)?))
+            Ok(respond_conditionally(&headers, order.version, json(StatusCode::OK, &order)?))
         }
         ReadOutcome::Found(_) | ReadOutcome::NotFound => Err(Problem::not_found()),
         ReadOutcome::VersionNotFound(Some(order)) if may_see(&caller, &order.customer_id) => {
@@ -57,9 +57,9 @@ async fn get_order(
 
 /// `GET /orders/{order_id}/events`
 async fn get_events(
-    InTime(app): InTime,
+    WithDeadline(app): WithDeadline,
     caller: Caller,
-    Key(order_id): Key<OrderId>,
+    PathKey(order_id): PathKey<OrderId>,
     parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -69,7 +69,7 @@ async fn get_events(
     let order = Order::replay(commits.iter().flat_map(|commit| &commit.events));
     match (commits.last(), order.customer_id()) {
         (Some(head), Some(customer_id)) if may_see(&caller, customer_id) => {
-            Ok(unless_matched(&headers, head.version, json(StatusCode::OK, &History::of(&commits)?)?))
+            Ok(respond_conditionally(&headers, head.version, json(StatusCode::OK, &History::of(&commits)?)?))
         }
         _ => Err(Problem::not_found()),
     }

@@ -2,7 +2,7 @@
 
 use app::{
     Problem, Scope,
-    openapi::{Operation, Versioned, etag, reference, version},
+    openapi::{Operation, VersionedSchema, etag, reference, version},
 };
 use http::StatusCode;
 use orders::{
@@ -27,7 +27,7 @@ fn get_order() -> Operation {
     let min_version = "Shows the order at this version or a later one, whether the projector has come by or not.";
     Operation::get("/orders/{order_id}", "getOrder", "Read an order")
         .query("min_version", min_version, version())
-        .reads_an_order::<Versioned<OrderSummary>>("The order as it stands.")
+        .reads_an_order::<VersionedSchema<OrderSummary>>("The order as it stands.")
         .problem(Problem::version_not_found())
         .problem(Problem::view_parked())
 }

@@ -10,7 +10,7 @@ pub mod openapi;
 mod page;
 mod query;
 
-use app::{App, Caller, Cursor, InTime, Key, Parameters, Problem, Routes, Scope, json};
+use app::{App, Caller, Cursor, Parameters, PathKey, Problem, Routes, Scope, WithDeadline, json};
 use axum::{Router, response::Response};
 use cqrs_dynamodb::{ReadOutcome, Reader, StoreError, Versioned, ViewIndex, Views};
 use http::StatusCode;
@@ -48,9 +48,9 @@ pub fn routes() -> Routes {
 
 /// `GET /customers/{customer_id}/orders`
 async fn list_orders(
-    InTime(app): InTime,
+    WithDeadline(app): WithDeadline,
     caller: Caller,
-    Key(customer_id): Key<String>,
+    PathKey(customer_id): PathKey<String>,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
     may_list(&caller, &customer_id)?;

@@ -2,7 +2,7 @@
 
 use app::{
     Problem, Scope,
-    openapi::{Operation, Versioned, number, reference, text},
+    openapi::{Operation, VersionedSchema, number, reference, text},
 };
 use http::StatusCode;
 use orders::{ListedOrder, Status, order::CustomerId};
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A row, with its version.
-pub(crate) type Row = Versioned<ListedOrder>;
+pub(crate) type Row = VersionedSchema<ListedOrder>;
 
 const MIN_VERSION: &str = "An order's id, a colon and a version: shows that order at this version or a later one, \
                            whether the projector has come by or not.";

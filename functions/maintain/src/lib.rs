@@ -43,5 +43,5 @@ pub fn with_causes(failure: &StoreError) -> String {
 /// # Errors
 /// [`step::Unfinished`]: it is to be begun again.
 pub async fn handle(app: &App, event: LambdaEvent<Step>) -> Result<Step, Error> {
-    Ok(event.payload.take(&app.until(event.context.deadline)).await?)
+    Ok(event.payload.take(&app.with_deadline(event.context.deadline)).await?)
 }

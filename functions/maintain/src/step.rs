@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU16, ops::Add};
 
-use app::{App, Measured};
+use app::{App, Measurements};
 use cqrs_dynamodb::{ScanCursor, StoreError};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -113,7 +113,7 @@ impl Step {
 
 async fn caught_up(app: &App, rebuilt: impl Future<Output = Result<Rebuilt, StoreError>>) -> Result<Tally, Unfinished> {
     let Rebuilt { streams, written, parked, parked_now, failed, .. } = rebuilt.await?;
-    app.metrics.emit(app.dynamo.environment.now(), Measured::default().count("Parked", parked_now.len()));
+    app.metrics.emit(app.dynamo.environment.now(), Measurements::default().count("Parked", parked_now.len()));
     for (stream, reason) in &parked_now {
         tracing::error!(%stream, parked = true, reason, "an order cannot be views_written");
     }
@@ -145,7 +145,7 @@ async fn verified(app: &App, left: &mut Progress) -> Result<Tally, Unfinished> {
         }
         tally.parked += verdict.views.parked;
     }
-    app.metrics.emit(app.dynamo.environment.now(), Measured::default().count("Drift", tally.wrong));
+    app.metrics.emit(app.dynamo.environment.now(), Measurements::default().count("Drift", tally.wrong));
     Ok(tally)
 }
 

@@ -32,7 +32,7 @@ pub fn projector(app: &App) -> Projector {
 /// # Errors
 /// If a record that failed has no sequence number: an answer without one would not be understood.
 pub async fn handle(app: &App, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
-    let (app, began) = (app.until(event.context.deadline), app.dynamo.environment.now());
+    let (app, began) = (app.with_deadline(event.context.deadline), app.dynamo.environment.now());
     let batch = Batch::read(event.payload.records);
     let report = projector(&app).catch_up(&batch.requests()).await;
     telemetry::tell(&app, &event.context, began, &batch, &report);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use app::{App, Measured, problem::causes, trace::Subsegment};
+use app::{App, Measurements, problem::causes, trace::Subsegment};
 use cqrs_dynamodb::CatchUpReport;
 use jiff::Timestamp;
 use lambda_runtime::Context;
@@ -23,7 +23,7 @@ pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch
     let links: Vec<String> =
         done().filter_map(|commit| commit.trace.clone()).collect::<BTreeSet<_>>().into_iter().collect();
     let lags = done().map(|commit| ended.duration_since(commit.recorded_at).as_millis());
-    let measured = Measured::default()
+    let measured = Measurements::default()
         .count("CommitsProjected", report.commits)
         .count("Duplicates", report.duplicates)
         .count("GapsFilled", report.gaps_filled)

@@ -18,7 +18,7 @@ pub fn version(tag: &str) -> Option<Version> {
 }
 
 /// The answer with its entity tag, or 304 if `If-None-Match` says that the caller has it.
-pub fn unless_matched(headers: &HeaderMap, current: Version, answer: Response) -> Response {
+pub fn respond_conditionally(headers: &HeaderMap, current: Version, answer: Response) -> Response {
     let mut response = if matches(headers, current) { StatusCode::NOT_MODIFIED.into_response() } else { answer };
     response.headers_mut().insert(header::ETAG, etag(current));
     response

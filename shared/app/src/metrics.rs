@@ -20,7 +20,7 @@ pub struct Metrics {
 
 /// What one invocation counted.
 #[derive(Debug, Default)]
-pub struct Measured {
+pub struct Measurements {
     values: Map<String, Value>,
     metrics: Vec<Value>,
     split: Vec<(&'static str, &'static str)>,
@@ -44,8 +44,8 @@ impl Metrics {
     }
 
     /// Writes the line, unless there is nothing in it.
-    pub fn emit(&self, now: Timestamp, measured: Measured) {
-        let Measured { mut values, metrics, split } = measured;
+    pub fn emit(&self, now: Timestamp, measured: Measurements) {
+        let Measurements { mut values, metrics, split } = measured;
         let Some(write) = self.write.as_ref().filter(|_| !metrics.is_empty()) else { return };
         let directive = |dimensions: &[&str], metrics: Value| json!({ "Namespace": *self.namespace, "Dimensions": [dimensions], "Metrics": metrics });
         let mut directives = vec![directive(&[], metrics.into())];
@@ -57,7 +57,7 @@ impl Metrics {
     }
 }
 
-impl Measured {
+impl Measurements {
     /// The same, with a number of things. Zero is not written: it costs, and says nothing that a sum does not.
     #[must_use]
     pub fn count(self, metric: &'static str, number: usize) -> Self {
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    fn emitted(measured: Measured) -> Vec<Value> {
+    fn emitted(measured: Measurements) -> Vec<Value> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&lines);
         let metrics = Metrics::to("orders", move |line| written.lock().unwrap().push(line));
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_line_is_in_the_embedded_metric_format() {
         let line =
-            emitted(Measured::default().count("Duplicates", 2).milliseconds("Lag", vec![5, 7]).note("links", "a"));
+            emitted(Measurements::default().count("Duplicates", 2).milliseconds("Lag", vec![5, 7]).note("links", "a"));
         let expected = json!({
             "_aws": {
                 "Timestamp": 1_700_000_000_123_i64,
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn what_is_of_a_kind_counts_twice() {
-        let line = emitted(Measured::default().one_of("Rejected", "Reason", "already-shipped")).remove(0);
+        let line = emitted(Measurements::default().one_of("Rejected", "Reason", "already-shipped")).remove(0);
         assert_eq!((&line["Rejected"], &line["Reason"]), (&json!(1), &json!("already-shipped")));
         let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
         assert_eq!([&directives[0]["Dimensions"], &directives[1]["Dimensions"]], [&json!([[]]), &json!([["Reason"]])]);
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn nothing_is_written_of_nothing() {
         assert!(
-            emitted(Measured::default().count("Duplicates", 0).milliseconds("Lag", vec![]).note("a", 1)).is_empty()
+            emitted(Measurements::default().count("Duplicates", 0).milliseconds("Lag", vec![]).note("a", 1)).is_empty()
         );
     }
 }

@@ -243,9 +243,9 @@ const BEHIND: &str = "There, and true, if the order was changed since in a way t
 
 /// The schema of a view with its version, as [`cqrs_dynamodb::Versioned`] is answered.
 #[derive(Debug)]
-pub struct Versioned<V>(PhantomData<V>);
+pub struct VersionedSchema<V>(PhantomData<V>);
 
-impl<V: ToSchema> PartialSchema for Versioned<V> {
+impl<V: ToSchema> PartialSchema for VersionedSchema<V> {
     fn schema() -> RefOr<Schema> {
         match V::schema() {
             RefOr::T(Schema::Object(view)) => {
@@ -259,7 +259,7 @@ impl<V: ToSchema> PartialSchema for Versioned<V> {
     }
 }
 
-impl<V: ToSchema> ToSchema for Versioned<V> {
+impl<V: ToSchema> ToSchema for VersionedSchema<V> {
     fn name() -> Cow<'static, str> {
         V::name()
     }

@@ -13,9 +13,9 @@ pub const MAX_VERSION: u64 = (1 << 53) - 1;
 
 /// The one parameter of a path. What cannot be a key names nothing: 404.
 #[derive(Debug)]
-pub struct Key<K>(pub K);
+pub struct PathKey<K>(pub K);
 
-impl<K: FromStr, S: Send + Sync> FromRequestParts<S> for Key<K> {
+impl<K: FromStr, S: Send + Sync> FromRequestParts<S> for PathKey<K> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

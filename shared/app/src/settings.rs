@@ -14,7 +14,7 @@ pub struct Settings {
     /// How requests to it are signed.
     pub credentials: Credentials,
     /// What its tables are called.
-    pub tables: Tables,
+    pub tables: TableNames,
     /// Under which name its metrics are kept, if anybody wants them.
     pub metrics_namespace: Option<String>,
     /// Where X-Ray's daemon is, if there is one.
@@ -31,7 +31,7 @@ pub struct Credentials {
 
 /// What the tables are called.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Tables {
+pub struct TableNames {
     /// The write table.
     pub events: Arc<str>,
     /// The views of orders.
@@ -62,7 +62,7 @@ impl fmt::Debug for SettingError {
 ///
 /// # Errors
 /// The first that is missing or malformed: this is not Lambda, nor anything that plays it.
-pub fn of_lambda(variable: impl Fn(&'static str) -> Option<String>) -> Result<(), SettingError> {
+pub fn check_lambda_variables(variable: impl Fn(&'static str) -> Option<String>) -> Result<(), SettingError> {
     const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
     for name in ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", MEMORY] {
         variable(name).filter(|value| !value.is_empty()).ok_or(SettingError::Missing(name))?;
@@ -108,7 +108,7 @@ impl Settings {
                 secret: of_aws("AWS_SECRET_ACCESS_KEY")?,
                 session_token: optional("AWS_SESSION_TOKEN"),
             },
-            tables: Tables {
+            tables: TableNames {
                 events: table("EVENTS_TABLE")?,
                 order_summaries: table("ORDER_SUMMARIES_TABLE")?,
                 dashboard: table("DASHBOARD_TABLE")?,
@@ -181,11 +181,14 @@ mod tests {
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
         ];
         let value = |name| all.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
-        assert_eq!(of_lambda(value), Ok(()));
+        assert_eq!(check_lambda_variables(value), Ok(()));
         for (missing, _) in all {
-            assert_eq!(of_lambda(|name| value(name).filter(|_| name != missing)), Err(SettingError::Missing(missing)));
+            assert_eq!(
+                check_lambda_variables(|name| value(name).filter(|_| name != missing)),
+                Err(SettingError::Missing(missing))
+            );
         }
-        let malformed = of_lambda(|name| value(name).map(|_| "much".to_owned()));
+        let malformed = check_lambda_variables(|name| value(name).map(|_| "much".to_owned()));
         assert_eq!(malformed, Err(SettingError::Malformed("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "a number of MB")));
     }
 

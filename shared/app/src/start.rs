@@ -11,7 +11,7 @@ use lambda_http::RequestExt;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    Metrics, Settings, Tables,
+    Metrics, Settings, TableNames,
     client::client,
     settings::{self, SettingError},
     trace::XRay,
@@ -29,7 +29,7 @@ pub struct App {
     /// The client, the clock and the chance.
     pub dynamo: Dynamo,
     /// What the tables are called.
-    pub tables: Tables,
+    pub tables: TableNames,
     /// Where metrics go.
     pub metrics: Metrics,
     /// Where parts of traces go.
@@ -44,7 +44,7 @@ impl App {
     pub fn from_env() -> Result<Self, SettingError> {
         tracing_subscriber::fmt().json().with_max_level(LevelFilter::INFO).without_time().init();
         let variable = |name| env::var(name).ok();
-        settings::of_lambda(variable)?;
+        settings::check_lambda_variables(variable)?;
         let settings = Settings::read(variable)?;
         Ok(Self {
             dynamo: Dynamo::new(client(&settings), Environment::system()),
@@ -72,7 +72,7 @@ impl App {
     #[must_use]
     pub fn for_warm_up(&self) -> Self {
         let soon = self.dynamo.environment.now() + WARM_UP;
-        Self { dynamo: self.dynamo.until(soon), ..self.clone() }
+        Self { dynamo: self.dynamo.with_deadline(soon), ..self.clone() }
     }
 
     /// The same, for an invocation that ends at `deadline_ms`, in milliseconds since 1970, as Lambda gives it.
@@ -80,7 +80,7 @@ impl App {
     /// `cargo lambda watch` gives how long it is until then (600,000) in its place. No function ran on the first day of
     /// 1970, so what is less than a day is taken for that.
     #[must_use]
-    pub fn until(&self, deadline_ms: u64) -> Self {
+    pub fn with_deadline(&self, deadline_ms: u64) -> Self {
         let given = i64::try_from(deadline_ms).ok();
         let deadline = match given {
             Some(left) if deadline_ms < DAY_MS => {
@@ -90,7 +90,7 @@ impl App {
             None => None,
         };
         match deadline {
-            Some(deadline) => Self { dynamo: self.dynamo.until(deadline), ..self.clone() },
+            Some(deadline) => Self { dynamo: self.dynamo.with_deadline(deadline), ..self.clone() },
             None => self.clone(),
         }
     }
@@ -98,14 +98,14 @@ impl App {
 
 /// The [`App`] with the deadline of this invocation.
 #[derive(Debug)]
-pub struct InTime(pub App);
+pub struct WithDeadline(pub App);
 
-impl FromRequestParts<App> for InTime {
+impl FromRequestParts<App> for WithDeadline {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         Ok(Self(match parts.lambda_context_ref() {
-            Some(context) => app.until(context.deadline),
+            Some(context) => app.with_deadline(context.deadline),
             None => app.clone(),
         }))
     }

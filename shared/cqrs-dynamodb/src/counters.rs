@@ -66,7 +66,7 @@ impl CountersTable {
             .transact_get_items()
             .set_transact_items(Some(gets.map_err(StoreError::bug)?))
             .customize()
-            .config_override(self.dynamo.in_time()?)
+            .config_override(self.dynamo.call_config()?)
             .send()
             .await
             .map_err(StoreError::from_read)?;
@@ -108,7 +108,7 @@ impl CountersTable {
                 .expression_attribute_values(":last", text(last))
                 .set_exclusive_start_key(from_key)
                 .customize()
-                .config_override(self.dynamo.in_time()?)
+                .config_override(self.dynamo.call_config()?)
                 .send()
                 .await
                 .map_err(StoreError::from_read)?;

@@ -37,7 +37,7 @@ impl Dynamo {
 
     /// The same, for an invocation that ends at `deadline`: calls give up half a second before it.
     #[must_use]
-    pub fn until(&self, deadline: Timestamp) -> Self {
+    pub fn with_deadline(&self, deadline: Timestamp) -> Self {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
@@ -59,7 +59,7 @@ impl Dynamo {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] when there is no time left for a call.
-    pub(crate) fn in_time(&self) -> Result<config::Builder, StoreError> {
+    pub(crate) fn call_config(&self) -> Result<config::Builder, StoreError> {
         let budget = match self.time_left() {
             None => WITHOUT_DEADLINE,
             Some(left) => Duration::try_from(left)

@@ -97,7 +97,7 @@ impl EventStore {
             .expression_attribute_names("#stream", STREAM)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .customize()
-            .config_override(self.dynamo.in_time()?)
+            .config_override(self.dynamo.call_config()?)
             .send()
             .await;
         match outcome {
@@ -161,7 +161,7 @@ impl EventStore {
                 .expression_attribute_values(":after", number(after))
                 .set_exclusive_start_key(from_key)
                 .customize()
-                .config_override(self.dynamo.in_time()?)
+                .config_override(self.dynamo.call_config()?)
                 .send()
                 .await
                 .map_err(StoreError::from_read)?;

@@ -70,7 +70,7 @@ impl<P: Projection> Views<P> {
             .set_exclusive_start_key(start)
             .limit(limit)
             .customize()
-            .config_override(self.dynamo().in_time()?)
+            .config_override(self.dynamo().call_config()?)
             .send()
             .await
             .map_err(StoreError::from_read)?;

@@ -103,7 +103,7 @@ impl<P: Projection> Views<P> {
                 .expression_attribute_values(":projection", text(P::NAME))
                 .set_exclusive_start_key(from_key)
                 .customize()
-                .config_override(self.dynamo().in_time()?)
+                .config_override(self.dynamo().call_config()?)
                 .send()
                 .await
                 .map_err(StoreError::from_read)?;

@@ -91,7 +91,7 @@ impl EventStore {
             .set_exclusive_start_key(start)
             .limit(PAGE)
             .customize()
-            .config_override(self.dynamo().in_time()?)
+            .config_override(self.dynamo().call_config()?)
             .send()
             .await
             .map_err(StoreError::from_read)?;

@@ -127,7 +127,7 @@ impl<P: Projection> Views<P> {
             .table_name(&*self.table)
             .key(P::KEY, text(key))
             .customize()
-            .config_override(self.dynamo.in_time()?)
+            .config_override(self.dynamo.call_config()?)
             .send()
             .await
             .map_err(StoreError::from_read)?;
@@ -156,7 +156,7 @@ impl<P: Projection> Views<P> {
                     .batch_get_item()
                     .request_items(&*self.table, request.map_err(StoreError::bug)?)
                     .customize()
-                    .config_override(self.dynamo.in_time()?)
+                    .config_override(self.dynamo.call_config()?)
                     .send()
                     .await
                     .map_err(StoreError::from_read)?;

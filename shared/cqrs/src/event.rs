@@ -115,7 +115,7 @@ mod tests {
     #[serde(tag = "type", content = "data")]
     enum Weather {
         #[serde(rename = "weather.measured")]
-        Measured { celsius: i64 },
+        Measurements { celsius: i64 },
     }
 
     impl Event for Weather {
@@ -123,7 +123,7 @@ mod tests {
 
         fn schema(&self) -> u32 {
             match self {
-                Self::Measured { .. } => 2,
+                Self::Measurements { .. } => 2,
             }
         }
 
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn an_event_survives_being_stored() {
-        let event = Weather::Measured { celsius: 21 };
+        let event = Weather::Measurements { celsius: 21 };
         let stored = EventRecord::encode(&event).unwrap();
         assert_eq!(stored, record("weather.measured", 2, json!({ "celsius": 21 })));
         assert_eq!(stored.decode::<Weather>().unwrap(), event);
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn an_older_schema_is_lifted() {
         let old = record("weather.measured", 1, json!({ "fahrenheit": 50 }));
-        assert_eq!(old.decode::<Weather>().unwrap(), Weather::Measured { celsius: 10 });
+        assert_eq!(old.decode::<Weather>().unwrap(), Weather::Measurements { celsius: 10 });
     }
 
     #[test]

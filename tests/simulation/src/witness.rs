@@ -7,7 +7,7 @@ use std::{
     sync::Mutex,
 };
 
-use app::Tables;
+use app::TableNames;
 use cqrs::{Commit, Counters, Projection, Rollup, StoredCommit};
 use jiff::Timestamp;
 use local::{Engine, engine::wire::Call};
@@ -23,7 +23,7 @@ use crate::{
 /// What has been seen of the tables.
 pub struct Witness {
     engine: Engine,
-    tables: Tables,
+    tables: TableNames,
     seen: Mutex<Seen>,
 }
 
@@ -42,7 +42,7 @@ type Held = Result<(), String>;
 
 impl Witness {
     /// A witness of these tables.
-    pub fn new(engine: Engine, tables: Tables) -> Self {
+    pub fn new(engine: Engine, tables: TableNames) -> Self {
         let totals = vec![Counters::default()];
         Self { engine, tables, seen: Mutex::new(Seen { totals, ..Seen::default() }) }
     }

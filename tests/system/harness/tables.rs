@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use app::Tables;
+use app::TableNames;
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::{Commit, Counters, Projection, Rollup, StreamId, Version};
 use cqrs_dynamodb::{CountersTable, Views, views::Content};
@@ -60,7 +60,7 @@ impl System {
     ///
     /// Counters change with a view only. So what they are between two equal looks at all views, they are at one instant.
     pub async fn check_sums(&self) {
-        let Tables { order_summaries, dashboard, .. } = &self.direct.tables;
+        let TableNames { order_summaries, dashboard, .. } = &self.direct.tables;
         let mut views = self.items(order_summaries).await;
         let shards = loop {
             let shards = self.items(dashboard).await;

@@ -68,7 +68,7 @@ impl Sandbox {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, router(api)).await });
-        let of_lambda = [
+        let check_lambda_variables = [
             ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
             ("AWS_LAMBDA_FUNCTION_NAME", function),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
@@ -78,7 +78,7 @@ impl Sandbox {
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ];
         let mut command = Command::new(binary(function));
-        command.env_clear().envs(of_lambda).envs(environment.iter().copied());
+        command.env_clear().envs(check_lambda_variables).envs(environment.iter().copied());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let (stdout, stderr) = (read(child.stdout.take().unwrap()), read(child.stderr.take().unwrap()));

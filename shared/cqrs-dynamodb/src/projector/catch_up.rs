@@ -284,7 +284,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
                 }
                 WriteOutcome::Busy(failure) => {
                     attempt += 1;
-                    if attempt == TRIES || self.handler.views.dynamo().in_time().is_err() {
+                    if attempt == TRIES || self.handler.views.dynamo().call_config().is_err() {
                         report.fail(chunk.drain(..), failure);
                     } else {
                         self.handler.views.dynamo().back_off(attempt).await;

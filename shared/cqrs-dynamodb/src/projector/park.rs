@@ -71,7 +71,7 @@ impl<P: Projection> ProjectionHandler<P> {
             .expression_attribute_values(":schema_of_code", number(P::SCHEMA))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .customize()
-            .config_override(dynamo.in_time()?)
+            .config_override(dynamo.call_config()?)
             .send()
             .await;
         match outcome {

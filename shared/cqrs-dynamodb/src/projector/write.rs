@@ -65,7 +65,7 @@ impl<P: Projection> ProjectionHandler<P> {
             .set_expression_attribute_values(put.expression_attribute_values)
             .set_return_values_on_condition_check_failure(put.return_values_on_condition_check_failure)
             .customize()
-            .config_override(dynamo.in_time()?)
+            .config_override(dynamo.call_config()?)
             .send()
             .await;
         Ok(match outcome {
@@ -97,7 +97,7 @@ impl<P: Projection> ProjectionHandler<P> {
             .transact_write_items()
             .set_transact_items(Some(actions))
             .customize()
-            .config_override(dynamo.in_time()?)
+            .config_override(dynamo.call_config()?)
             .send()
             .await;
         Ok(match outcome {

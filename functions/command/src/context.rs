@@ -1,6 +1,6 @@
-//! How a command was asked: by whom, under which headers, until when.
+//! The context of a command: its caller, its headers and its deadline.
 
-use app::{App, Caller, InTime, Problem, trace::traceparent};
+use app::{App, Caller, Problem, WithDeadline, trace::traceparent};
 use axum::extract::FromRequestParts;
 use cqrs::{Fingerprint, StreamId};
 use cqrs_dynamodb::{CommandRequest, EventStore, StoreError};
@@ -10,8 +10,8 @@ use orders::{OrderCommand, OrderEvent, order::OrderId};
 
 use crate::headers::CommandHeaders;
 
-/// How a command was asked.
-pub(crate) struct Asked {
+/// The context of a command.
+pub(crate) struct CommandContext {
     pub(crate) app: App,
     pub(crate) caller: Caller,
     pub(crate) headers: CommandHeaders,
@@ -19,11 +19,11 @@ pub(crate) struct Asked {
     pub(crate) events: EventStore,
 }
 
-impl FromRequestParts<App> for Asked {
+impl FromRequestParts<App> for CommandContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let Ok(InTime(app)) = InTime::from_request_parts(parts, app).await;
+        let Ok(WithDeadline(app)) = WithDeadline::from_request_parts(parts, app).await;
         let caller = Caller::from_request_parts(parts, &app).await?;
         let mut headers = CommandHeaders::from_request_parts(parts, &app).await?;
         headers.trace = headers.trace.or_else(|| traceparent(parts.lambda_context_ref()?.xray_trace_id.as_deref()?));
@@ -31,7 +31,7 @@ impl FromRequestParts<App> for Asked {
     }
 }
 
-impl Asked {
+impl CommandContext {
     /// The command, as it is carried out and recorded. Its fingerprint is over route, order and the canonical request
     /// after defaults; golden ones are tested, because stored ones are compared with it for ever.
     ///
