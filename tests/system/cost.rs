@@ -1,6 +1,6 @@
 //! What a request costs, as DynamoDB counts it: `ReturnConsumedCapacity` of every call.
 
-use ::maintain::{rebuild::rebuild, segments::Progress};
+use ::maintain::{rebuild::rebuild, segments::Checkpoint};
 
 use crate::harness::System;
 
@@ -95,7 +95,7 @@ async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_i
     system.project().await;
     system.wire.spent();
     let app = &system.stack.app;
-    rebuild(app, Progress::start(1), |_, _| {}).await.unwrap();
+    rebuild(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     // 1 for the view, and 1 for its index, which shows what has changed.
     let (views, stream, view) = (("BatchGetItem", 3.0), ("Query", 1.0), ("PutItem", 2.0));
     expect_spent(&system, &[("Scan", 0.5), views, stream, stream, stream]);
@@ -103,6 +103,6 @@ async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_i
         system.make_older(id).await;
     }
     system.wire.spent();
-    rebuild(app, Progress::start(1), |_, _| {}).await.unwrap();
+    rebuild(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     expect_spent(&system, &[("Scan", 0.5), views, stream, stream, stream, view, view, view]);
 }

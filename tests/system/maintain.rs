@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use ::maintain::{
-    rebuild::{Rebuilt, rebuild},
+    rebuild::{RebuildReport, rebuild},
     redrive,
-    segments::Progress,
+    segments::Checkpoint,
     sweep,
-    verify::{CountersStatus, Verdict, verify},
+    verify::{CountersStatus, VerifyReport, verify},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs_dynamodb::{Segment, ViewDefect};
@@ -34,10 +34,10 @@ async fn with_orders(number: usize) -> (System, Vec<String>) {
 /// For how long a view may lack a commit.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
-async fn verdict(system: &System, segments: u16) -> Verdict {
-    let mut verdicts = verify(&system.stack.app, PATIENCE, Progress::start(segments), |_, _| {}).await.unwrap();
-    assert_eq!(verdicts.len(), 1);
-    verdicts.remove("order-summaries").unwrap()
+async fn report(system: &System, segments: u16) -> VerifyReport {
+    let mut reports = verify(&system.stack.app, PATIENCE, Checkpoint::start(segments), |_, _| {}).await.unwrap();
+    assert_eq!(reports.len(), 1);
+    reports.remove("order-summaries").unwrap()
 }
 
 fn number(number: &str) -> AttributeValue {
@@ -48,12 +48,12 @@ fn number(number: &str) -> AttributeValue {
 async fn what_is_projected_is_verified_byte_for_byte_with_its_sums() {
     let (system, _) = with_orders(9).await;
     for segments in [1, 4] {
-        let verdict = verdict(&system, segments).await;
+        let report = report(&system, segments).await;
         assert_eq!(
-            (verdict.views.views, verdict.views.defective.len(), verdict.counters),
+            (report.views.views, report.views.defective.len(), report.counters),
             (9, 0, CountersStatus::Correct)
         );
-        assert!(!verdict.is_wrong());
+        assert!(!report.is_wrong());
     }
 }
 
@@ -63,7 +63,7 @@ async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
     system.damage(&ids[1], "total", number("1")).await;
     system.damage(&ids[2], "version", number("7")).await;
     system.damage(&ids[3], "schema", number("0")).await;
-    let found = verdict(&system, 1).await;
+    let found = report(&system, 1).await;
     let wrong: Vec<_> = found.views.defective.values().copied().collect();
     assert_eq!(wrong.len(), 3);
     assert!(
@@ -78,7 +78,7 @@ async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
         counters.key("shard", AttributeValue::S("0".to_owned())).key("row", AttributeValue::S("totals".to_owned()));
     let counters = counters.update_expression("ADD orders :one").expression_attribute_values(":one", number("1"));
     counters.send().await.unwrap();
-    assert_eq!(verdict(&system, 1).await.counters, CountersStatus::Wrong);
+    assert_eq!(report(&system, 1).await.counters, CountersStatus::Wrong);
 }
 
 #[tokio::test]
@@ -86,14 +86,14 @@ async fn a_view_that_is_behind_is_wrong_when_it_has_been_for_too_long() {
     let (system, ids) = with_orders(2).await;
     system.customer("alice").cancels(&ids[1]).await;
     system.customer("alice").places_order("new").await;
-    let found = verdict(&system, 1).await;
+    let found = report(&system, 1).await;
     assert_eq!((found.views.behind.len(), found.views.defective.len()), (2, 0));
     assert!(!found.is_wrong());
     // However long it takes to look.
-    let take_time = |_, _: &Progress| system.clock.advance_ms(600_000);
-    let found = verify(&system.stack.app, PATIENCE, Progress::start(1), take_time).await.unwrap();
+    let take_time = |_, _: &Checkpoint| system.clock.advance_ms(600_000);
+    let found = verify(&system.stack.app, PATIENCE, Checkpoint::start(1), take_time).await.unwrap();
     assert!(!found["order-summaries"].is_wrong());
-    let found = verdict(&system, 1).await;
+    let found = report(&system, 1).await;
     assert_eq!((found.late.len(), found.is_wrong()), (2, true));
 }
 
@@ -102,11 +102,11 @@ async fn a_segment_is_a_sample_whose_sums_are_not_compared() {
     let (system, _) = with_orders(12).await;
     let mut views = 0;
     for number in 0..4 {
-        let part = Progress::start_of(Segment { number, of: 4 });
-        let verdict = verify(&system.stack.app, PATIENCE, part, |_, _| {}).await.unwrap().remove("order-summaries");
-        let verdict = verdict.unwrap_or_default();
-        assert_eq!(verdict.counters, CountersStatus::NotCompared);
-        views += verdict.views.views;
+        let part = Checkpoint::start_of(Segment { number, of: 4 });
+        let report = verify(&system.stack.app, PATIENCE, part, |_, _| {}).await.unwrap().remove("order-summaries");
+        let report = report.unwrap_or_default();
+        assert_eq!(report.counters, CountersStatus::NotCompared);
+        views += report.views.views;
     }
     assert_eq!(views, 12, "each order is in one segment");
 }
@@ -119,11 +119,11 @@ async fn a_rebuild_folds_views_of_an_older_shape_anew_and_a_second_one_writes_no
     }
     // The projector did not come by for some.
     system.customer("alice").cancels(&ids[11]).await;
-    let rebuilt = rebuild(&system.stack.app, Progress::start(3), |_, _| {}).await.unwrap();
+    let rebuilt = rebuild(&system.stack.app, Checkpoint::start(3), |_, _| {}).await.unwrap();
     assert_eq!((rebuilt.streams, rebuilt.written, rebuilt.unchanged, rebuilt.failed.len()), (20, 11, 9, 0));
     system.check_read_models().await;
-    let again = rebuild(&system.stack.app, Progress::start(1), |_, _| {}).await.unwrap();
-    assert_eq!(again, Rebuilt { streams: 20, unchanged: 20, ..Rebuilt::default() });
+    let again = rebuild(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
+    assert_eq!(again, RebuildReport { streams: 20, unchanged: 20, ..RebuildReport::default() });
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_rebuild_that_was_cut_short_goes_on_where_it_was() {
         system.make_older(id).await;
     }
     let mut left = Vec::new();
-    rebuild(&system.stack.app, Progress::start(4), |rebuilt, progress| {
+    rebuild(&system.stack.app, Checkpoint::start(4), |rebuilt, progress| {
         left.push((rebuilt.streams, serde_json::to_string(progress).unwrap()));
     })
     .await
@@ -158,12 +158,12 @@ async fn a_rebuild_goes_on_while_commands_come_and_the_projector_works() {
             system.customer("alice").get(format!("/orders/{id}?min_version=2")).await.expect(200);
         }
     };
-    let rebuilding = rebuild(&system.stack.app, Progress::start(4), |_, _| {});
+    let rebuilding = rebuild(&system.stack.app, Checkpoint::start(4), |_, _| {});
     let (rebuilt, ()) = tokio::join!(rebuilding, commands);
     assert_eq!(rebuilt.unwrap().failed.len(), 0);
     system.project().await;
     system.check_read_models().await;
-    assert!(!verdict(&system, 4).await.is_wrong());
+    assert!(!report(&system, 4).await.is_wrong());
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn all_that_is_parked_is_tried_again_after_the_mend() {
     system.project().await;
     let app = &system.stack.app;
     assert_eq!(redrive::parked(app).await.unwrap()["order-summaries"].len(), 2);
-    assert_eq!(verdict(&system, 1).await.views.parked, 2);
+    assert_eq!(report(&system, 1).await.views.parked, 2);
 
     let shipped = json!([{ "type": "order.shipped", "schema": 1, "data": shipment() }]);
     system.append_raw(&ids[1], 2, shipped).await;
@@ -208,14 +208,14 @@ async fn what_was_given_up_is_swept_up_from_the_events() {
     let app = &system.stack.app;
     for messages in [format!("{body}\n{body}\n"), received.to_string()] {
         let given_up = sweep::read(&messages).unwrap();
-        let streams = sweep::streams(app, &given_up, Progress::start(2)).await.unwrap();
+        let streams = sweep::streams(app, &given_up, Checkpoint::start(2)).await.unwrap();
         let keys: BTreeSet<&str> = streams.iter().map(|stream| stream.key()).collect();
         assert_eq!(keys, lost.iter().map(String::as_str).collect());
-        let swept = sweep::sweep(app, &given_up, Progress::start(2), |_, _| {}).await.unwrap();
+        let swept = sweep::sweep(app, &given_up, Checkpoint::start(2), |_, _| {}).await.unwrap();
         assert_eq!((swept.streams, swept.failed.len()), (2, 0));
     }
     assert!(sweep::read("{}").is_err() && sweep::read("nonsense").is_err());
-    assert_eq!(sweep::streams(app, &[], Progress::start(2)).await.unwrap(), []);
+    assert_eq!(sweep::streams(app, &[], Checkpoint::start(2)).await.unwrap(), []);
     let views = system.view_versions().await;
     assert!(lost.iter().all(|id| views.contains_key(id)) && !views.contains_key(&early));
     system.project().await;

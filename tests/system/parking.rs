@@ -1,6 +1,6 @@
 //! Parked streams: an event that cannot be views_written stops its own order in its own projection, and nothing else.
 
-use ::maintain::{rebuild::rebuild, segments::Progress, verify::verify};
+use ::maintain::{rebuild::rebuild, segments::Checkpoint, verify::verify};
 use cqrs::{StreamId, Version};
 use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, ParkedView, Views, views::StoredView};
 use jiff::SignedDuration;
@@ -245,11 +245,11 @@ async fn a_view_of_an_older_shape_that_its_stream_cannot_replace_is_parked_and_n
     // Code of a newer schema cannot fold what this view was folded from.
     system.append_raw(&id, 2, poisons()[0].clone()).await;
     system.make_older(&id).await;
-    let rebuilt = rebuild(&system.stack.app, Progress::start(1), |_, _| {}).await.unwrap();
+    let rebuilt = rebuild(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     assert_eq!((rebuilt.parked, rebuilt.parked_now.len()), (1, 1));
     let stored = view(&system, &id).await;
     assert_eq!((stored.version, stored.schema), (Version::new(2), 0));
-    let verdicts = verify(&system.stack.app, SignedDuration::ZERO, Progress::start(1), |_, _| {}).await.unwrap();
+    let verdicts = verify(&system.stack.app, SignedDuration::ZERO, Checkpoint::start(1), |_, _| {}).await.unwrap();
     let verdict = &verdicts["order-summaries"];
     assert_eq!((verdict.views.parked, verdict.is_wrong()), (1, false));
 }

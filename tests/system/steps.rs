@@ -35,7 +35,7 @@ async fn steps(system: &System, time: Duration, job: &Value, segment: u16) -> (V
         taken = step(system, time, taken).await.unwrap();
         assert_eq!((&taken["job"], &taken["segment"]), (job, &json!(segment)));
         if taken["done"] == true {
-            return (taken["so_far"].clone(), number);
+            return (taken["totals"].clone(), number);
         }
     }
     unreachable!("it is done some time")
@@ -56,9 +56,9 @@ async fn a_rebuild_goes_through_all_segments() {
     }
     let (mut orders, mut written) = (0, 0);
     for segment in 0..3 {
-        let (tally, _) = steps(&system, plenty(), &json!({ "task": "rebuild", "segments": 3 }), segment).await;
-        orders += tally["orders"].as_u64().unwrap();
-        written += tally["written"].as_u64().unwrap();
+        let (totals, _) = steps(&system, plenty(), &json!({ "task": "rebuild", "segments": 3 }), segment).await;
+        orders += totals["orders"].as_u64().unwrap();
+        written += totals["written"].as_u64().unwrap();
     }
     assert_eq!((orders, written), (12, 5));
     system.check_read_models().await;
@@ -71,8 +71,8 @@ async fn a_step_ends_in_time_and_the_next_goes_on_where_it_ended() {
         system.make_older(id).await;
     }
     system.wire.rewrite("Scan", |body| body["Limit"] = 2.into());
-    let (tally, number) = steps(&system, SCARCE, &json!({ "task": "rebuild", "segments": 1 }), 0).await;
-    assert_eq!(tally, json!({ "orders": 9, "written": 9, "parked": 0, "wrong": 0 }));
+    let (totals, number) = steps(&system, SCARCE, &json!({ "task": "rebuild", "segments": 1 }), 0).await;
+    assert_eq!(totals, json!({ "orders": 9, "written": 9, "parked": 0, "wrong": 0 }));
     assert!(number >= 5, "{number} steps of two orders each");
     system.check_read_models().await;
 
@@ -91,7 +91,7 @@ async fn a_step_that_fails_is_an_error_and_is_begun_again() {
     system.wire.strike("Scan", Fault::AccessDenied, 1);
     step(&system, plenty(), first.clone()).await.unwrap_err();
     let taken = step(&system, plenty(), first).await.unwrap();
-    assert_eq!(taken["so_far"], json!({ "orders": 3, "written": 1, "parked": 0, "wrong": 0 }));
+    assert_eq!(taken["totals"], json!({ "orders": 3, "written": 1, "parked": 0, "wrong": 0 }));
     system.check_read_models().await;
 }
 
@@ -101,8 +101,8 @@ async fn what_a_step_parks_is_counted_and_alarmed_like_what_the_projector_parks(
     system.append_raw(&ids[0], 2, json!([{ "type": "order.lost", "schema": 1, "data": {} }])).await;
     let job = json!({ "task": "rebuild", "segments": 1 });
     for measured in [json!({ "Parked": 1 }), json!({})] {
-        let (tally, _) = steps(&system, plenty(), &job, 0).await;
-        assert_eq!((&tally["parked"], json!(system.measured())), (&json!(1), measured));
+        let (totals, _) = steps(&system, plenty(), &job, 0).await;
+        assert_eq!((&totals["parked"], json!(system.measured())), (&json!(1), measured));
     }
 }
 
@@ -119,8 +119,8 @@ async fn a_verification_counts_what_has_drifted_and_writes_nothing() {
     system.clock.advance_ms(301_000);
     system.measured();
     for _ in 0..2 {
-        let (tally, _) = steps(&system, plenty(), &job, 0).await;
-        assert_eq!(tally, json!({ "orders": 4, "written": 0, "parked": 0, "wrong": 2 }));
+        let (totals, _) = steps(&system, plenty(), &job, 0).await;
+        assert_eq!(totals, json!({ "orders": 4, "written": 0, "parked": 0, "wrong": 2 }));
         assert_eq!(json!(system.measured()), json!({ "Drift": 2 }));
     }
 }
@@ -134,16 +134,16 @@ async fn a_verification_of_all_in_one_step_looks_at_the_sums_too() {
         ["shard", "row"].into_iter().zip(["0", "totals"]).map(|(name, of)| (name.into(), AttributeValue::S(of.into())));
     let counters = counters.set_key(Some(key.collect())).update_expression("ADD orders :one");
     counters.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send().await.unwrap();
-    let (tally, _) = steps(&system, plenty(), &json!({ "task": "verify", "segments": 1 }), 0).await;
-    assert_eq!((&tally["wrong"], json!(system.measured())), (&json!(1), json!({ "Drift": 1 })));
+    let (totals, _) = steps(&system, plenty(), &json!({ "task": "verify", "segments": 1 }), 0).await;
+    assert_eq!((&totals["wrong"], json!(system.measured())), (&json!(1), json!({ "Drift": 1 })));
 }
 
 #[tokio::test]
 async fn a_verification_in_several_steps_does_not_compare_the_sums_with_a_part_of_the_views() {
     let (system, _) = with_orders(5).await;
     system.wire.rewrite("Scan", |body| body["Limit"] = 2.into());
-    let (tally, number) = steps(&system, SCARCE, &json!({ "task": "verify", "segments": 1 }), 0).await;
-    assert_eq!(tally, json!({ "orders": 5, "written": 0, "parked": 0, "wrong": 0 }));
+    let (totals, number) = steps(&system, SCARCE, &json!({ "task": "verify", "segments": 1 }), 0).await;
+    assert_eq!(totals, json!({ "orders": 5, "written": 0, "parked": 0, "wrong": 0 }));
     assert!(number >= 3, "{number} steps of two orders each");
     assert_eq!(json!(system.measured()), json!({}));
 }
@@ -159,13 +159,13 @@ async fn a_sweep_catches_up_what_was_given_up_and_nothing_else() {
     let given_up = json!({ "DDBStreamBatchInfo": {
         "approximateArrivalOfFirstRecord": now, "approximateArrivalOfLastRecord": now,
     } });
-    let (tally, _) =
-        steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "given_up": [given_up] }), 0).await;
-    assert_eq!(tally, json!({ "orders": 1, "written": 1, "parked": 0, "wrong": 0 }));
+    let (totals, _) =
+        steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "discarded": [given_up] }), 0).await;
+    assert_eq!(totals, json!({ "orders": 1, "written": 1, "parked": 0, "wrong": 0 }));
     assert!(system.view_versions().await.keys().eq([&lost]));
     // Nothing was given up.
-    let (tally, _) = steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "given_up": [] }), 0).await;
-    assert_eq!(tally["orders"], 0);
+    let (totals, _) = steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "discarded": [] }), 0).await;
+    assert_eq!(totals["orders"], 0);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use app::{Caller, Problem, Scope, problem::FieldError};
-use orders::order::{CancelOrder, Currency, Item, PlaceOrder, ShipOrder};
+use orders::order::{CancelOrder, Currency, OrderItem, PlaceOrder, ShipOrder};
 use serde::Deserialize;
 
 use crate::body::Object;
@@ -94,7 +94,7 @@ impl PlaceOrderDocument {
             Currency::from_code(&self.currency).ok_or("must be an ISO 4217 code in upper case, such as EUR"),
         );
         let number = self.items.len();
-        let items: Vec<Item> = (0..).zip(self.items).filter_map(|(at, item)| fields.take_item(at, item)).collect();
+        let items: Vec<OrderItem> = (0..).zip(self.items).filter_map(|(at, item)| fields.take_item(at, item)).collect();
         // The bounds of the whole say nothing as long as a part is wrong.
         let items = if items.len() == number { fields.take("/items", items.try_into()) } else { None };
         let shipping_address = fields.take("/shipping_address", self.shipping_address.try_into());
@@ -148,11 +148,11 @@ impl Fields {
         }
     }
 
-    fn take_item(&mut self, at: usize, Object(item): Object<ItemDocument>) -> Option<Item> {
+    fn take_item(&mut self, at: usize, Object(item): Object<ItemDocument>) -> Option<OrderItem> {
         let sku = self.take(format!("/items/{at}/sku"), item.sku.try_into());
         let quantity = self.take(format!("/items/{at}/quantity"), item.quantity.try_into());
         let unit_price = self.take(format!("/items/{at}/unit_price"), item.unit_price.try_into());
-        Some(Item { sku: sku?, quantity: quantity?, unit_price: unit_price? })
+        Some(OrderItem { sku: sku?, quantity: quantity?, unit_price: unit_price? })
     }
 
     fn problem(self) -> Problem {

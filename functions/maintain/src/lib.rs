@@ -24,7 +24,7 @@ use cqrs_dynamodb::{CountersTable, Projector, StoreError, Views};
 use lambda_runtime::{Error, LambdaEvent};
 use orders::{Dashboard, OrderSummaries};
 
-use crate::step::Step;
+use crate::step::MaintenanceStep;
 
 /// All projections there are: those of the projector function, as a test sees to.
 pub fn projector(app: &App) -> Projector {
@@ -34,14 +34,14 @@ pub fn projector(app: &App) -> Projector {
 }
 
 /// A failure and its causes, in one line for operators.
-pub fn with_causes(failure: &StoreError) -> String {
-    format!("{failure}: {}", causes(failure))
+pub fn with_causes(error: &StoreError) -> String {
+    format!("{error}: {}", causes(error))
 }
 
 /// Goes on with a segment of a job, as long as there is time. Answers with what is left of it.
 ///
 /// # Errors
-/// [`step::Unfinished`]: it is to be begun again.
-pub async fn handle(app: &App, event: LambdaEvent<Step>) -> Result<Step, Error> {
+/// [`step::StepError`]: it is to be begun again.
+pub async fn handle(app: &App, event: LambdaEvent<MaintenanceStep>) -> Result<MaintenanceStep, Error> {
     Ok(event.payload.take(&app.with_deadline(event.context.deadline)).await?)
 }

@@ -10,13 +10,13 @@ use serde::Serialize;
 
 use crate::{
     projector,
-    segments::{Progress, walk},
+    segments::{Checkpoint, walk},
     with_causes,
 };
 
 /// What a rebuild came to.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Rebuilt {
+pub struct RebuildReport {
     /// Streams that were gone through.
     pub streams: usize,
     /// Views that were written.
@@ -31,7 +31,7 @@ pub struct Rebuilt {
     pub failed: BTreeMap<StreamId, String>,
 }
 
-impl Rebuilt {
+impl RebuildReport {
     /// Adds what became of so many streams.
     pub fn add(&mut self, streams: usize, report: &CatchUpReport) {
         self.streams += streams;
@@ -44,34 +44,34 @@ impl Rebuilt {
     }
 }
 
-/// Rebuilds from `progress` on, and tells `each` what it has come to so far.
+/// Rebuilds from `checkpoint` on, and tells `each` what it has come to so far.
 ///
 /// # Errors
 /// [`StoreError`] of a read of the events table.
 pub async fn rebuild(
     app: &App,
-    progress: Progress,
-    each: impl FnMut(&Rebuilt, &Progress),
-) -> Result<Rebuilt, StoreError> {
-    catch_up(app, StreamFilter::All, CatchUpRequest::new, progress, each).await
+    checkpoint: Checkpoint,
+    each: impl FnMut(&RebuildReport, &Checkpoint),
+) -> Result<RebuildReport, StoreError> {
+    catch_up(app, StreamFilter::All, CatchUpRequest::new, checkpoint, each).await
 }
 
-/// Catches up these streams from `progress` on, with requests of this kind, and tells `each` what it has come to so far.
+/// Catches up these streams from `checkpoint` on, with requests of this kind, and tells `each` what it has come to so far.
 pub(crate) async fn catch_up(
     app: &App,
     which: StreamFilter,
     request: fn(StreamId) -> CatchUpRequest,
-    progress: Progress,
-    mut each: impl FnMut(&Rebuilt, &Progress),
-) -> Result<Rebuilt, StoreError> {
-    let mut rebuilt = Rebuilt::default();
+    checkpoint: Checkpoint,
+    mut each: impl FnMut(&RebuildReport, &Checkpoint),
+) -> Result<RebuildReport, StoreError> {
+    let mut rebuilt = RebuildReport::default();
     let catch_up = |streams: Vec<StreamId>| async move {
         let requests: Vec<CatchUpRequest> = streams.into_iter().map(request).collect();
         Ok((requests.len(), projector(app).catch_up(&requests).await))
     };
-    walk(app, which, progress, catch_up, |(streams, report), progress| {
+    walk(app, which, checkpoint, catch_up, |(streams, report), checkpoint| {
         rebuilt.add(streams, &report);
-        each(&rebuilt, progress);
+        each(&rebuilt, checkpoint);
     })
     .await?;
     Ok(rebuilt)

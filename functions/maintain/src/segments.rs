@@ -16,14 +16,14 @@ const FOR_A_PAGE: SignedDuration = SignedDuration::from_secs(120);
 
 /// How far each segment has come: what a walk that was cut short goes on from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
+pub struct Checkpoint {
     /// Of how many segments.
     pub of: u16,
     /// By the segment's number; none for those that are done.
     pub at: BTreeMap<u16, Option<ScanCursor>>,
 }
 
-impl Progress {
+impl Checkpoint {
     /// At the start of all of so many segments.
     pub fn start(of: u16) -> Self {
         Self { of, at: (0..of).map(|number| (number, None)).collect() }
@@ -43,27 +43,27 @@ impl Progress {
 pub async fn walk<T, F: Future<Output = Result<T, StoreError>>>(
     app: &App,
     which: StreamFilter,
-    mut progress: Progress,
+    mut checkpoint: Checkpoint,
     work: impl Fn(Vec<StreamId>) -> F,
-    mut each: impl FnMut(T, &Progress),
+    mut each: impl FnMut(T, &Checkpoint),
 ) -> Result<(), StoreError> {
     let (events, work) = (app.events(), &work);
     let page = |number: u16, after: Option<ScanCursor>| {
-        let (events, segment) = (events.clone(), Segment { number, of: progress.of });
+        let (events, segment) = (events.clone(), Segment { number, of: checkpoint.of });
         async move {
             let page = events.streams(which, segment, after.as_ref()).await?;
             Ok::<_, StoreError>((number, work(page.streams).await?, page.after))
         }
     };
     let mut under_way: FuturesUnordered<_> =
-        progress.at.clone().into_iter().map(|(number, after)| page(number, after)).collect();
+        checkpoint.at.clone().into_iter().map(|(number, after)| page(number, after)).collect();
     while let Some(done) = under_way.next().await {
         let (number, outcome, after) = done?;
         match &after {
-            Some(_) => drop(progress.at.insert(number, after.clone())),
-            None => drop(progress.at.remove(&number)),
+            Some(_) => drop(checkpoint.at.insert(number, after.clone())),
+            None => drop(checkpoint.at.remove(&number)),
         }
-        each(outcome, &progress);
+        each(outcome, &checkpoint);
         let in_time = app.dynamo.time_left().is_none_or(|left| left > FOR_A_PAGE);
         if after.is_some() && in_time {
             under_way.push(page(number, after));

@@ -11,8 +11,8 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    rebuild::{Rebuilt, rebuild},
-    segments::Progress,
+    rebuild::{RebuildReport, rebuild},
+    segments::Checkpoint,
     sweep,
     verify::{self, CountersStatus},
 };
@@ -22,10 +22,10 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// What is to be done, in how many segments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Job {
+pub struct MaintenanceJob {
     /// What.
     #[serde(flatten)]
-    pub task: Task,
+    pub task: MaintenanceTask,
     /// In how many.
     pub segments: NonZeroU16,
 }
@@ -33,7 +33,7 @@ pub struct Job {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case")]
-pub enum Task {
+pub enum MaintenanceTask {
     /// All streams are caught up.
     Rebuild,
     /// All views are held against their streams. Counters are compared only where one step sees all views: in one segment, in
@@ -42,15 +42,15 @@ pub enum Task {
     /// The streams of batches that were given up are caught up.
     Sweep {
         /// What the on-failure queue has of them.
-        given_up: Vec<sweep::GivenUp>,
+        discarded: Vec<sweep::DiscardedBatch>,
     },
 }
 
 /// Part of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Step {
+pub struct MaintenanceStep {
     /// Of which.
-    pub job: Job,
+    pub job: MaintenanceJob,
     /// Which segment, from 0.
     pub segment: u16,
     /// After which place in the segment; none for its beginning.
@@ -61,12 +61,12 @@ pub struct Step {
     pub done: bool,
     /// What was done so far.
     #[serde(default)]
-    pub so_far: Tally,
+    pub totals: Totals,
 }
 
 /// What was done of a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
+pub struct Totals {
     /// Orders that were gone through.
     pub orders: usize,
     /// Views that were written.
@@ -79,7 +79,7 @@ pub struct Tally {
 
 /// Why a step is to be begun again.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfinished {
+pub enum StepError {
     /// The events or the views could not be read.
     #[error(transparent)]
     Failed(#[from] StoreError),
@@ -88,31 +88,34 @@ pub enum Unfinished {
     Behind(usize),
 }
 
-impl Step {
+impl MaintenanceStep {
     /// Goes on with the segment, as long as there is time.
     ///
     /// # Errors
-    /// [`Unfinished`].
-    pub async fn take(self, app: &App) -> Result<Self, Unfinished> {
-        let mut left = self.progress();
-        let (start, keep) = (left.clone(), |_: &Rebuilt, progress: &Progress| left.clone_from(progress));
-        let tally = match &self.job.task {
-            Task::Verify => verified(app, &mut left).await?,
-            Task::Rebuild => caught_up(app, rebuild(app, start, keep)).await?,
-            Task::Sweep { given_up } => caught_up(app, sweep::sweep(app, given_up, start, keep)).await?,
+    /// [`StepError`].
+    pub async fn take(self, app: &App) -> Result<Self, StepError> {
+        let mut left = self.checkpoint();
+        let (start, keep) = (left.clone(), |_: &RebuildReport, checkpoint: &Checkpoint| left.clone_from(checkpoint));
+        let totals = match &self.job.task {
+            MaintenanceTask::Verify => verified(app, &mut left).await?,
+            MaintenanceTask::Rebuild => caught_up(app, rebuild(app, start, keep)).await?,
+            MaintenanceTask::Sweep { discarded } => caught_up(app, sweep::sweep(app, discarded, start, keep)).await?,
         };
         let after = left.at.remove(&self.segment);
-        Ok(Self { done: after.is_none(), after: after.flatten(), so_far: self.so_far + tally, ..self })
+        Ok(Self { done: after.is_none(), after: after.flatten(), totals: self.totals + totals, ..self })
     }
 
     /// Where the segment is to be gone on with.
-    fn progress(&self) -> Progress {
-        Progress { of: self.job.segments.get(), at: BTreeMap::from([(self.segment, self.after.clone())]) }
+    fn checkpoint(&self) -> Checkpoint {
+        Checkpoint { of: self.job.segments.get(), at: BTreeMap::from([(self.segment, self.after.clone())]) }
     }
 }
 
-async fn caught_up(app: &App, rebuilt: impl Future<Output = Result<Rebuilt, StoreError>>) -> Result<Tally, Unfinished> {
-    let Rebuilt { streams, written, parked, parked_now, failed, .. } = rebuilt.await?;
+async fn caught_up(
+    app: &App,
+    rebuilt: impl Future<Output = Result<RebuildReport, StoreError>>,
+) -> Result<Totals, StepError> {
+    let RebuildReport { streams, written, parked, parked_now, failed, .. } = rebuilt.await?;
     app.metrics.emit(app.dynamo.environment.now(), Measurements::default().count("Parked", parked_now.len()));
     for (stream, reason) in &parked_now {
         tracing::error!(%stream, parked = true, reason, "an order cannot be views_written");
@@ -121,35 +124,35 @@ async fn caught_up(app: &App, rebuilt: impl Future<Output = Result<Rebuilt, Stor
         tracing::error!(%stream, reason, "an order could not be caught up");
     }
     match failed.len() {
-        0 => Ok(Tally { orders: streams, written, parked, wrong: 0 }),
-        behind => Err(Unfinished::Behind(behind)),
+        0 => Ok(Totals { orders: streams, written, parked, wrong: 0 }),
+        behind => Err(StepError::Behind(behind)),
     }
 }
 
-async fn verified(app: &App, left: &mut Progress) -> Result<Tally, Unfinished> {
-    let mut tally = Tally::default();
-    let verdicts = verify::verify(app, PATIENCE, left.clone(), |orders, progress| {
-        tally.orders = orders;
-        left.clone_from(progress);
+async fn verified(app: &App, left: &mut Checkpoint) -> Result<Totals, StepError> {
+    let mut totals = Totals::default();
+    let reports = verify::verify(app, PATIENCE, left.clone(), |orders, checkpoint| {
+        totals.orders = orders;
+        left.clone_from(checkpoint);
     });
-    for (projection, verdict) in verdicts.await? {
-        let wrong = verdict.views.defective.iter().map(|(stream, wrong)| (stream, format!("{wrong:?}")));
-        let late = verdict.late.iter().map(|(stream, since)| (stream, format!("behind since {since}")));
+    for (projection, report) in reports.await? {
+        let wrong = report.views.defective.iter().map(|(stream, wrong)| (stream, format!("{wrong:?}")));
+        let late = report.late.iter().map(|(stream, since)| (stream, format!("behind since {since}")));
         for (stream, wrong) in wrong.chain(late) {
             tracing::error!(projection, %stream, wrong, "a view is not what its stream says");
-            tally.wrong += 1;
+            totals.wrong += 1;
         }
-        if verdict.counters == CountersStatus::Wrong {
+        if report.counters == CountersStatus::Wrong {
             tracing::error!(projection, "the counters are not what the views have counted");
-            tally.wrong += 1;
+            totals.wrong += 1;
         }
-        tally.parked += verdict.views.parked;
+        totals.parked += report.views.parked;
     }
-    app.metrics.emit(app.dynamo.environment.now(), Measurements::default().count("Drift", tally.wrong));
-    Ok(tally)
+    app.metrics.emit(app.dynamo.environment.now(), Measurements::default().count("Drift", totals.wrong));
+    Ok(totals)
 }
 
-impl Add for Tally {
+impl Add for Totals {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    rebuild::{Rebuilt, catch_up},
-    segments::{Progress, walk},
+    rebuild::{RebuildReport, catch_up},
+    segments::{Checkpoint, walk},
 };
 
 /// By how much the clocks of a function and of a stream may differ; Amazon DynamoDB Local rounds to the minute.
@@ -19,7 +19,7 @@ const APART: SignedDuration = SignedDuration::from_mins(5);
 
 /// A batch that was given up, as Lambda tells the on-failure destination.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct GivenUp {
+pub struct DiscardedBatch {
     #[serde(rename = "DDBStreamBatchInfo")]
     batch: BatchInfo,
 }
@@ -48,37 +48,37 @@ struct Message {
 ///
 /// # Errors
 /// What cannot be read.
-pub fn read(text: &str) -> Result<Vec<GivenUp>, serde_json::Error> {
-    let mut given_up = Vec::new();
+pub fn read(text: &str) -> Result<Vec<DiscardedBatch>, serde_json::Error> {
+    let mut discarded = Vec::new();
     for document in serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>() {
         let document = document?;
         if document.get("Messages").is_none() {
-            given_up.push(serde_json::from_value(document)?);
+            discarded.push(serde_json::from_value(document)?);
             continue;
         }
         for message in serde_json::from_value::<Received>(document)?.messages {
-            given_up.push(serde_json::from_str(&message.body)?);
+            discarded.push(serde_json::from_str(&message.body)?);
         }
     }
-    Ok(given_up)
+    Ok(discarded)
 }
 
 /// Catches up the streams that these batches may have been about, parked or not: all with a commit of their time, and a
-/// few more. Reads the whole events table once, from `progress` on, and tells `each` what it has come to so far.
+/// few more. Reads the whole events table once, from `checkpoint` on, and tells `each` what it has come to so far.
 ///
 /// # Errors
 /// [`StoreError`] of a read of the events table.
 pub async fn sweep(
     app: &App,
-    given_up: &[GivenUp],
-    progress: Progress,
-    mut each: impl FnMut(&Rebuilt, &Progress),
-) -> Result<Rebuilt, StoreError> {
-    if let Some(time) = time_of(given_up) {
-        return catch_up(app, time, CatchUpRequest::redrive, progress, each).await;
+    discarded: &[DiscardedBatch],
+    checkpoint: Checkpoint,
+    mut each: impl FnMut(&RebuildReport, &Checkpoint),
+) -> Result<RebuildReport, StoreError> {
+    if let Some(time) = time_of(discarded) {
+        return catch_up(app, time, CatchUpRequest::redrive, checkpoint, each).await;
     }
-    let nothing = Rebuilt::default();
-    each(&nothing, &Progress::start(0));
+    let nothing = RebuildReport::default();
+    each(&nothing, &Checkpoint::start(0));
     Ok(nothing)
 }
 
@@ -86,11 +86,15 @@ pub async fn sweep(
 ///
 /// # Errors
 /// [`StoreError`] of a read.
-pub async fn streams(app: &App, given_up: &[GivenUp], progress: Progress) -> Result<Vec<StreamId>, StoreError> {
+pub async fn streams(
+    app: &App,
+    discarded: &[DiscardedBatch],
+    checkpoint: Checkpoint,
+) -> Result<Vec<StreamId>, StoreError> {
     let mut found = Vec::new();
-    if let Some(time) = time_of(given_up) {
+    if let Some(time) = time_of(discarded) {
         let keep = |streams| async { Ok(streams) };
-        walk(app, time, progress, keep, |streams, _| found.extend(streams)).await?;
+        walk(app, time, checkpoint, keep, |streams, _| found.extend(streams)).await?;
     }
     found.sort();
     found.dedup();
@@ -98,9 +102,9 @@ pub async fn streams(app: &App, given_up: &[GivenUp], progress: Progress) -> Res
 }
 
 /// The time that the records of these batches were written in, and a little around it.
-fn time_of(given_up: &[GivenUp]) -> Option<StreamFilter> {
-    let first = given_up.iter().map(|given_up| given_up.batch.approximate_arrival_of_first_record).min()?;
-    let last = given_up.iter().map(|given_up| given_up.batch.approximate_arrival_of_last_record).max()?;
+fn time_of(discarded: &[DiscardedBatch]) -> Option<StreamFilter> {
+    let first = discarded.iter().map(|discarded| discarded.batch.approximate_arrival_of_first_record).min()?;
+    let last = discarded.iter().map(|discarded| discarded.batch.approximate_arrival_of_last_record).max()?;
     let from = first.checked_sub(APART).unwrap_or(Timestamp::MIN);
     let to = last.checked_add(APART).unwrap_or(Timestamp::MAX);
     Some(StreamFilter::RecordedBetween(from, to))

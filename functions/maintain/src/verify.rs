@@ -10,12 +10,12 @@ use serde::Serialize;
 
 use crate::{
     projector,
-    segments::{Progress, walk},
+    segments::{Checkpoint, walk},
 };
 
 /// What a look at a projection found.
 #[derive(Debug, Default, Serialize)]
-pub struct Verdict {
+pub struct VerifyReport {
     /// Its views.
     #[serde(flatten)]
     pub views: VerifiedViews,
@@ -40,14 +40,14 @@ pub enum CountersStatus {
     None,
 }
 
-impl Verdict {
+impl VerifyReport {
     /// Whether something is wrong: a view, a view that is late, or a sum.
     pub fn is_wrong(&self) -> bool {
         !self.views.defective.is_empty() || !self.late.is_empty() || self.counters == CountersStatus::Wrong
     }
 }
 
-/// Verifies from `progress` on, by projection; the counters too if that comes to all there is. A view may lack a commit for as
+/// Verifies from `checkpoint` on, by projection; the counters too if that comes to all there is. A view may lack a commit for as
 /// long as `patience` says. Tells `each` how many streams were looked at so far.
 ///
 /// # Errors
@@ -55,32 +55,32 @@ impl Verdict {
 pub async fn verify(
     app: &App,
     patience: SignedDuration,
-    progress: Progress,
-    mut each: impl FnMut(usize, &Progress),
-) -> Result<BTreeMap<&'static str, Verdict>, StoreError> {
+    checkpoint: Checkpoint,
+    mut each: impl FnMut(usize, &Checkpoint),
+) -> Result<BTreeMap<&'static str, VerifyReport>, StoreError> {
     let projector = &projector(app);
     // As of the beginning: how long it takes to look at all views says nothing about any of them.
     let deadline = app.dynamo.environment.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
-    let from_the_start = progress == Progress::start(progress.of);
+    let from_the_start = checkpoint == Checkpoint::start(checkpoint.of);
     let before = projector.counters().await?;
-    let mut verdicts: BTreeMap<&'static str, Verdict> = BTreeMap::new();
+    let mut reports: BTreeMap<&'static str, VerifyReport> = BTreeMap::new();
     let (mut looked_at, mut to_the_end) = (0, false);
     let look = |streams: Vec<StreamId>| async move { Ok((streams.len(), projector.verify(&streams).await?)) };
-    walk(app, StreamFilter::All, progress, look, |(streams, verified), progress| {
+    walk(app, StreamFilter::All, checkpoint, look, |(streams, verified), checkpoint| {
         looked_at += streams;
-        to_the_end = progress.at.is_empty();
-        verified.into_iter().for_each(|(name, views)| verdicts.entry(name).or_default().views.add(views));
-        each(looked_at, progress);
+        to_the_end = checkpoint.at.is_empty();
+        verified.into_iter().for_each(|(name, views)| reports.entry(name).or_default().views.add(views));
+        each(looked_at, checkpoint);
     })
     .await?;
     let after = projector.counters().await?;
     let all = from_the_start && to_the_end;
-    for (name, verdict) in &mut verdicts {
-        verdict.late = verdict.views.behind.clone();
-        verdict.late.retain(|_, since| *since < deadline);
-        verdict.counters = counters(before.get(name), after.get(name), &verdict.views.contribution, all);
+    for (name, report) in &mut reports {
+        report.late = report.views.behind.clone();
+        report.late.retain(|_, since| *since < deadline);
+        report.counters = counters(before.get(name), after.get(name), &report.views.contribution, all);
     }
-    Ok(verdicts)
+    Ok(reports)
 }
 
 fn counters(before: Option<&Counters>, after: Option<&Counters>, contribution: &Counters, all: bool) -> CountersStatus {

@@ -14,7 +14,7 @@ use utoipa::{
 
 use crate::{
     Status,
-    order::{Bounded, Currency, Item, Items, MAX_ITEMS, OrderId, Text},
+    order::{Bounded, Currency, MAX_ITEMS, OrderId, OrderItem, OrderItems, Text},
 };
 
 /// The schemas that another one refers to, by name.
@@ -69,15 +69,15 @@ impl PartialSchema for OrderId {
 
 impl ToSchema for OrderId {}
 
-impl PartialSchema for Items {
+impl PartialSchema for OrderItems {
     fn schema() -> RefOr<Schema> {
-        items_of::<Item>()
+        items_of::<OrderItem>()
     }
 }
 
-impl ToSchema for Items {
+impl ToSchema for OrderItems {
     fn schemas(schemas: &mut Schemas) {
-        refer_to::<Item>(schemas);
+        refer_to::<OrderItem>(schemas);
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     bounded::Bounded,
     ids::{CustomerId, OrderId},
-    items::{Item, Items, MAX_ITEMS, MAX_TOTAL, Quantity, Sku, UnitPrice},
+    items::{MAX_ITEMS, MAX_TOTAL, OrderItem, OrderItems, Quantity, Sku, UnitPrice},
     text::Text,
 };
 
@@ -31,7 +31,7 @@ pub type Reason = Text<500>;
 /// A value that is not within its bounds; says what it must be, and does not repeat it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Invalid(pub String);
+pub struct InvalidValue(pub String);
 
 // ── Commands ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -57,7 +57,7 @@ pub struct PlaceOrder {
     /// What the prices are in.
     pub currency: Currency,
     /// What is bought.
-    pub items: Items,
+    pub items: OrderItems,
     /// Where it goes.
     pub shipping_address: ShippingAddress,
 }
@@ -109,7 +109,7 @@ pub struct OrderPlaced {
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::CurrencyCode))]
     pub currency: Currency,
     /// What was bought.
-    pub items: Items,
+    pub items: OrderItems,
     /// What it cost, in minor units.
     pub total: u64,
     /// Where it goes.

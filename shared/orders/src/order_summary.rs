@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::order::{
-    Carrier, Currency, CustomerId, Items, OrderCancelled, OrderEvent, OrderPlaced, OrderShipped, Reason,
+    Carrier, Currency, CustomerId, OrderCancelled, OrderEvent, OrderItems, OrderPlaced, OrderShipped, Reason,
     ShippingAddress, Status, TrackingNumber,
 };
 
@@ -28,7 +28,7 @@ pub struct OrderSummary {
     /// How many articles: the sum of the quantities.
     pub item_count: u64,
     /// What was bought.
-    pub items: Items,
+    pub items: OrderItems,
     /// Where it goes.
     pub shipping_address: ShippingAddress,
     /// When it was placed.

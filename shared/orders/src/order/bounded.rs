@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::InvalidValue;
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,13 +17,13 @@ impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
 }
 
 impl<const MIN: u64, const MAX: u64> TryFrom<u64> for Bounded<MIN, MAX> {
-    type Error = Invalid;
+    type Error = InvalidValue;
 
-    fn try_from(number: u64) -> Result<Self, Invalid> {
+    fn try_from(number: u64) -> Result<Self, InvalidValue> {
         if (MIN..=MAX).contains(&number) {
             Ok(Self(number))
         } else {
-            Err(Invalid(format!("must be a whole number from {MIN} to {MAX}")))
+            Err(InvalidValue(format!("must be a whole number from {MIN} to {MAX}")))
         }
     }
 }

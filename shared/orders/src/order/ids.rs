@@ -9,7 +9,7 @@ use cqrs::derived_id;
 use serde::{Deserialize, Serialize};
 use uuid::{Builder, Uuid};
 
-use super::{Invalid, Text};
+use super::{InvalidValue, Text};
 
 /// The customer who owns an order: the `sub` of an identity, as the issuer spells it.
 pub type CustomerId = Text<128>;
@@ -33,21 +33,21 @@ impl OrderId {
 }
 
 impl FromStr for OrderId {
-    type Err = Invalid;
+    type Err = InvalidValue;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
         Uuid::try_parse(text)
             .ok()
             .map(Self)
             .filter(|id| !id.0.is_nil() && id.to_string() == text)
-            .ok_or_else(|| Invalid("must be a UUID in lower case with dashes".to_owned()))
+            .ok_or_else(|| InvalidValue("must be a UUID in lower case with dashes".to_owned()))
     }
 }
 
 impl TryFrom<String> for OrderId {
-    type Error = Invalid;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, Invalid> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         text.parse()
     }
 }

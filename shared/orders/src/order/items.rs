@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bounded, Invalid, Text};
+use super::{Bounded, InvalidValue, Text};
 
 /// The stock keeping unit: what the shop calls the article.
 pub type Sku = Text<64>;
@@ -19,7 +19,7 @@ pub const MAX_ITEMS: usize = 100;
 /// So many of one article, at a price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Item {
+pub struct OrderItem {
     /// Which article.
     pub sku: Sku,
     /// How many.
@@ -30,10 +30,10 @@ pub struct Item {
 
 /// The items of one order: 1 to [`MAX_ITEMS`], together at most [`MAX_TOTAL`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Item>", into = "Vec<Item>")]
-pub struct Items(Vec<Item>);
+#[serde(try_from = "Vec<OrderItem>", into = "Vec<OrderItem>")]
+pub struct OrderItems(Vec<OrderItem>);
 
-impl Items {
+impl OrderItems {
     /// What all of them cost, in minor units.
     pub fn total(&self) -> u64 {
         self.0.iter().map(|item| item.quantity.get() * item.unit_price.get()).sum()
@@ -45,24 +45,24 @@ impl Items {
     }
 }
 
-impl TryFrom<Vec<Item>> for Items {
-    type Error = Invalid;
+impl TryFrom<Vec<OrderItem>> for OrderItems {
+    type Error = InvalidValue;
 
-    fn try_from(items: Vec<Item>) -> Result<Self, Invalid> {
+    fn try_from(items: Vec<OrderItem>) -> Result<Self, InvalidValue> {
         if !(1..=MAX_ITEMS).contains(&items.len()) {
-            return Err(Invalid(format!("must have 1 to {MAX_ITEMS} items")));
+            return Err(InvalidValue(format!("must have 1 to {MAX_ITEMS} items")));
         }
         // 100 items of 10^4 at 10^12 stay below 2^64: the sum cannot overflow.
         let items = Self(items);
         if items.total() > MAX_TOTAL {
-            return Err(Invalid(format!("must cost at most {MAX_TOTAL} in total")));
+            return Err(InvalidValue(format!("must cost at most {MAX_TOTAL} in total")));
         }
         Ok(items)
     }
 }
 
-impl From<Items> for Vec<Item> {
-    fn from(items: Items) -> Self {
+impl From<OrderItems> for Vec<OrderItem> {
+    fn from(items: OrderItems) -> Self {
         items.0
     }
 }
@@ -71,8 +71,8 @@ impl From<Items> for Vec<Item> {
 mod tests {
     use super::*;
 
-    fn items(number: usize, quantity: u64, unit_price: u64) -> Result<Items, Invalid> {
-        let item = Item {
+    fn items(number: usize, quantity: u64, unit_price: u64) -> Result<OrderItems, InvalidValue> {
+        let item = OrderItem {
             sku: "A".to_owned().try_into()?,
             quantity: quantity.try_into()?,
             unit_price: unit_price.try_into()?,

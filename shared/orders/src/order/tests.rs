@@ -14,7 +14,7 @@ fn text<const MAX: usize>(text: &str) -> Text<MAX> {
 }
 
 fn place() -> OrderCommand {
-    let item = |sku, quantity: u64, unit_price: u64| Item {
+    let item = |sku, quantity: u64, unit_price: u64| OrderItem {
         sku: text(sku),
         quantity: quantity.try_into().unwrap(),
         unit_price: unit_price.try_into().unwrap(),

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::InvalidValue;
 
 /// 1 to `MAX` characters, none of which controls a terminal or the direction of writing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,14 +25,14 @@ fn controls(character: char) -> bool {
 }
 
 impl<const MAX: usize> TryFrom<String> for Text<MAX> {
-    type Error = Invalid;
+    type Error = InvalidValue;
 
-    fn try_from(text: String) -> Result<Self, Invalid> {
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
         if !(1..=MAX).contains(&text.chars().count()) {
-            return Err(Invalid(format!("must have 1 to {MAX} characters")));
+            return Err(InvalidValue(format!("must have 1 to {MAX} characters")));
         }
         if text.contains(controls) {
-            return Err(Invalid("must not contain control or bidirectional formatting characters".to_owned()));
+            return Err(InvalidValue("must not contain control or bidirectional formatting characters".to_owned()));
         }
         Ok(Self(text))
     }
@@ -54,7 +54,7 @@ impl<const MAX: usize> Display for Text<MAX> {
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Result<Text<5>, Invalid> {
+    fn text(text: &str) -> Result<Text<5>, InvalidValue> {
         text.to_owned().try_into()
     }
 

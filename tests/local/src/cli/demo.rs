@@ -12,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use orders::{
     Order, OrderCommand, OrderEvent,
-    order::{CancelOrder, Currency, Item, Items, OrderId, PlaceOrder, ShipOrder, Text},
+    order::{CancelOrder, Currency, OrderId, OrderItem, OrderItems, PlaceOrder, ShipOrder, Text},
 };
 
 use super::talk;
@@ -145,14 +145,18 @@ fn order(chance: &impl Fn(&str, u64) -> u64, orders: u64) -> Option<PlaceOrder> 
         let article = usize::try_from(chance(&format!("article {place}"), 10)).unwrap_or_default();
         let (sku, unit_price) = *CATALOGUE.get(article)?;
         let quantity = chance(&format!("quantity {place}"), 3) + 1;
-        Some(Item { sku: text(sku)?, quantity: quantity.try_into().ok()?, unit_price: unit_price.try_into().ok()? })
+        Some(OrderItem {
+            sku: text(sku)?,
+            quantity: quantity.try_into().ok()?,
+            unit_price: unit_price.try_into().ok()?,
+        })
     };
-    let items: Option<Vec<Item>> = (0..=chance("items", 4)).map(item).collect();
+    let items: Option<Vec<OrderItem>> = (0..=chance("items", 4)).map(item).collect();
     let street = STREETS[usize::try_from(chance("street", 5)).unwrap_or_default()];
     Some(PlaceOrder {
         customer_id: text(&format!("customer-{customer}"))?,
         currency,
-        items: Items::try_from(items?).ok()?,
+        items: OrderItems::try_from(items?).ok()?,
         shipping_address: text(&format!("{} {street}, Springfield", chance("house", 120) + 1))?,
     })
 }

@@ -117,7 +117,7 @@ struct Operate {
     binary: PathBuf,
     dynamodb: String,
     /// Where a rebuild keeps how far it is.
-    keep: PathBuf,
+    checkpoint: PathBuf,
 }
 
 impl Operate {
@@ -144,7 +144,7 @@ impl Operate {
         }
         assert!(build.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success());
         let binary = Path::new(env!("CARGO_BIN_EXE_local")).with_file_name("operate");
-        Self { binary, dynamodb: dynamodb.to_owned(), keep: directory.join("rebuild.json") }
+        Self { binary, dynamodb: dynamodb.to_owned(), checkpoint: directory.join("rebuild.json") }
     }
 
     fn start(&self, arguments: &[&str]) -> Child {
@@ -155,11 +155,10 @@ impl Operate {
     /// What another rebuild has kept is not gone on from, and not thrown away.
     fn refuse_what_is_of_another_rebuild(&self) {
         let schemas = json!({ "order-summaries": 0 });
-        let kept =
-            json!({ "of": { "table": "another", "made": 0, "schemas": schemas }, "progress": { "of": 2, "at": {} } });
-        fs::write(&self.keep, kept.to_string()).unwrap();
+        let kept = json!({ "of": { "table": "another", "created": 0, "schemas": schemas }, "checkpoint": { "of": 2, "at": {} } });
+        fs::write(&self.checkpoint, kept.to_string()).unwrap();
         assert_eq!(self.start_rebuild().wait().unwrap().code(), Some(2));
-        fs::remove_file(&self.keep).unwrap();
+        fs::remove_file(&self.checkpoint).unwrap();
     }
 
     /// Rebuilds in two segments, and is killed [`KILLS`] times. Gives how long it was at it, all in all.
@@ -173,7 +172,7 @@ impl Operate {
             while seen < pages * kill / (KILLS + 1) {
                 assert!(rebuild.try_wait().unwrap().is_none(), "it is done before it can be killed {KILLS} times");
                 tokio::time::sleep(Duration::from_millis(1)).await;
-                let now = fs::read(&self.keep).unwrap_or_default();
+                let now = fs::read(&self.checkpoint).unwrap_or_default();
                 if now != kept {
                     (seen, kept) = (seen + 1, now);
                 }
@@ -184,12 +183,12 @@ impl Operate {
         let mut rebuild = self.start_rebuild();
         let done = tokio::task::spawn_blocking(move || rebuild.wait().unwrap());
         assert!(done.await.unwrap().success());
-        assert!(!self.keep.exists(), "there is nothing to go on with");
+        assert!(!self.checkpoint.exists(), "there is nothing to go on with");
         app.dynamo.environment.now().duration_since(began)
     }
 
     fn start_rebuild(&self) -> Child {
-        self.start(&["rebuild", "--segments", "2", "--keep", self.keep.to_str().unwrap()])
+        self.start(&["rebuild", "--segments", "2", "--checkpoint", self.checkpoint.to_str().unwrap()])
     }
 }
 

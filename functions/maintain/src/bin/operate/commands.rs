@@ -8,51 +8,52 @@ use cqrs_dynamodb::StoreError;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 use maintain::{
-    rebuild::{Rebuilt, rebuild},
+    rebuild::{RebuildReport, rebuild},
     redrive,
-    segments::Progress,
-    sweep::{self, GivenUp},
-    verify::{self, Verdict},
+    segments::Checkpoint,
+    sweep::{self, DiscardedBatch},
+    verify::{self, VerifyReport},
     with_causes,
 };
 use orders::OrderEvent;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Command, Part, keeping::Keeping};
+use crate::{Command, Part, checkpoint_file::CheckpointFile};
 
 /// In how many parts the events are read for a sweep.
 const SEGMENTS: u16 = 4;
 
 /// What went wrong, for the terminal.
-pub(crate) type Trouble = String;
+pub(crate) type CliError = String;
 
-pub(crate) async fn run(app: &App, command: Command, json: bool) -> Result<ExitCode, Trouble> {
+pub(crate) async fn run(app: &App, command: Command, json: bool) -> Result<ExitCode, CliError> {
     match command {
         Command::Verify { part, patience } => verify(app, &part, patience, json).await,
-        Command::Rebuild { part, keep, dry_run } => match dry_run {
+        Command::Rebuild { part, checkpoint, dry_run } => match dry_run {
             true => would_rebuild(app, &part, json).await,
-            false => rebuild_all(app, &part, keep.as_deref(), json).await,
+            false => rebuild_all(app, &part, checkpoint.as_deref(), json).await,
         },
         Command::Parked => parked(app, json).await,
         Command::Redrive { orders, dry_run } => {
             for order in &orders {
                 exists(app, order).await?;
             }
-            let streams = redrive::streams(app, &orders).await.map_err(told)?;
+            let streams = redrive::streams(app, &orders).await.map_err(in_words)?;
             match dry_run {
                 true => would_catch_up(&streams, json),
                 false => catch_up(app, &streams, json).await,
             }
         }
         Command::Sweep { messages, dry_run } => {
-            let given_up = sweep::read(&read(&messages)?).map_err(|error| format!("{messages:?}: {error}"))?;
+            let discarded = sweep::read(&read(&messages)?).map_err(|error| format!("{messages:?}: {error}"))?;
             match dry_run {
                 true => {
-                    let streams = sweep::streams(app, &given_up, Progress::start(SEGMENTS)).await.map_err(told)?;
+                    let streams =
+                        sweep::streams(app, &discarded, Checkpoint::start(SEGMENTS)).await.map_err(in_words)?;
                     would_catch_up(&streams, json)
                 }
-                false => sweep_all(app, &given_up, json).await,
+                false => sweep_all(app, &discarded, json).await,
             }
         }
         Command::History { order } => history(app, &order, json).await,
@@ -60,34 +61,34 @@ pub(crate) async fn run(app: &App, command: Command, json: bool) -> Result<ExitC
 }
 
 impl Part {
-    fn progress(&self) -> Progress {
-        self.segment.map_or_else(|| Progress::start(self.segments), Progress::start_of)
+    fn checkpoint(&self) -> Checkpoint {
+        self.segment.map_or_else(|| Checkpoint::start(self.segments), Checkpoint::start_of)
     }
 }
 
-async fn look(app: &App, part: &Part, patience: i64) -> Result<BTreeMap<&'static str, Verdict>, Trouble> {
+async fn look(app: &App, part: &Part, patience: i64) -> Result<BTreeMap<&'static str, VerifyReport>, CliError> {
     let (bar, patience) = (bar(app).await, SignedDuration::from_secs(patience));
     let looked =
-        verify::verify(app, patience, part.progress(), |looked_at, _| bar.set_position(looked_at as u64)).await;
+        verify::verify(app, patience, part.checkpoint(), |looked_at, _| bar.set_position(looked_at as u64)).await;
     bar.finish_and_clear();
-    looked.map_err(told)
+    looked.map_err(in_words)
 }
 
-async fn verify(app: &App, part: &Part, patience: i64, json: bool) -> Result<ExitCode, Trouble> {
-    let verdicts = look(app, part, patience).await?;
-    let wrong = verdicts.values().any(Verdict::is_wrong);
+async fn verify(app: &App, part: &Part, patience: i64, json: bool) -> Result<ExitCode, CliError> {
+    let reports = look(app, part, patience).await?;
+    let wrong = reports.values().any(VerifyReport::is_wrong);
     if json {
-        line(&json!({ "wrong": wrong, "projections": verdicts }))?;
+        line(&json!({ "wrong": wrong, "projections": reports }))?;
     } else {
-        for (name, verdict) in &verdicts {
-            let views = &verdict.views;
+        for (name, report) in &reports {
+            let views = &report.views;
             println!(
                 "{name}: {} views, {} defective, {} behind, {} parked; counters {:?}",
                 views.views,
                 views.defective.len(),
                 views.behind.len(),
                 views.parked,
-                verdict.counters
+                report.counters
             );
             views.defective.iter().for_each(|(stream, wrong)| println!("  {stream}: {wrong:?}"));
             views.behind.iter().for_each(|(stream, since)| println!("  {stream}: behind since {since}"));
@@ -96,39 +97,38 @@ async fn verify(app: &App, part: &Part, patience: i64, json: bool) -> Result<Exi
     Ok(ExitCode::from(u8::from(wrong)))
 }
 
-async fn rebuild_all(app: &App, part: &Part, keep: Option<&Path>, json: bool) -> Result<ExitCode, Trouble> {
-    let keeping = match keep {
-        Some(file) => Some(Keeping::at(file, app).await?),
+async fn rebuild_all(app: &App, part: &Part, file: Option<&Path>, json: bool) -> Result<ExitCode, CliError> {
+    let file = match file {
+        Some(file) => Some(CheckpointFile::open(file, app).await?),
         None => None,
     };
-    let kept = keeping.as_ref().map(Keeping::progress).transpose()?.flatten();
-    if let (Some(file), Some(kept)) = (keep, &kept) {
-        eprintln!("cargo operate: goes on from {}, in its {} segments", file.display(), kept.of);
+    let saved = file.as_ref().map(CheckpointFile::load).transpose()?.flatten();
+    if let (Some(file), Some(saved)) = (&file, &saved) {
+        eprintln!("cargo operate: resuming from {}, with its {} segments", file.path().display(), saved.of);
     }
-    let progress = kept.unwrap_or_else(|| part.progress());
     let bar = bar(app).await;
-    let rebuilt = rebuild(app, progress, |rebuilt, progress| {
-        bar.set_position(rebuilt.streams as u64);
-        // What failed is done again with all that comes after it.
-        if rebuilt.failed.is_empty() {
-            keeping.iter().for_each(|keeping| keeping.keep(progress));
+    let rebuilt = rebuild(app, saved.unwrap_or_else(|| part.checkpoint()), |report, checkpoint| {
+        bar.set_position(report.streams as u64);
+        // A resumed rebuild must visit the failed streams again, so the checkpoint stays before them.
+        if report.failed.is_empty() {
+            file.iter().for_each(|file| file.save(checkpoint));
         }
-    });
-    let rebuilt = rebuilt.await.map_err(told);
+    })
+    .await;
     bar.finish_and_clear();
-    let rebuilt = rebuilt?;
-    if rebuilt.failed.is_empty() {
-        keeping.iter().for_each(Keeping::forget);
+    let report = rebuilt.map_err(in_words)?;
+    if report.failed.is_empty() {
+        file.iter().for_each(CheckpointFile::remove);
     }
-    tell_rebuilt(&rebuilt, json)?;
-    Ok(ExitCode::from(u8::from(!rebuilt.failed.is_empty())))
+    print_rebuild(&report, json)?;
+    Ok(ExitCode::from(u8::from(!report.failed.is_empty())))
 }
 
-fn tell_rebuilt(rebuilt: &Rebuilt, json: bool) -> Result<(), Trouble> {
+fn print_rebuild(rebuilt: &RebuildReport, json: bool) -> Result<(), CliError> {
     if json {
         return line(rebuilt);
     }
-    let Rebuilt { streams, written, unchanged, parked, parked_now, failed } = rebuilt;
+    let RebuildReport { streams, written, unchanged, parked, parked_now, failed } = rebuilt;
     println!(
         "{streams} orders: {written} views written, {unchanged} as they must be, {parked} parked, {} failed",
         failed.len()
@@ -142,9 +142,9 @@ fn tell_rebuilt(rebuilt: &Rebuilt, json: bool) -> Result<(), Trouble> {
     Ok(())
 }
 
-async fn would_rebuild(app: &App, part: &Part, json: bool) -> Result<ExitCode, Trouble> {
-    for (name, verdict) in look(app, part, 0).await? {
-        let (would, views) = (verdict.views.defective.len() + verdict.views.behind.len(), verdict.views.views);
+async fn would_rebuild(app: &App, part: &Part, json: bool) -> Result<ExitCode, CliError> {
+    for (name, report) in look(app, part, 0).await? {
+        let (would, views) = (report.views.defective.len() + report.views.behind.len(), report.views.views);
         match json {
             true => line(&json!({ "projection": name, "views": views, "would_be_looked_into": would }))?,
             false => println!(
@@ -155,8 +155,8 @@ async fn would_rebuild(app: &App, part: &Part, json: bool) -> Result<ExitCode, T
     Ok(ExitCode::SUCCESS)
 }
 
-async fn parked(app: &App, json: bool) -> Result<ExitCode, Trouble> {
-    let parked = redrive::parked(app).await.map_err(told)?;
+async fn parked(app: &App, json: bool) -> Result<ExitCode, CliError> {
+    let parked = redrive::parked(app).await.map_err(in_words)?;
     if json {
         line(&parked)?;
         return Ok(ExitCode::SUCCESS);
@@ -175,12 +175,12 @@ async fn parked(app: &App, json: bool) -> Result<ExitCode, Trouble> {
 }
 
 /// The text of a file, or of standard input.
-fn read(file: &Path) -> Result<String, Trouble> {
+fn read(file: &Path) -> Result<String, CliError> {
     let text = if file == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(file) };
     text.map_err(|error| format!("{}: {error}", file.display()))
 }
 
-fn would_catch_up(streams: &[StreamId], json: bool) -> Result<ExitCode, Trouble> {
+fn would_catch_up(streams: &[StreamId], json: bool) -> Result<ExitCode, CliError> {
     if json {
         line(&json!({ "would_be_caught_up": streams }))?;
     } else {
@@ -189,40 +189,40 @@ fn would_catch_up(streams: &[StreamId], json: bool) -> Result<ExitCode, Trouble>
     Ok(ExitCode::SUCCESS)
 }
 
-async fn sweep_all(app: &App, given_up: &[GivenUp], json: bool) -> Result<ExitCode, Trouble> {
+async fn sweep_all(app: &App, discarded: &[DiscardedBatch], json: bool) -> Result<ExitCode, CliError> {
     let bar = bar(app).await;
     let swept =
-        sweep::sweep(app, given_up, Progress::start(SEGMENTS), |swept, _| bar.set_position(swept.streams as u64));
+        sweep::sweep(app, discarded, Checkpoint::start(SEGMENTS), |swept, _| bar.set_position(swept.streams as u64));
     let swept = swept.await;
     bar.finish_and_clear();
-    tell_caught_up(&swept.map_err(told)?, json)
+    print_caught_up(&swept.map_err(in_words)?, json)
 }
 
 /// Refuses an order that there is not: nothing could be said of it but that all is well.
-async fn exists(app: &App, order: &str) -> Result<(), Trouble> {
+async fn exists(app: &App, order: &str) -> Result<(), CliError> {
     match app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await {
         Ok(commits) if commits.is_empty() => Err(format!("there is no order {order}")),
         Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
-        Err(failure) => Err(told(failure)),
+        Err(failure) => Err(in_words(failure)),
     }
 }
 
-async fn catch_up(app: &App, streams: &[StreamId], json: bool) -> Result<ExitCode, Trouble> {
-    let mut rebuilt = Rebuilt::default();
+async fn catch_up(app: &App, streams: &[StreamId], json: bool) -> Result<ExitCode, CliError> {
+    let mut rebuilt = RebuildReport::default();
     for report in redrive::redrive(app, streams).await {
         rebuilt.add(0, &report);
     }
     rebuilt.streams = streams.len();
-    tell_caught_up(&rebuilt, json)
+    print_caught_up(&rebuilt, json)
 }
 
-fn tell_caught_up(rebuilt: &Rebuilt, json: bool) -> Result<ExitCode, Trouble> {
-    tell_rebuilt(rebuilt, json)?;
+fn print_caught_up(rebuilt: &RebuildReport, json: bool) -> Result<ExitCode, CliError> {
+    print_rebuild(rebuilt, json)?;
     Ok(ExitCode::from(u8::from(!rebuilt.failed.is_empty() || rebuilt.parked > 0)))
 }
 
-async fn history(app: &App, order: &str, json: bool) -> Result<ExitCode, Trouble> {
-    let commits = app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await.map_err(told)?;
+async fn history(app: &App, order: &str, json: bool) -> Result<ExitCode, CliError> {
+    let commits = app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await.map_err(in_words)?;
     if json {
         line(&commits)?;
     } else {
@@ -246,11 +246,11 @@ async fn bar(app: &App) -> ProgressBar {
     bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn line(document: &impl Serialize) -> Result<(), Trouble> {
+fn line(document: &impl Serialize) -> Result<(), CliError> {
     println!("{}", serde_json::to_string(document).map_err(|error| error.to_string())?);
     Ok(())
 }
 
-fn told(failure: StoreError) -> Trouble {
-    with_causes(&failure)
+fn in_words(error: StoreError) -> CliError {
+    with_causes(&error)
 }

@@ -2,15 +2,15 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the terminal is what this program talks to")]
 
+mod checkpoint_file;
 mod commands;
-mod keeping;
-mod place;
+mod target;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::place::Tables;
+use crate::target::Target;
 
 /// Looks after the read models of a system that runs.
 ///
@@ -23,7 +23,7 @@ struct CommandLine {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    tables: Tables,
+    tables: Target,
     /// Print one line of JSON instead of words
     #[arg(long, global = true)]
     json: bool,
@@ -32,7 +32,7 @@ struct CommandLine {
 const EXAMPLES: &str = "Examples:
   cargo operate verify --dynamodb http://localhost:8000
   cargo operate verify --segment 3/100          a hundredth of all orders
-  cargo operate rebuild --segments 8 --keep rebuild.json
+  cargo operate rebuild --segments 8 --checkpoint rebuild.json
   cargo operate parked --json
   cargo operate redrive --dry-run
   cargo operate sweep data/on-failure.jsonl --dynamodb http://localhost:8000
@@ -54,7 +54,7 @@ enum Command {
         part: Part,
         /// Keep in this file how far it is, and go on from there if it is there and of this very rebuild
         #[arg(long, value_name = "FILE")]
-        keep: Option<PathBuf>,
+        checkpoint: Option<PathBuf>,
         /// Say what would be written, and write nothing
         #[arg(long)]
         dry_run: bool,
@@ -92,7 +92,7 @@ struct Part {
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "segment")]
     segments: u16,
     /// One segment alone, such as 3/100: for a sample, or for one of several machines
-    #[arg(long, value_name = "I/N", value_parser = place::segment)]
+    #[arg(long, value_name = "I/N", value_parser = target::segment)]
     segment: Option<cqrs_dynamodb::Segment>,
 }
 

@@ -8,13 +8,13 @@ use cqrs_dynamodb::{Dynamo, Environment, Segment};
 
 /// The tables of a system.
 #[derive(Debug, Args)]
-pub(crate) struct Tables {
+pub(crate) struct Target {
     /// A DynamoDB other than that of AWS, such as that of `cargo local` at http://localhost:8000
     #[arg(long, value_name = "URL", global = true)]
     dynamodb: Option<String>,
 }
 
-impl Tables {
+impl Target {
     /// What the functions would work with, there.
     pub(crate) fn app(&self) -> Result<App, String> {
         let local = self.dynamodb.is_some();

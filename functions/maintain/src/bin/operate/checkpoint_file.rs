@@ -1,0 +1,90 @@
+//! The file in which a rebuild saves its checkpoint.
+
+use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
+
+use app::{App, problem::causes};
+use maintain::{projector, segments::Checkpoint};
+use serde::{Deserialize, Serialize};
+
+use crate::commands::CliError;
+
+/// A checkpoint file for one rebuild: of one system, to the schema versions of this code.
+pub(crate) struct CheckpointFile<'a> {
+    path: &'a Path,
+    rebuild: RebuildIdentity,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedCheckpoint {
+    of: RebuildIdentity,
+    checkpoint: Checkpoint,
+}
+
+/// Identifies a rebuild. Another system, or another schema version, is another rebuild.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+struct RebuildIdentity {
+    /// The ARN of the events table.
+    table: String,
+    /// The creation time of the events table, in seconds since 1970.
+    created: Option<i64>,
+    /// The schema version of each projection, by name.
+    schemas: BTreeMap<String, u32>,
+}
+
+impl<'a> CheckpointFile<'a> {
+    /// Returns the checkpoint file at `path` for a rebuild of the system of `app`. The file need not exist yet.
+    ///
+    /// # Errors
+    /// If the events table cannot be described.
+    pub(crate) async fn open(path: &'a Path, app: &App) -> Result<Self, CliError> {
+        let described = app.dynamo.client.describe_table().table_name(&*app.tables.events).send().await;
+        let described =
+            described.map_err(|error| format!("cannot describe the events table: {}", causes(&error)))?.table;
+        let rebuild = RebuildIdentity {
+            created: described.as_ref().and_then(|table| table.creation_date_time).map(|time| time.secs()),
+            table: described.and_then(|table| table.table_arn).unwrap_or_else(|| app.tables.events.to_string()),
+            schemas: projector(app).projections().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect(),
+        };
+        Ok(Self { path, rebuild })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.path
+    }
+
+    /// Returns the saved checkpoint, or `None` if the file does not exist.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or belongs to another rebuild.
+    pub(crate) fn load(&self) -> Result<Option<Checkpoint>, CliError> {
+        let path = self.path.display();
+        let text = match fs::read(self.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("{path}: {error}")),
+        };
+        let saved: SavedCheckpoint =
+            serde_json::from_slice(&text).map_err(|error| format!("{path} is not a checkpoint file: {error}"))?;
+        if saved.of != self.rebuild {
+            return Err(format!(
+                "{path} belongs to another system or to other schema versions: remove it, or give another file"
+            ));
+        }
+        Ok(Some(saved.checkpoint))
+    }
+
+    /// Saves the checkpoint atomically: after a kill, the file holds this checkpoint or the previous one.
+    pub(crate) fn save(&self, checkpoint: &Checkpoint) {
+        let saved = SavedCheckpoint { of: self.rebuild.clone(), checkpoint: checkpoint.clone() };
+        let new = self.path.with_extension("new");
+        let text = serde_json::to_vec(&saved).map_err(Into::into);
+        if text.and_then(|text| fs::write(&new, text)).and_then(|()| fs::rename(&new, self.path)).is_err() {
+            eprintln!("cargo operate: cannot write {}; after a kill the rebuild starts over", self.path.display());
+        }
+    }
+
+    /// Removes the file after the rebuild is complete.
+    pub(crate) fn remove(&self) {
+        drop(fs::remove_file(self.path));
+    }
+}
