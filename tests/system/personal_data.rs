@@ -42,7 +42,7 @@ async fn whatever_goes_wrong_no_log_no_metric_and_no_problem_shows_personal_data
     system.deliver(&records).await;
     alice.get("/orders/poison/events").await;
 
-    for line in ["the tables refused a request", "the outcome of a write is unknown", "is corrupt at version 1"] {
+    for line in ["DynamoDB denied a request", "the outcome of a write is unknown", "is corrupt at version 1"] {
         assert!(canary::heard(line) > 0, "{line}");
     }
     canary::expect_none();

@@ -81,8 +81,8 @@ async fn read_page(views: &Views<OrderSummaries>, customer_id: &CustomerId, quer
     for _ in 0..MOST_LOOKED_AT.div_ceil(query.rows_at_once()) {
         let limit = i32::try_from(query.rows_at_once()).unwrap_or(i32::MAX);
         let read = views.list(BY_CUSTOMER, customer_id.as_str(), after.as_ref(), limit).await?;
-        page.add(read.rows.into_iter().filter(|row| query.lets_through(row)), read.more_after.as_ref());
-        after = read.more_after;
+        page.add(read.rows.into_iter().filter(|row| query.lets_through(row)), read.next.as_ref());
+        after = read.next;
         if after.is_none() || page.exceeds(query.limit) {
             break;
         }

@@ -52,7 +52,7 @@ pub async fn walk<T, F: Future<Output = Result<T, StoreError>>>(
         let (events, segment) = (events.clone(), Segment { number, of: checkpoint.of });
         async move {
             let page = events.streams(which, segment, after.as_ref()).await?;
-            Ok::<_, StoreError>((number, work(page.streams).await?, page.after))
+            Ok::<_, StoreError>((number, work(page.streams).await?, page.next))
         }
     };
     let mut under_way: FuturesUnordered<_> =

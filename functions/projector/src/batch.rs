@@ -1,4 +1,4 @@
-//! What a batch of stream records says: which streams have commits, and where in the batch each was first mentioned.
+//! A batch of stream records, grouped into catch-up requests.
 
 use std::collections::BTreeMap;
 
@@ -8,27 +8,22 @@ use cqrs_dynamodb::CatchUpRequest;
 use serde::Deserialize;
 use serde_dynamo::from_item;
 
-/// A batch of stream records, sorted by stream.
+/// A batch of stream records, read.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// How many records there are.
+    /// The number of records.
     pub(crate) records: usize,
-    /// How many are of items that are no commits.
-    pub(crate) foreign: usize,
-    /// How many say that a commit was changed or removed, which nobody may.
+    /// Records of items that are not commits.
+    pub(crate) not_a_commit: usize,
+    /// Records that report a changed or removed commit. No part of the system changes or removes one.
     pub(crate) tampered: usize,
-    streams: BTreeMap<StreamId, Mention>,
+    /// One request per stream.
+    pub(crate) requests: Vec<CatchUpRequest>,
+    /// The first record of each stream: its index in the batch and its sequence number.
+    first_records: BTreeMap<StreamId, (usize, Option<String>)>,
 }
 
-/// What a batch says of one stream.
-#[derive(Debug)]
-struct Mention {
-    request: CatchUpRequest,
-    /// Where in the batch the stream comes first, and the sequence number of that record.
-    first: (usize, Option<String>),
-}
-
-/// What makes an item a commit: its keys. Whether the rest of it can be read is found out when it is folded.
+/// The keys that make an item a commit. The fold finds out whether the rest of the item is valid.
 #[derive(Deserialize)]
 struct CommitKeys {
     stream: StreamId,
@@ -36,44 +31,39 @@ struct CommitKeys {
 }
 
 impl Batch {
-    /// Reads the records in their order. Nothing depends on it but the place of the first failure.
+    /// Reads the records. Their order matters only for the position of the first failure.
     pub(crate) fn read(records: Vec<EventRecord>) -> Self {
         let mut batch = Self { records: records.len(), ..Self::default() };
-        for (place, record) in records.into_iter().enumerate() {
+        let mut requests = BTreeMap::new();
+        for (index, record) in records.into_iter().enumerate() {
             let change = record.change;
             let Ok(CommitKeys { stream, version }) = from_item(change.keys) else {
-                batch.foreign += 1;
+                batch.not_a_commit += 1;
                 continue;
             };
             if record.event_name != "INSERT" {
                 batch.tampered += 1;
                 continue;
             }
-            // An image that is missing or cannot be read is no loss: the commit is read from the write table.
+            // If the image is missing or malformed, the catch-up reads the commit from the events table.
             let commit = from_item::<_, StoredCommit>(change.new_image).ok();
             let commit = commit.filter(|commit| commit.stream == stream && commit.version == version);
-            let mention = batch.streams.entry(stream.clone()).or_insert_with(|| Mention {
-                request: CatchUpRequest::new(stream),
-                first: (place, change.sequence_number),
-            });
-            mention.request.observe(version, commit);
+            batch.first_records.entry(stream.clone()).or_insert((index, change.sequence_number));
+            let request = requests.entry(stream.clone()).or_insert_with(|| CatchUpRequest::new(stream));
+            request.observe(version, commit);
         }
+        batch.requests = requests.into_values().collect();
         batch
     }
 
-    /// The streams that have commits.
-    pub(crate) fn requests(&self) -> Vec<CatchUpRequest> {
-        self.streams.values().map(|mention| mention.request.clone()).collect()
-    }
-
-    /// The commits that the records brought along.
+    /// Returns the commits that the records contain.
     pub(crate) fn commits(&self) -> impl Iterator<Item = &StoredCommit> {
-        self.streams.values().flat_map(|mention| mention.request.commits.values())
+        self.requests.iter().flat_map(|request| request.commits.values())
     }
 
-    /// The sequence number of the first record that mentions one of these streams; `Some(None)` if it has none.
+    /// Returns the sequence number of the first record of these streams, or `Some(None)` if that record has none.
     pub(crate) fn first_of<'a>(&self, streams: impl Iterator<Item = &'a StreamId>) -> Option<Option<String>> {
-        let mentions = streams.filter_map(|stream| self.streams.get(stream));
-        mentions.map(|mention| &mention.first).min_by_key(|(place, _)| *place).map(|(_, number)| number.clone())
+        let records = streams.filter_map(|stream| self.first_records.get(stream));
+        records.min_by_key(|(index, _)| *index).map(|(_, sequence_number)| sequence_number.clone())
     }
 }

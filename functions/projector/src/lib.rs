@@ -34,7 +34,7 @@ pub fn projector(app: &App) -> Projector {
 pub async fn handle(app: &App, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
     let (app, began) = (app.with_deadline(event.context.deadline), app.dynamo.environment.now());
     let batch = Batch::read(event.payload.records);
-    let report = projector(&app).catch_up(&batch.requests()).await;
+    let report = projector(&app).catch_up(&batch.requests).await;
     telemetry::tell(&app, &event.context, began, &batch, &report);
 
     let mut response = DynamoDbEventResponse::default();

@@ -31,7 +31,7 @@ pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch
         .count("Skipped", report.skipped)
         .count("ProjectionFailures", report.failed.len())
         .count("Unhandled", report.unhandled)
-        .count("NotACommit", batch.foreign)
+        .count("NotACommit", batch.not_a_commit)
         .count("Tampered", batch.tampered)
         .milliseconds("ProjectionLag", lags.filter_map(|lag| i64::try_from(lag).ok()).collect())
         .note("records", batch.records)

@@ -1,12 +1,12 @@
-//! The counters of one rollup: one table, each row kept in several shards so that writers do not wait for each other.
+//! The counters of one rollup: one table, each row split into shards so that concurrent writers do not collide.
 //!
-//! | attribute | |
+//! | attribute | value |
 //! |---|---|
-//! | `shard` (partition key) | `0` … one less than the number of shards |
-//! | `row` (sort key) | such as `totals`, `day#2026-11-22` |
-//! | a column each | the shard's part of the sum, a number |
+//! | `shard` (partition key) | `0` to one less than the number of shards |
+//! | `row` (sort key) | the row, such as `totals` |
+//! | one attribute per column | this shard's part of the counter, a number |
 //!
-//! A sum is the sum over its shards. Their number may grow, never shrink.
+//! A counter is the sum over its shards. The number of shards may grow but never shrink.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,17 +15,17 @@ use cqrs::Counters;
 
 use crate::{
     Dynamo, StoreError,
-    item::{Item, add_number, number, text},
+    item::{Item, add_number, number, text, text_of},
 };
 
 const SHARD: &str = "shard";
 const ROW: &str = "row";
-/// How many shards there are: as many transactions on one row at once as do not conflict, at best.
+/// The number of shards: at best, as many transactions on one row run at once without a conflict.
 const SHARDS: u64 = 4;
-/// How often one row is read while projectors are writing it.
-const TRIES: u32 = 8;
+/// The number of attempts to read one row while projectors write it.
+const ATTEMPTS: u32 = 8;
 
-/// Keeps the counters of one rollup.
+/// Reads and updates the counters of one rollup.
 #[derive(Clone, Debug)]
 pub struct CountersTable {
     dynamo: Dynamo,
@@ -33,52 +33,42 @@ pub struct CountersTable {
 }
 
 impl CountersTable {
-    /// The counters in `table`.
     pub fn new(dynamo: Dynamo, table: impl Into<Arc<str>>) -> Self {
         Self { dynamo, table: table.into() }
     }
 
-    /// One row over all shards, as of one instant: two read units a shard.
+    /// Reads one row over all shards, as of one instant. Costs two read units per shard.
     ///
-    /// A read that meets a projector's transaction on the row is cancelled by DynamoDB, and sent again.
+    /// DynamoDB cancels the read if it meets a projector's transaction on the row; the read is then retried.
     ///
     /// # Errors
     /// [`StoreError`] of the read.
     pub async fn row(&self, row: &str) -> Result<Counters, StoreError> {
-        for attempt in 1..TRIES {
-            match self.row_at_once(row).await {
+        for attempt in 1..ATTEMPTS {
+            match self.try_row(row).await {
                 Err(StoreError::Unavailable(_)) => self.dynamo.back_off(attempt).await,
                 read => return read,
             }
         }
-        self.row_at_once(row).await
+        self.try_row(row).await
     }
 
-    async fn row_at_once(&self, row: &str) -> Result<Counters, StoreError> {
+    async fn try_row(&self, row: &str) -> Result<Counters, StoreError> {
         let gets = (0..SHARDS).map(|shard| {
             let get = Get::builder().table_name(&*self.table).set_key(Some(key(shard, row))).build()?;
             Ok(TransactGetItem::builder().get(get).build())
         });
         let gets: Result<Vec<_>, aws_sdk_dynamodb::error::BuildError> = gets.collect();
-        let answer = self
-            .dynamo
-            .client
-            .transact_get_items()
-            .set_transact_items(Some(gets.map_err(StoreError::bug)?))
-            .customize()
-            .config_override(self.dynamo.call_config()?)
-            .send()
-            .await
-            .map_err(StoreError::from_read)?;
+        let gets = gets.map_err(StoreError::bug)?;
+        let transaction = self.dynamo.client.transact_get_items().set_transact_items(Some(gets));
+        let responses = self.dynamo.read(transaction).await?.responses.unwrap_or_default();
         let mut counters = Counters::default();
-        for item in answer.responses.into_iter().flatten().filter_map(|response| response.item) {
-            add_item(&mut counters, &item);
-        }
+        responses.iter().filter_map(|response| response.item()).for_each(|item| add_item(&mut counters, item));
         Ok(counters)
     }
 
-    /// The rows from `first` to `last`, both with, over all shards; each shard as of a moment ago: half a read unit per 4 KB
-    /// of a shard.
+    /// Reads the rows from `first` to `last`, both inclusive, over all shards. Eventually consistent per shard; costs
+    /// half a read unit per 4 KB of a shard.
     ///
     /// # Errors
     /// [`StoreError`] of a read: all rows or none.
@@ -92,48 +82,36 @@ impl CountersTable {
     }
 
     async fn rows_of_shard(&self, shard: u64, first: &str, last: &str) -> Result<Counters, StoreError> {
+        let query = self
+            .dynamo
+            .client
+            .query()
+            .table_name(&*self.table)
+            .key_condition_expression("#shard = :shard AND #row BETWEEN :first AND :last")
+            .expression_attribute_names("#shard", SHARD)
+            .expression_attribute_names("#row", ROW)
+            .expression_attribute_values(":shard", text(shard.to_string()))
+            .expression_attribute_values(":first", text(first))
+            .expression_attribute_values(":last", text(last));
         let mut counters = Counters::default();
-        let mut from_key = None;
-        loop {
-            let page = self
-                .dynamo
-                .client
-                .query()
-                .table_name(&*self.table)
-                .key_condition_expression("#shard = :shard AND #row BETWEEN :first AND :last")
-                .expression_attribute_names("#shard", SHARD)
-                .expression_attribute_names("#row", ROW)
-                .expression_attribute_values(":shard", text(shard.to_string()))
-                .expression_attribute_values(":first", text(first))
-                .expression_attribute_values(":last", text(last))
-                .set_exclusive_start_key(from_key)
-                .customize()
-                .config_override(self.dynamo.call_config()?)
-                .send()
-                .await
-                .map_err(StoreError::from_read)?;
-            page.items.iter().flatten().for_each(|item| add_item(&mut counters, item));
-            from_key = page.last_evaluated_key;
-            if from_key.is_none() {
-                return Ok(counters);
-            }
-        }
+        self.dynamo.query_all(query).await?.iter().for_each(|item| add_item(&mut counters, item));
+        Ok(counters)
     }
 
-    /// One update a row, all in one shard picked at random, that adds `delta` to the counters.
+    /// Builds one update per row that adds `delta`, all on one random shard.
     ///
     /// # Errors
-    /// [`StoreError::Bug`] if an update cannot be built: a defect.
+    /// [`StoreError::Bug`] if an update cannot be built.
     pub(crate) fn updates(&self, delta: &Counters) -> Result<Vec<Update>, StoreError> {
         let shard = self.dynamo.environment.random_below(SHARDS);
         let update = |(row, columns): (&str, &BTreeMap<String, i128>)| {
             let mut update = Update::builder().table_name(&*self.table).set_key(Some(key(shard, row)));
             let mut terms = Vec::with_capacity(columns.len());
-            for (place, (column, amount)) in columns.iter().enumerate() {
-                terms.push(format!("#c{place} :a{place}"));
+            for (position, (column, amount)) in columns.iter().enumerate() {
+                terms.push(format!("#c{position} :a{position}"));
                 update = update
-                    .expression_attribute_names(format!("#c{place}"), column)
-                    .expression_attribute_values(format!(":a{place}"), number(amount));
+                    .expression_attribute_names(format!("#c{position}"), column)
+                    .expression_attribute_values(format!(":a{position}"), number(amount));
             }
             update.update_expression(format!("ADD {}", terms.join(", "))).build()
         };
@@ -146,7 +124,7 @@ fn key(shard: u64, row: &str) -> Item {
 }
 
 fn add_item(counters: &mut Counters, item: &Item) {
-    let Some(row) = item.get(ROW).and_then(|row| row.as_s().ok()) else { return };
+    let Some(row) = text_of(item, ROW) else { return };
     for (column, value) in item.iter().filter(|(name, _)| ![SHARD, ROW].contains(&name.as_str())) {
         add_number(counters, row, column, value);
     }

@@ -1,10 +1,10 @@
-//! Clock and chance: all that a run depends on beside its input and the tables.
+//! Clock and randomness: everything that a run depends on beside its input and the tables.
 
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 
-/// Clock and chance, passed in as one value so that a simulation can steer them and repeat a run exactly.
+/// A clock and a source of randomness. A simulation passes in its own, so that it can repeat a run exactly.
 #[derive(Clone)]
 pub struct Environment {
     now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
@@ -12,19 +12,19 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The clock and the chance of the machine.
-    #[allow(clippy::disallowed_methods, reason = "the one place where the machine is asked for the time")]
+    /// Returns the clock and the randomness of the operating system.
+    #[allow(clippy::disallowed_methods, reason = "the one place that asks the operating system for the time")]
     pub fn system() -> Self {
         Self::new(Timestamp::now, || {
             let mut bytes = [0; 16];
-            // Without entropy all ids would be alike: better no answer than that.
+            // Without entropy all ids would be equal. A panic is better than that.
             #[allow(clippy::expect_used, reason = "the operating system's entropy does not fail after boot")]
             getrandom::fill(&mut bytes).expect("the operating system has entropy");
             bytes
         })
     }
 
-    /// A clock and a source of chance of one's own.
+    /// Creates an environment from a clock and a source of 16 random bytes.
     pub fn new(
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
         random: impl Fn() -> [u8; 16] + Send + Sync + 'static,
@@ -32,17 +32,15 @@ impl Environment {
         Self { now: Arc::new(now), random: Arc::new(random) }
     }
 
-    /// The time.
     pub fn now(&self) -> Timestamp {
         (self.now)()
     }
 
-    /// 128 random bits.
     pub fn random_bytes(&self) -> [u8; 16] {
         (self.random)()
     }
 
-    /// A random number below `bound`; 0 if `bound` is 0.
+    /// Returns a random number below `bound`, or 0 if `bound` is 0.
     pub fn random_below(&self, bound: u64) -> u64 {
         u128::from_be_bytes(self.random_bytes())
             .checked_rem(u128::from(bound))

@@ -1,89 +1,86 @@
-//! Carries out one command: load, decide, append, and what to do when another command came in between.
+//! Command execution: load, decide, append, and retry after a version conflict.
 
 use cqrs::{Aggregate, CommandId, Commit, Fingerprint, StreamId, Version, recorded_at};
 
 use crate::{EventStore, StoreError, event_store::AppendOutcome};
 
-/// How often a command is decided anew because others keep coming in between.
-const TRIES: u32 = 5;
+/// The number of decisions before a command gives up on version conflicts.
+const ATTEMPTS: u32 = 5;
 
-/// A command, and all that is recorded of how it was asked.
+/// A command with the facts that its commit records.
 #[derive(Clone, Debug)]
 pub struct CommandRequest<C> {
-    /// The stream that it is about.
     pub stream: StreamId,
-    /// The id by which a repeat is recognised.
+    /// Identifies the command. A retry sends the same id.
     pub command_id: CommandId,
-    /// What it asks for, so that another command with the same id is told from a repeat.
+    /// Identifies the content of the command. Another command with the same id has another fingerprint.
     pub fingerprint: Fingerprint,
-    /// The version that the caller saw; `None` where any will do.
+    /// The version that the caller last saw, or `None` to accept any version.
     pub expected_version: Option<Version>,
-    /// Who asks.
     pub caller: String,
-    /// The W3C `traceparent` of the request, if it had one.
+    /// The W3C `traceparent` of the request.
     pub trace: Option<String>,
-    /// What is asked.
     pub command: C,
 }
 
-/// An accepted command. Its events are in the table, for ever.
+/// The result of an accepted command. Its commit is stored permanently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Executed {
-    /// The version of the stream with the command's commit.
+    /// The version of the command's commit.
     pub version: Version,
-    /// Whether the commit had been there before this request.
+    /// An earlier attempt of the same command wrote the commit.
     pub replayed: bool,
 }
 
-/// A command that was not accepted; nothing of it was written, but after [`StoreError::OutcomeUnknown`].
+/// The error of a command that was not accepted. Nothing was written, except possibly after
+/// [`StoreError::OutcomeUnknown`].
 #[derive(Debug)]
 pub enum CommandError<A: Aggregate> {
-    /// There is no such stream, or none that the caller may command.
+    /// The stream does not exist, or the caller may not command it.
     NotFound,
-    /// The business says no.
+    /// A business rule rejected the command.
     Rejected {
-        /// Why.
         rejection: A::Rejection,
         /// The state that the decision was made on.
         state: A,
-        /// Its version.
+        /// The version of `state`.
         version: Version,
     },
-    /// The stream has moved on from the expected version.
+    /// The stream is not at the expected version.
     VersionMismatch {
-        /// To this one.
+        /// The current version.
         version: Version,
     },
-    /// The command id belongs to a command that asked for something else.
+    /// The command id belongs to a command with other content.
     IdempotencyKeyReused,
-    /// Other commands came in between, each time. Trying again helps.
+    /// Every attempt met a version conflict. A retry may succeed.
     Contended,
-    /// The tables failed.
     Store(StoreError),
 }
 
 impl<A: Aggregate> From<StoreError> for CommandError<A> {
-    fn from(failure: StoreError) -> Self {
-        Self::Store(failure)
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }
 
-/// Carries out a command on a stream that exists: one query and one write unit per KB.
+/// Executes a command on an existing stream. Costs one query and one write unit per KB.
 ///
-/// `may` says whether the caller may command this aggregate; if not, it is as if there were none. A repeat of an
-/// accepted command gives the first result again, before the expected version is looked at.
+/// `is_authorized` decides from the state whether the caller may command this aggregate. If not, the result is
+/// [`CommandError::NotFound`]. A retry of an accepted command returns the first result, before the expected version is
+/// compared.
 ///
 /// # Errors
 /// [`CommandError`].
 pub async fn execute<A: Aggregate>(
     events: &EventStore,
     request: &CommandRequest<A::Command>,
-    may: impl Fn(&A) -> bool,
+    is_authorized: impl Fn(&A) -> bool,
 ) -> Result<Executed, CommandError<A>> {
-    for attempt in 0..TRIES {
+    for attempt in 0..ATTEMPTS {
         let history = events.load::<A::Event>(&request.stream).await?;
         let state = A::replay(history.iter().flat_map(|commit| &commit.events));
-        let Some(head) = history.last().filter(|_| may(&state)) else {
+        let Some(head) = history.last().filter(|_| is_authorized(&state)) else {
             return Err(CommandError::NotFound);
         };
         if let Some(first) = history.iter().find(|commit| commit.command_id == request.command_id) {
@@ -104,24 +101,23 @@ pub async fn execute<A: Aggregate>(
     Err(CommandError::Contended)
 }
 
-/// Carries out a command that creates its stream: one write unit per KB, and no read.
-///
-/// Where the stream exists already, it is as [`execute`].
+/// Executes a command that creates its stream. Costs one write unit per KB and no read. If the stream exists, the
+/// command continues like [`execute`].
 ///
 /// # Errors
 /// [`CommandError`].
 pub async fn create<A: Aggregate>(
     events: &EventStore,
     request: &CommandRequest<A::Command>,
-    may: impl Fn(&A) -> bool,
+    is_authorized: impl Fn(&A) -> bool,
 ) -> Result<Executed, CommandError<A>> {
     match decide_and_append(events, request, A::default(), None).await? {
         Some(executed) => Ok(executed),
-        None => execute(events, request, may).await,
+        None => execute(events, request, is_authorized).await,
     }
 }
 
-/// Decides on `state`, which stands after `head`, and appends. `None`: another command has come in between.
+/// Decides on `state`, the state after commit `head`, and appends the events. Returns `None` after a version conflict.
 async fn decide_and_append<A: Aggregate>(
     events: &EventStore,
     request: &CommandRequest<A::Command>,

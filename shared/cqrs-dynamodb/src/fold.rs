@@ -1,4 +1,4 @@
-//! Folds a stream as far as it can be folded: up to its end, or to a commit that the code cannot take.
+//! The fold of a stream onto a view, up to the first commit that the code cannot fold.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,50 +6,49 @@ use cqrs::{Counters, Projection, StoredCommit, Version};
 
 use crate::{StoreError, event_store::decode};
 
-/// A view, as far as its stream could be folded.
+/// The result of a fold.
 #[derive(Debug)]
 pub(crate) struct Folded<V> {
-    /// The last commit folded in.
+    /// The last folded commit.
     pub(crate) version: Version,
-    /// The view; `None` if there is none after that commit.
+    /// The view, or `None` if the stream folds to no view.
     pub(crate) view: Option<V>,
-    /// What it adds to the counters.
     pub(crate) contribution: Counters,
-    /// How many commits were folded.
+    /// The number of folded commits.
     pub(crate) commits: usize,
-    /// Why it was not folded to the end: an event that is not known, or code that panics.
+    /// The error that stopped the fold before its last commit: an unknown event, or a panic of the projection.
     pub(crate) stopped: Option<StoreError>,
 }
 
-/// Folds `commits`, which come after `version`, on `view`. A panic of the domain's code stops it, and nothing else.
+/// Folds `commits` onto `view`, which is at `version`. A panic of the projection stops the fold and nothing else.
 pub(crate) fn fold<P: Projection>(
     version: Version,
     view: Option<P::View>,
     commits: Vec<StoredCommit>,
-    contribution: impl Fn(&P::View) -> Counters,
+    contribution_of: impl Fn(&P::View) -> Counters,
 ) -> Folded<P::View> {
     let mut folded = Folded { version, view, contribution: Counters::default(), commits: 0, stopped: None };
     for commit in commits {
-        match step::<P>(folded.view.clone(), commit, &contribution) {
+        match fold_commit::<P>(folded.view.clone(), commit, &contribution_of) {
             Ok((version, view, contribution)) => {
                 folded = Folded { version, view, contribution, commits: folded.commits + 1, stopped: None };
             }
-            Err(failure) => return Folded { stopped: Some(failure), ..folded },
+            Err(error) => return Folded { stopped: Some(error), ..folded },
         }
     }
     folded
 }
 
-/// One commit: all that is the domain's own code.
-fn step<P: Projection>(
+/// Folds one commit. This is the only place that runs the domain's own code.
+fn fold_commit<P: Projection>(
     view: Option<P::View>,
     commit: StoredCommit,
-    contribution: &impl Fn(&P::View) -> Counters,
+    contribution_of: &impl Fn(&P::View) -> Counters,
 ) -> Result<(Version, Option<P::View>, Counters), StoreError> {
     let commit = decode(commit)?;
     let folded = catch_unwind(AssertUnwindSafe(|| {
         let view = P::fold(view, [&commit]);
-        let contribution = view.as_ref().map(contribution).unwrap_or_default();
+        let contribution = view.as_ref().map(contribution_of).unwrap_or_default();
         (commit.version, view, contribution)
     }));
     folded.map_err(|_| StoreError::Corrupt {
@@ -57,4 +56,46 @@ fn step<P: Projection>(
         version: commit.version,
         reason: format!("the code of {} panicked", P::NAME),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Level, LevelView, filled, sealed, unknown};
+
+    fn levels(commits: Vec<StoredCommit>) -> Folded<LevelView> {
+        let contribution_of = |view: &LevelView| Counters::default().with("all", "content", view.content.into());
+        fold::<Level>(Version::NONE, None, commits, contribution_of)
+    }
+
+    #[test]
+    fn a_fold_reaches_the_last_commit() {
+        let folded = levels(vec![filled(1, 5), filled(2, 7)]);
+        assert_eq!((folded.version, folded.commits), (Version::new(2), 2));
+        assert_eq!(folded.view, Some(LevelView { content: 12 }));
+        assert_eq!(folded.contribution, Counters::default().with("all", "content", 12));
+        assert!(folded.stopped.is_none());
+    }
+
+    #[test]
+    fn a_fold_stops_before_an_unknown_event() {
+        let folded = levels(vec![filled(1, 5), unknown(2), filled(3, 7)]);
+        assert_eq!((folded.version, folded.commits), (Version::new(1), 1));
+        assert!(matches!(folded.stopped, Some(StoreError::Corrupt { version, .. }) if version == Version::new(2)));
+    }
+
+    #[test]
+    fn a_panic_of_the_projection_stops_the_fold() {
+        let folded = levels(vec![filled(1, 5), filled(2, u32::MAX), filled(3, 7)]);
+        assert_eq!(folded.view, Some(LevelView { content: 5 }));
+        let reason = folded.stopped.map(|error| error.to_string());
+        assert_eq!(reason.as_deref(), Some("stream jar#a is corrupt at version 2: the code of levels panicked"));
+    }
+
+    #[test]
+    fn a_stream_may_fold_to_no_view() {
+        let folded = levels(vec![filled(1, 5), sealed(2)]);
+        assert_eq!((folded.version, folded.view), (Version::new(2), None));
+        assert!(folded.contribution.is_zero());
+    }
 }

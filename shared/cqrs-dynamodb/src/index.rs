@@ -1,4 +1,4 @@
-//! Reads the rows of an index over views: half a read unit per 4 KB, newest first, a page at a time.
+//! Lists of views: pages of a global secondary index, newest first.
 
 use cqrs::Projection;
 use serde::de::DeserializeOwned;
@@ -6,43 +6,43 @@ use serde_dynamo::from_item;
 
 use crate::{
     StoreError, Views,
-    item::{Item, text},
+    item::{Item, text, text_of},
 };
 
-/// An index over the views of a projection, by two text attributes.
+/// A global secondary index over the views of a projection, with two text attributes as its key.
 #[derive(Clone, Copy, Debug)]
 pub struct ViewIndex {
-    /// What it is called.
     pub name: &'static str,
-    /// The attribute that the rows of one list have in common.
+    /// The partition key: all rows of one list share its value.
     pub partition: &'static str,
-    /// The attribute by which they are sorted.
+    /// The sort key.
     pub sort: &'static str,
 }
 
-/// A row of an index, by what it is sorted by and the key of its view.
+/// The position of a row in an index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexPosition {
-    /// The value of the sort attribute.
+    /// The value of the sort key.
     pub sort: String,
     /// The key of the view.
     pub key: String,
 }
 
-/// Some rows of a list.
+/// A page of a list.
 #[derive(Debug)]
 pub struct IndexPage<R> {
-    /// The rows, newest first.
+    /// Newest first.
     pub rows: Vec<R>,
-    /// Where the list goes on: after this row. `None` at its end.
-    pub more_after: Option<IndexPosition>,
+    /// The position after which the next page begins, or `None` at the end of the list.
+    pub next: Option<IndexPosition>,
 }
 
 impl<P: Projection> Views<P> {
-    /// At most `limit` rows of the list `partition`, after the row `after` or from the newest on; as of a moment ago.
+    /// Reads at most `limit` rows of the list `partition`, after the position `after` or from the newest row. Eventually
+    /// consistent; costs half a read unit per 4 KB.
     ///
     /// # Errors
-    /// [`StoreError`] of the read; [`StoreError::Bug`] if a row is not as `R` wants it.
+    /// [`StoreError`] of the read; [`StoreError::Bug`] if a row does not deserialize as `R`.
     pub async fn list<R: DeserializeOwned>(
         &self,
         index: ViewIndex,
@@ -57,7 +57,7 @@ impl<P: Projection> Views<P> {
                 (P::KEY.to_owned(), text(&position.key)),
             ])
         });
-        let page = self
+        let query = self
             .dynamo()
             .client
             .query()
@@ -68,17 +68,13 @@ impl<P: Projection> Views<P> {
             .expression_attribute_names("#partition", index.partition)
             .expression_attribute_values(":partition", text(partition))
             .set_exclusive_start_key(start)
-            .limit(limit)
-            .customize()
-            .config_override(self.dynamo().call_config()?)
-            .send()
-            .await
-            .map_err(StoreError::from_read)?;
+            .limit(limit);
+        let page = self.dynamo().read(query).await?;
         let rows = page.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_, _>>();
-        let attribute = |item: &Item, name: &str| item.get(name)?.as_s().ok().cloned();
-        let more_after = page.last_evaluated_key.and_then(|last| {
-            Some(IndexPosition { sort: attribute(&last, index.sort)?, key: attribute(&last, P::KEY)? })
+        let next = page.last_evaluated_key.and_then(|last| {
+            let (sort, key) = (text_of(&last, index.sort)?.to_owned(), text_of(&last, P::KEY)?.to_owned());
+            Some(IndexPosition { sort, key })
         });
-        Ok(IndexPage { rows: rows.map_err(StoreError::bug)?, more_after })
+        Ok(IndexPage { rows: rows.map_err(StoreError::bug)?, next })
     }
 }

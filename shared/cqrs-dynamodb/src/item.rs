@@ -1,57 +1,61 @@
-//! Items: how values become attributes, and how much room they take.
+//! DynamoDB items: attributes, counters as an attribute, and sizes.
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::{operation::put_item::PutItemError, types::AttributeValue};
+use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::Counters;
 
-/// A DynamoDB item: attributes by name. The SDK's own type; it is never iterated where the order would show.
+/// A DynamoDB item in the SDK's own type. The code never depends on its iteration order.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// A text attribute.
+/// Creates a text attribute.
 pub(crate) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-/// A number attribute.
+/// Creates a number attribute.
 pub(crate) fn number(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// The item that stood in the way of a put with a condition, as `ALL_OLD` gives it; `None` if there was none.
-pub(crate) fn existing_item(error: PutItemError) -> Option<Item> {
-    let PutItemError::ConditionalCheckFailedException(failed) = error else { return None };
-    failed.item.filter(|item| !item.is_empty())
+/// Returns the text attribute `name`, or `None` if it is missing or not a text.
+pub(crate) fn text_of<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
 }
 
-/// Counters as an attribute: a map of rows, each a map of numbers.
+/// Returns the number attribute `name`, or `None` if it is missing, not a number, or out of the range of `N`.
+pub(crate) fn number_of<N: std::str::FromStr>(item: &Item, name: &str) -> Option<N> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// Encodes counters as a map of rows, each a map of numbers.
 pub(crate) fn from_counters(counters: &Counters) -> AttributeValue {
     let row = |columns: &BTreeMap<String, i128>| {
-        AttributeValue::M(columns.iter().map(|(column, sum)| (column.clone(), number(sum))).collect())
+        AttributeValue::M(columns.iter().map(|(column, value)| (column.clone(), number(value))).collect())
     };
     AttributeValue::M(counters.rows().map(|(name, columns)| (name.to_owned(), row(columns))).collect())
 }
 
-/// The counters in an attribute made by [`from_counters`]; what is not a number there counts as none.
+/// Decodes counters that [`from_counters`] encoded. Values that are not whole numbers are skipped.
 pub(crate) fn to_counters(attribute: &AttributeValue) -> Counters {
     let mut counters = Counters::default();
     for (row, columns) in attribute.as_m().into_iter().flatten() {
-        for (column, sum) in columns.as_m().into_iter().flatten() {
-            add_number(&mut counters, row, column, sum);
+        for (column, value) in columns.as_m().into_iter().flatten() {
+            add_number(&mut counters, row, column, value);
         }
     }
     counters
 }
 
-/// Adds the attribute to the counters if it is a whole number.
+/// Adds the attribute to the counters, if it is a whole number.
 pub(crate) fn add_number(counters: &mut Counters, row: &str, column: &str, attribute: &AttributeValue) {
     if let Some(amount) = attribute.as_n().ok().and_then(|number| number.parse().ok()) {
         counters.add(row, column, amount);
     }
 }
 
-/// The size of an item in bytes, as the DynamoDB Developer Guide counts it ("Item sizes and formats"); numbers at
-/// their most, 21 bytes.
+/// Returns the size of an item in bytes, by the rules of the DynamoDB Developer Guide, "DynamoDB item sizes and
+/// formats". A number counts up to 21 bytes.
 pub fn size(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
 }
@@ -65,7 +69,7 @@ fn value_size(value: &AttributeValue) -> usize {
         AttributeValue::M(entries) => 3 + entries.iter().map(|(k, v)| 1 + k.len() + value_size(v)).sum::<usize>(),
         AttributeValue::Ss(texts) | AttributeValue::Ns(texts) => texts.iter().map(String::len).sum(),
         AttributeValue::Bs(blobs) => blobs.iter().map(|bytes| bytes.as_ref().len()).sum(),
-        // Bool, Null and what may be added to the non-exhaustive enum.
+        // Bool, Null, and variants that the non-exhaustive enum may gain.
         _ => 1,
     }
 }
@@ -75,14 +79,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_survive_being_stored_to_the_last_digit() {
+    fn counters_survive_encoding_to_the_last_digit() {
         let counters =
             Counters::default().with("totals", "revenue:EUR", i128::from(u64::MAX) * 1000).with("day", "orders", -1);
         assert_eq!(to_counters(&from_counters(&counters)), counters);
     }
 
     #[test]
-    fn an_item_is_as_large_as_the_guide_says() {
+    fn item_sizes_follow_the_developer_guide() {
         let item = Item::from([("id".to_owned(), text("äb")), ("n".to_owned(), number(1234))]);
         assert_eq!(size(&item), 2 + 3 + 1 + 4);
     }

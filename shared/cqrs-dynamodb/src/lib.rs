@@ -1,16 +1,18 @@
-//! The practice of the toolkit: events, views and counters in DynamoDB, through the unmodified AWS SDK.
+//! CQRS on DynamoDB: events, views and counters, through the unmodified AWS SDK.
 //!
-//! The one seam is the endpoint of the SDK's client. Read it in this order:
+//! The only seam for tests and emulators is the endpoint of the SDK's client. Reading order:
 //!
-//! 1. [`dynamo`]: the client, with the clock, the randomness and the deadline of one invocation.
+//! 1. [`dynamo`]: the client of one invocation, with clock, randomness and deadline; [`call`]: its calls;
+//!    [`store_error`]: their errors.
 //! 2. [`event_store`]: loads and appends commits.
-//! 3. [`mod@execute`]: carries out one command.
-//! 4. [`views`]: keeps the views of one projection.
-//! 5. [`counters`]: keeps the counters of one rollup.
-//! 6. [`projector`]: brings views and counters to the head of their streams; [`parked`]: streams that cannot be.
-//! 7. [`streams`]: goes through all streams there are, to rebuild or to check.
-//! 8. [`reader`]: reads views, with the caller's own writes folded in; [`index`]: reads lists of them.
+//! 3. [`mod@execute`]: executes one command.
+//! 4. [`views`]: the views of one projection; [`revision`]: the condition of their next write.
+//! 5. [`counters`]: the counters of one rollup.
+//! 6. [`projector`]: catches views and counters up with their streams; [`parked`]: streams that cannot be folded.
+//! 7. [`reader`]: reads single views, with the caller's own writes folded in; [`index`]: reads lists of views.
+//! 8. [`streams`]: scans all streams, for rebuild, sweep and verify.
 
+mod call;
 pub mod counters;
 pub mod dynamo;
 pub mod environment;
@@ -22,6 +24,9 @@ mod item;
 pub mod parked;
 pub mod projector;
 pub mod reader;
+mod revision;
+#[cfg(test)]
+mod sample;
 pub mod store_error;
 pub mod streams;
 pub mod views;
@@ -29,7 +34,7 @@ pub mod views;
 pub use counters::CountersTable;
 pub use dynamo::Dynamo;
 pub use environment::Environment;
-pub use event_store::EventStore;
+pub use event_store::{AppendOutcome, EventStore};
 pub use execute::{CommandError, CommandRequest, Executed, create, execute};
 pub use index::{IndexPage, IndexPosition, ViewIndex};
 pub use parked::{Parked, ParkedView};

@@ -1,64 +1,46 @@
-//! Brings views and counters to the head of their streams.
+//! Catches views and counters up with their streams.
 //!
-//! The stream of the write table is a doorbell: it says that something is new, and usually brings it along. What is
-//! true stands in the write table. So any delivery (again, late, in another order, cut anew) ends in the same tables.
+//! The DynamoDB stream only signals that an event stream has new commits. The event store is the source of truth; the
+//! image in a record merely saves a read. So any delivery (repeated, late, reordered, split) ends in the same tables.
+//!
+//! Reading order: [`request`] and [`report`], the input and the result; [`handler`], one projection with its tables;
+//! [`catch_up`], the loop; [`plan`], its pure decisions; [`chunk`] and [`write_chunk`], the transactions; [`write`], one
+//! conditional write; [`park`]; [`verify`].
 
 mod catch_up;
 mod chunk;
+mod handler;
 mod park;
+mod plan;
+mod report;
+mod request;
 mod verify;
 mod write;
+mod write_chunk;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use cqrs::{Counters, Projection, Rollup, StoredCommit, StreamId, Version};
+use cqrs::{Counters, Projection, Rollup, StreamId};
 use futures_util::future::BoxFuture;
 
-use self::catch_up::{CatchUp, ProjectionHandler, RollupWriter};
-pub use self::verify::{VerifiedViews, ViewDefect};
+use self::{
+    catch_up::CatchUp,
+    handler::{ProjectionHandler, RollupWriter},
+};
+pub use self::{
+    report::CatchUpReport,
+    request::CatchUpRequest,
+    verify::{VerifiedViews, ViewDefect},
+};
 use crate::{CountersTable, EventStore, ParkedView, StoreError, Views};
 
-/// Keeps the views of all its projections.
+/// Keeps the views and counters of all its projections.
 pub struct Projector {
     events: EventStore,
     handlers: Vec<Box<dyn HandleProjection>>,
 }
 
-/// Says that a stream has commits, and brings along those that are in hand.
-#[derive(Clone, Debug)]
-pub struct CatchUpRequest {
-    /// Which stream.
-    pub stream: StreamId,
-    /// A version that it has come to, or passed; `None` if that is not known.
-    pub head: Option<Version>,
-    /// Commits in hand, in any order: those that need not be read.
-    pub commits: BTreeMap<Version, StoredCommit>,
-    /// Whether a parked stream is tried again, because something was mended.
-    pub include_parked: bool,
-}
-
-/// What became of the streams that were to be caught up.
-#[derive(Debug, Default)]
-pub struct CatchUpReport {
-    /// Views written.
-    pub views_written: usize,
-    /// Commits folded into them.
-    pub commits: usize,
-    /// Views that had come as far before.
-    pub duplicates: usize,
-    /// Views that had to be gaps_filled from the write table, because a commit came before its predecessor.
-    pub gaps_filled: usize,
-    /// Streams of no projection.
-    pub unhandled: usize,
-    /// Views whose stream was parked before: their commits wait.
-    pub skipped: usize,
-    /// Streams that were parked in some projection, and why.
-    pub parked: BTreeMap<StreamId, Arc<StoreError>>,
-    /// Streams that are neither caught up nor parked in some projection, and why. All the others are, in all of them.
-    pub failed: BTreeMap<StreamId, Arc<StoreError>>,
-}
-
-/// One projection among others: what [`ProjectionHandler`] does, without its types.
+/// A [`ProjectionHandler`] without its type parameters.
 trait HandleProjection: Send + Sync {
     fn category(&self) -> &'static str;
     fn name(&self) -> &'static str;
@@ -77,57 +59,37 @@ trait HandleProjection: Send + Sync {
     fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, StoreError>>;
 }
 
-impl CatchUpRequest {
-    /// A request for `stream` that brings nothing along: its commits are read from the write table.
-    pub fn new(stream: StreamId) -> Self {
-        Self { stream, head: None, commits: BTreeMap::new(), include_parked: false }
-    }
-
-    /// The same, for a stream that may be parked.
-    pub fn redrive(stream: StreamId) -> Self {
-        Self { include_parked: true, ..Self::new(stream) }
-    }
-
-    /// The stream has come to `version`; its commit may be in hand.
-    pub fn observe(&mut self, version: Version, commit: Option<StoredCommit>) {
-        self.head = self.head.max(Some(version));
-        self.commits.extend(commit.map(|commit| (version, commit)));
-    }
-}
-
 impl Projector {
-    /// A projector of the commits in `events`.
+    /// Creates a projector of the commits in `events`, without projections.
     pub fn new(events: EventStore) -> Self {
         Self { events, handlers: Vec::new() }
     }
 
-    /// Keeps the views of a projection too.
+    /// Adds a projection.
     #[must_use]
     pub fn with<P: Projection>(mut self, views: Views<P>) -> Self {
         self.handlers.push(Box::new(ProjectionHandler { views, rollup: None }));
         self
     }
 
-    /// Keeps the views of a projection too, and the counters over them.
+    /// Adds a projection with a rollup over its views.
     #[must_use]
     pub fn with_rollup<P: Projection, R: Rollup<View = P::View>>(
         mut self,
         views: Views<P>,
         counters: CountersTable,
     ) -> Self {
-        self.handlers.push(Box::new(ProjectionHandler {
-            views,
-            rollup: Some(RollupWriter { counters, contribution: R::contribution }),
-        }));
+        let rollup = RollupWriter { counters, contribution: R::contribution };
+        self.handlers.push(Box::new(ProjectionHandler { views, rollup: Some(rollup) }));
         self
     }
 
-    /// The names of the projections, and the schemas of their views.
+    /// Returns the schema version of each projection, by name.
     pub fn projections(&self) -> BTreeMap<&'static str, u32> {
         self.handlers.iter().map(|handler| (handler.name(), handler.schema())).collect()
     }
 
-    /// Holds the views of these streams against what the streams fold to, by projection. Nothing is written.
+    /// Compares the views of these streams with the folds of the streams, by projection. Writes nothing.
     ///
     /// # Errors
     /// [`StoreError`] of a read.
@@ -141,7 +103,7 @@ impl Projector {
         Ok(verified)
     }
 
-    /// The streams that are parked, by projection; as of a moment ago.
+    /// Lists the parked streams, by projection. Eventually consistent.
     ///
     /// # Errors
     /// [`StoreError`] of a read.
@@ -153,22 +115,23 @@ impl Projector {
         Ok(parked)
     }
 
-    /// The counters of those projections that have a rollup; as of a moment ago.
+    /// Reads all counters of the projections that have a rollup, by projection. Eventually consistent.
     ///
     /// # Errors
     /// [`StoreError`] of a read.
     pub async fn counters(&self) -> Result<BTreeMap<&'static str, Counters>, StoreError> {
         let mut counters = BTreeMap::new();
         for handler in &self.handlers {
-            counters.extend(handler.counters().await?.map(|of| (handler.name(), of)));
+            counters.extend(handler.counters().await?.map(|counters| (handler.name(), counters)));
         }
         Ok(counters)
     }
 
-    /// Brings the views of these streams to where the requests say, or further. Each stream may have one request.
+    /// Catches the views of these streams up with the requested versions, or with later ones. Each stream may have at
+    /// most one request.
     ///
-    /// Safe to repeat, to cut short at any call, and to run beside others: every write is conditional on what it was
-    /// folded from.
+    /// Safe to repeat, to interrupt at any call, and to run concurrently: every write is conditional on the revision
+    /// that it was folded from.
     pub async fn catch_up(&self, requests: &[CatchUpRequest]) -> CatchUpReport {
         let mut report = CatchUpReport::default();
         for handler in &self.handlers {
@@ -176,9 +139,10 @@ impl Projector {
                 requests.iter().filter(|request| request.stream.category() == handler.category()).collect();
             report.add(handler.catch_up(&self.events, &requests).await);
         }
-        let claimed =
-            |request: &CatchUpRequest| self.handlers.iter().any(|k| k.category() == request.stream.category());
-        report.unhandled = requests.iter().filter(|request| !claimed(request)).count();
+        let is_handled = |request: &CatchUpRequest| {
+            self.handlers.iter().any(|handler| handler.category() == request.stream.category())
+        };
+        report.unhandled = requests.iter().filter(|request| !is_handled(request)).count();
         report
     }
 }
@@ -219,24 +183,8 @@ impl<P: Projection> HandleProjection for ProjectionHandler<P> {
     fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, StoreError>> {
         Box::pin(async {
             let Some(rollup) = &self.rollup else { return Ok(None) };
-            // All rows there are: their names are visible characters.
+            // Row names consist of visible ASCII characters, so this range holds all rows.
             rollup.counters.rows(" ", "~").await.map(Some)
         })
-    }
-}
-
-impl CatchUpReport {
-    fn add(&mut self, other: CatchUpReport) {
-        self.views_written += other.views_written;
-        self.commits += other.commits;
-        self.duplicates += other.duplicates;
-        self.gaps_filled += other.gaps_filled;
-        self.skipped += other.skipped;
-        for (stream, failure) in other.parked {
-            self.parked.entry(stream).or_insert(failure);
-        }
-        for (stream, failure) in other.failed {
-            self.failed.entry(stream).or_insert(failure);
-        }
     }
 }

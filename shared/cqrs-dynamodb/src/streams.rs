@@ -1,6 +1,5 @@
-//! Goes through all streams there are, page by page, in segments beside each other: for rebuilds and for checks.
+//! A parallel scan over all streams, page by page: for rebuild, sweep and verify.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::{StreamId, Version};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,74 +7,70 @@ use serde::{Deserialize, Serialize};
 use crate::{
     EventStore, StoreError,
     event_store::{RECORDED_AT, STREAM, VERSION},
-    item::{Item, number, text},
+    item::{Item, number, number_of, text, text_of},
 };
 
-/// How many commits a page reads: little enough to be read within a moment, and enough for a transaction or more.
+/// The number of commits that a page reads: enough for several transactions, and read within a moment.
 const PAGE: i32 = 1000;
 
-/// One of several parts of all streams, for workers beside each other.
+/// One segment of a parallel scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
-    /// Which one, from 0.
+    /// From 0.
     pub number: u16,
-    /// Of how many.
+    /// The number of segments.
     pub of: u16,
 }
 
-/// How far a worker has come in its segment: the last commit it looked at.
+/// The position of a scan in its segment: the last commit that was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScanCursor {
     stream: StreamId,
     version: Version,
 }
 
-/// Which streams.
+/// Selects the streams of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamFilter {
-    /// All there are.
     All,
-    /// Those with a commit that was recorded between these times.
+    /// Streams with a commit that was recorded between two times, both inclusive.
     RecordedBetween(Timestamp, Timestamp),
 }
 
-/// Some streams of a segment.
+/// A page of streams of one segment.
 #[derive(Debug)]
 pub struct StreamsPage {
-    /// Their ids, each once.
+    /// Each stream at most once.
     pub streams: Vec<StreamId>,
-    /// Where the segment goes on; `None` at its end.
-    pub after: Option<ScanCursor>,
+    /// The cursor of the next page, or `None` at the end of the segment.
+    pub next: Option<ScanCursor>,
 }
 
 impl Segment {
-    /// All streams, in one part.
+    /// A scan with one segment.
     pub const ALL: Self = Self { number: 0, of: 1 };
 }
 
 impl EventStore {
-    /// The streams of a segment after `after`, as many as are found in a thousand commits, or a megabyte of them; as of a
-    /// moment ago: half a read unit per 4 KB of commits, whichever are asked for.
+    /// Reads the next page of streams after `cursor`: the streams in a thousand commits, or in one megabyte of commits.
     ///
-    /// A stream that begins meanwhile may be missed: the projector sees to it.
+    /// The scan is eventually consistent and costs half a read unit per 4 KB of commits, whatever the filter selects. It
+    /// may miss a stream that begins meanwhile; the projector handles that one.
     ///
     /// # Errors
-    /// [`StoreError`] of the read; [`StoreError::Bug`] if an item is no commit.
+    /// [`StoreError`] of the read; [`StoreError::Bug`] if an item is not a commit.
     pub async fn streams(
         &self,
-        which: StreamFilter,
+        filter: StreamFilter,
         segment: Segment,
-        after: Option<&ScanCursor>,
+        cursor: Option<&ScanCursor>,
     ) -> Result<StreamsPage, StoreError> {
-        let (attribute, [from, to]) = match which {
+        let (attribute, [from, to]) = match filter {
             StreamFilter::All => (VERSION, [number(Version::FIRST), number(Version::FIRST)]),
-            // Their texts are ordered as the times are, to the second.
+            // RFC 3339 texts sort like the times, to the second.
             StreamFilter::RecordedBetween(from, to) => (RECORDED_AT, [from, to].map(|time| text(time.to_string()))),
         };
-        let start = after.map(|place| {
-            Item::from([(STREAM.to_owned(), text(place.stream.as_str())), (VERSION.to_owned(), number(place.version))])
-        });
-        let page = self
+        let scan = self
             .dynamo()
             .client
             .scan()
@@ -88,30 +83,28 @@ impl EventStore {
             .expression_attribute_names("#attribute", attribute)
             .expression_attribute_values(":from", from)
             .expression_attribute_values(":to", to)
-            .set_exclusive_start_key(start)
-            .limit(PAGE)
-            .customize()
-            .config_override(self.dynamo().call_config()?)
-            .send()
-            .await
-            .map_err(StoreError::from_read)?;
-        let mut streams: Vec<StreamId> = page.items.unwrap_or_default().iter().map(stream).collect::<Result<_, _>>()?;
-        // The commits of a stream stand beside each other.
+            .set_exclusive_start_key(cursor.map(ScanCursor::to_key))
+            .limit(PAGE);
+        let page = self.dynamo().read(scan).await?;
+        let streams: Result<Vec<StreamId>, _> = page.items.unwrap_or_default().iter().map(stream_of).collect();
+        let mut streams = streams?;
+        // Commits of one stream are adjacent.
         streams.dedup();
-        let after = page
-            .last_evaluated_key
-            .as_ref()
-            .map(|last| Ok(ScanCursor { stream: stream(last)?, version: version(last) }));
-        Ok(StreamsPage { streams, after: after.transpose()? })
+        let next = page.last_evaluated_key.as_ref().map(ScanCursor::from_key).transpose()?;
+        Ok(StreamsPage { streams, next })
     }
 }
 
-fn stream(item: &Item) -> Result<StreamId, StoreError> {
-    let name = item.get(STREAM).and_then(|name| name.as_s().ok()).cloned().unwrap_or_default();
-    StreamId::try_from(name).map_err(StoreError::bug)
+impl ScanCursor {
+    fn to_key(&self) -> Item {
+        Item::from([(STREAM.to_owned(), text(self.stream.as_str())), (VERSION.to_owned(), number(self.version))])
+    }
+
+    fn from_key(key: &Item) -> Result<Self, StoreError> {
+        Ok(Self { stream: stream_of(key)?, version: Version::new(number_of(key, VERSION).unwrap_or_default()) })
+    }
 }
 
-fn version(item: &Item) -> Version {
-    let digits = item.get(VERSION).and_then(|version: &AttributeValue| version.as_n().ok());
-    Version::new(digits.and_then(|digits| digits.parse().ok()).unwrap_or_default())
+fn stream_of(item: &Item) -> Result<StreamId, StoreError> {
+    StreamId::try_from(text_of(item, STREAM).unwrap_or_default().to_owned()).map_err(StoreError::bug)
 }

@@ -1,63 +1,52 @@
-//! Events, and the form in which they outlive the code that wrote them.
+//! Events, and the stored form in which they outlive the code that wrote them.
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned, ser::Error};
 use serde_json::Value;
 
-/// Something that happened to one kind of aggregate.
+/// The events of one kind of aggregate.
 ///
-/// The type is an enum that serde tags as `#[serde(tag = "type", content = "data")]`, each variant renamed to its
-/// published name (`order.placed`). It is a storage format: fields are added, never renamed or retyped.
+/// The type is an enum that serde tags as `#[serde(tag = "type", content = "data")]`, with each variant renamed to its
+/// published name (`order.placed`). It is a storage format: fields may be added, but never renamed or retyped.
 pub trait Event: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// The category of the streams that hold these events: what stands before the `#` of their names.
+    /// The category of the streams that hold these events: the part of a stream id before the `#`.
     const CATEGORY: &'static str;
 
-    /// The schema version in which this event is written today, from 1.
-    fn schema(&self) -> u32;
+    /// Every event type with its current schema version, from 1. Writing and reading both consult this list.
+    const SCHEMAS: &'static [(&'static str, u32)];
 
-    /// Lifts the data of an older schema by one version; `None` if there is no such version to lift.
+    /// Lifts the data of an older schema by one version. Returns `None` if there is no such version to lift.
     ///
-    /// Repeated until the data decodes at the version that [`schema`](Self::schema) names, so one step is written once.
+    /// Called repeatedly, until the data has the schema version of [`SCHEMAS`](Self::SCHEMAS).
     fn upcast(event_type: &str, schema: u32, data: Value) -> Option<Value> {
         let _ = (event_type, schema, data);
         None
     }
-
-    /// The schema version in which events of this type are written today; `None` for a type that is not known.
-    fn current_schema(event_type: &str) -> Option<u32>;
 }
 
-/// An event as it is stored: its type, the schema version of its data, and the data.
+/// The stored form of an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventRecord {
     /// The published name, such as `order.placed`.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// The version of the data's schema, from 1.
+    /// The schema version of the data, from 1.
     pub schema: u32,
-    /// What is to be known of the event.
     pub data: Value,
 }
 
-/// A stored event that this code must not act on.
+/// A stored event that this code cannot decode, and must not act on.
 #[derive(Debug, thiserror::Error)]
 pub enum Undecodable {
-    /// No event of this type is known.
     #[error("unknown event type {0}")]
     UnknownType(String),
-    /// The data was written by newer code, or its schema is older than all that can be lifted.
+    /// Newer code wrote the data, or no upcast lifts its schema version.
     #[error("event type {event_type} has no schema {schema} here")]
-    UnknownSchema {
-        /// The event's type.
-        event_type: String,
-        /// The schema found.
-        schema: u32,
-    },
-    /// The data does not fit its schema.
+    UnknownSchema { event_type: String, schema: u32 },
+    /// The data does not match its schema.
     #[error("event type {event_type} does not decode")]
     Malformed {
-        /// The event's type.
         event_type: String,
-        /// What serde found. It may quote the data, and is therefore no `source`: data does not belong in logs.
+        /// The error of serde. It may quote the data, and logs hold no data, so it is not a `source`.
         cause: serde_json::Error,
     },
 }
@@ -71,22 +60,26 @@ struct Tagged {
 }
 
 impl EventRecord {
-    /// The stored form of `event`, at the schema version of today.
+    /// Encodes an event at its current schema version.
     ///
     /// # Errors
-    /// If the event's serialisation is not a `type` with `data`: a defect of its type, found by its first test.
+    /// If the event does not serialize as a `type` with `data`, or [`Event::SCHEMAS`] does not list its type. An event
+    /// that could not be read again is never stored.
     pub fn encode<E: Event>(event: &E) -> Result<Self, serde_json::Error> {
         let Tagged { event_type, data } = serde_json::from_value(serde_json::to_value(event)?)?;
-        Ok(Self { event_type, schema: event.schema(), data })
+        match current_schema::<E>(&event_type) {
+            Some(schema) => Ok(Self { event_type, schema, data }),
+            None => Err(serde_json::Error::custom(format!("Event::SCHEMAS does not list {event_type}"))),
+        }
     }
 
-    /// The event, lifted to the schema version of today.
+    /// Decodes the event, lifted to its current schema version.
     ///
     /// # Errors
-    /// [`Undecodable`], when the type, the schema or the data is not known to this code.
+    /// [`Undecodable`] if this code does not know the type, the schema version, or the data.
     pub fn decode<E: Event>(self) -> Result<E, Undecodable> {
         let Self { event_type, mut schema, mut data } = self;
-        let Some(current) = E::current_schema(&event_type) else {
+        let Some(current) = current_schema::<E>(&event_type) else {
             return Err(Undecodable::UnknownType(event_type));
         };
         while schema < current {
@@ -104,32 +97,29 @@ impl EventRecord {
     }
 }
 
+fn current_schema<E: Event>(event_type: &str) -> Option<u32> {
+    E::SCHEMAS.iter().find(|(listed, _)| *listed == event_type).map(|(_, schema)| *schema)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
 
-    /// A thermometer's events. Its first schema had degrees Fahrenheit.
+    /// The events of a thermometer. Schema version 1 had degrees Fahrenheit.
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     #[serde(tag = "type", content = "data")]
     enum Weather {
         #[serde(rename = "weather.measured")]
-        Measurements { celsius: i64 },
+        Measured { celsius: i64 },
+        #[serde(rename = "weather.forgotten")]
+        Forgotten {},
     }
 
     impl Event for Weather {
         const CATEGORY: &'static str = "weather";
-
-        fn schema(&self) -> u32 {
-            match self {
-                Self::Measurements { .. } => 2,
-            }
-        }
-
-        fn current_schema(event_type: &str) -> Option<u32> {
-            (event_type == "weather.measured").then_some(2)
-        }
+        const SCHEMAS: &'static [(&'static str, u32)] = &[("weather.measured", 2)];
 
         fn upcast(_: &str, schema: u32, data: Value) -> Option<Value> {
             let fahrenheit = data.get("fahrenheit")?.as_i64()?;
@@ -142,27 +132,33 @@ mod tests {
     }
 
     #[test]
-    fn an_event_survives_being_stored() {
-        let event = Weather::Measurements { celsius: 21 };
+    fn an_event_survives_storage() {
+        let event = Weather::Measured { celsius: 21 };
         let stored = EventRecord::encode(&event).unwrap();
         assert_eq!(stored, record("weather.measured", 2, json!({ "celsius": 21 })));
         assert_eq!(stored.decode::<Weather>().unwrap(), event);
     }
 
     #[test]
-    fn an_older_schema_is_lifted() {
-        let old = record("weather.measured", 1, json!({ "fahrenheit": 50 }));
-        assert_eq!(old.decode::<Weather>().unwrap(), Weather::Measurements { celsius: 10 });
+    fn an_event_that_the_list_lacks_is_never_stored() {
+        let error = EventRecord::encode(&Weather::Forgotten {}).unwrap_err();
+        assert_eq!(error.to_string(), "Event::SCHEMAS does not list weather.forgotten");
     }
 
     #[test]
-    fn an_unknown_type_a_newer_schema_and_broken_data_are_told_apart() {
+    fn an_older_schema_is_lifted() {
+        let old = record("weather.measured", 1, json!({ "fahrenheit": 50 }));
+        assert_eq!(old.decode::<Weather>().unwrap(), Weather::Measured { celsius: 10 });
+    }
+
+    #[test]
+    fn unknown_types_newer_schemas_and_malformed_data_are_distinguished() {
         let decode = |r: EventRecord| r.decode::<Weather>().unwrap_err();
         assert!(matches!(decode(record("weather.felt", 1, json!({}))), Undecodable::UnknownType(_)));
         let newer = record("weather.measured", 3, json!({ "celsius": 1 }));
         assert!(matches!(decode(newer), Undecodable::UnknownSchema { schema: 3, .. }));
-        let broken = record("weather.measured", 2, json!({ "celsius": "warm" }));
-        assert!(matches!(decode(broken), Undecodable::Malformed { .. }));
+        let malformed = record("weather.measured", 2, json!({ "celsius": "warm" }));
+        assert!(matches!(decode(malformed), Undecodable::Malformed { .. }));
         let unliftable = record("weather.measured", 0, json!({ "fahrenheit": 50 }));
         assert!(matches!(decode(unliftable), Undecodable::UnknownSchema { schema: 0, .. }));
     }

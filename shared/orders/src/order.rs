@@ -136,19 +136,8 @@ pub struct OrderCancelled {
 
 impl Event for OrderEvent {
     const CATEGORY: &'static str = "order";
-
-    fn schema(&self) -> u32 {
-        match self {
-            Self::Placed(_) | Self::Shipped(_) | Self::Delivered {} | Self::Cancelled(_) => 1,
-        }
-    }
-
-    fn current_schema(event_type: &str) -> Option<u32> {
-        match event_type {
-            "order.placed" | "order.shipped" | "order.delivered" | "order.cancelled" => Some(1),
-            _ => None,
-        }
-    }
+    const SCHEMAS: &'static [(&'static str, u32)] =
+        &[("order.placed", 1), ("order.shipped", 1), ("order.delivered", 1), ("order.cancelled", 1)];
 }
 
 // ── Rejections ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,14 +40,7 @@ pub struct Jar {
 
 impl Event for JarEvent {
     const CATEGORY: &'static str = "jar";
-
-    fn schema(&self) -> u32 {
-        1
-    }
-
-    fn current_schema(event_type: &str) -> Option<u32> {
-        ["jar.filled", "jar.emptied", "jar.smashed"].contains(&event_type).then_some(1)
-    }
+    const SCHEMAS: &'static [(&'static str, u32)] = &[("jar.filled", 1), ("jar.emptied", 1), ("jar.smashed", 1)];
 }
 
 impl Aggregate for Jar {

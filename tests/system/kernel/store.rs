@@ -88,10 +88,10 @@ async fn failures_are_told_apart_from_conflicts() {
     let jars = Jars::start().await;
     let commit = commit(1, "1", vec![filled(1)]);
     for (fault, expected) in [
-        (Fault::Throttled, "the tables are not available"),
+        (Fault::Throttled, "DynamoDB is unavailable"),
         (Fault::ServerError, "the outcome of a write is unknown"),
         (Fault::AnswerLost, "the outcome of a write is unknown"),
-        (Fault::AccessDenied, "the tables refused a request"),
+        (Fault::AccessDenied, "DynamoDB denied a request"),
     ] {
         jars.wire.strike("PutItem", fault, usize::MAX);
         assert_eq!(jars.events().append(&commit).await.unwrap_err().to_string(), expected);

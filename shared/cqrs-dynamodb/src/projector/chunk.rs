@@ -1,37 +1,32 @@
-//! How many writes go into one transaction.
+//! The distribution of writes over transactions.
 
 use std::collections::BTreeSet;
 
 use cqrs::Counters;
 
-/// The most actions of one transaction (Amazon DynamoDB API Reference, `TransactWriteItems`).
+/// The limit of actions per transaction (Amazon DynamoDB API Reference, `TransactWriteItems`).
 const MAX_ACTIONS: usize = 100;
-/// The most bytes of one transaction: DynamoDB takes 4 MB, of which the counters need a little.
+/// The limit of bytes per transaction. DynamoDB allows 4 MB; the counters need a little of it.
 const MAX_BYTES: usize = 3_500_000;
 
-/// What a write takes of a transaction.
-pub(crate) trait Weighed {
-    /// The size of its item.
-    fn bytes(&self) -> usize;
-    /// The counters that it changes.
-    fn delta(&self) -> &Counters;
-}
-
-/// Packs writes into chunks that fit into one transaction each, an action a view and an action a row of counters.
-pub(crate) fn pack<W: Weighed>(writes: Vec<W>) -> Vec<Vec<W>> {
+/// Packs writes into chunks that fit into one transaction each: one action per view and one per row of counters.
+///
+/// `size_of` returns the size of a view's item in bytes, and the change of the counters.
+pub(super) fn pack<W>(writes: Vec<W>, size_of: impl Fn(&W) -> (usize, &Counters)) -> Vec<Vec<W>> {
     let mut chunks = Vec::new();
     let mut chunk: Vec<W> = Vec::new();
-    let (mut bytes, mut rows) = (0, BTreeSet::new());
+    let (mut chunk_bytes, mut chunk_rows) = (0, BTreeSet::new());
     for write in writes {
-        let mut rows_with: BTreeSet<String> = rows.clone();
-        rows_with.extend(write.delta().rows().map(|(row, _)| row.to_owned()));
-        if !chunk.is_empty() && (chunk.len() + 1 + rows_with.len() > MAX_ACTIONS || bytes + write.bytes() > MAX_BYTES) {
+        let (bytes, delta) = size_of(&write);
+        let rows: BTreeSet<String> = delta.rows().map(|(row, _)| row.to_owned()).collect();
+        let all_rows: BTreeSet<String> = chunk_rows.union(&rows).cloned().collect();
+        let fits = chunk.len() + 1 + all_rows.len() <= MAX_ACTIONS && chunk_bytes + bytes <= MAX_BYTES;
+        if fits || chunk.is_empty() {
+            (chunk_bytes, chunk_rows) = (chunk_bytes + bytes, all_rows);
+        } else {
             chunks.push(std::mem::take(&mut chunk));
-            bytes = 0;
-            rows_with = write.delta().rows().map(|(row, _)| row.to_owned()).collect();
+            (chunk_bytes, chunk_rows) = (bytes, rows);
         }
-        bytes += write.bytes();
-        rows = rows_with;
         chunk.push(write);
     }
     if !chunk.is_empty() {
@@ -44,19 +39,9 @@ pub(crate) fn pack<W: Weighed>(writes: Vec<W>) -> Vec<Vec<W>> {
 mod tests {
     use super::*;
 
-    struct Write(usize, Counters);
-
-    impl Weighed for Write {
-        fn bytes(&self) -> usize {
-            self.0
-        }
-        fn delta(&self) -> &Counters {
-            &self.1
-        }
-    }
-
-    fn lengths(writes: impl Iterator<Item = Write>) -> Vec<usize> {
-        pack(writes.collect()).iter().map(Vec::len).collect()
+    fn lengths(writes: impl Iterator<Item = (usize, Counters)>) -> Vec<usize> {
+        let chunks = pack(writes.collect(), |(bytes, delta)| (*bytes, delta));
+        chunks.iter().map(Vec::len).collect()
     }
 
     fn delta(row: usize) -> Counters {
@@ -65,14 +50,19 @@ mod tests {
 
     #[test]
     fn views_and_the_rows_they_share_fill_100_actions() {
-        assert_eq!(lengths((0..200).map(|_| Write(1, delta(0)))), [98, 98, 4]);
-        assert_eq!(lengths((0..100).map(|i| Write(1, delta(i)))), [49, 49, 2]);
-        assert_eq!(lengths((0..100).map(|_| Write(1, Counters::default()))), [100]);
+        assert_eq!(lengths((0..200).map(|_| (1, delta(0)))), [98, 98, 4]);
+        assert_eq!(lengths((0..100).map(|i| (1, delta(i)))), [49, 49, 2]);
+        assert_eq!(lengths((0..100).map(|_| (1, Counters::default()))), [100]);
     }
 
     #[test]
-    fn large_views_go_alone() {
-        assert_eq!(lengths((0..5).map(|_| Write(1_700_000, delta(0)))), [2, 2, 1]);
-        assert_eq!(lengths((0..2).map(|_| Write(9_000_000, delta(0)))), [1, 1]);
+    fn large_views_share_no_transaction() {
+        assert_eq!(lengths((0..5).map(|_| (1_700_000, delta(0)))), [2, 2, 1]);
+        assert_eq!(lengths((0..2).map(|_| (9_000_000, delta(0)))), [1, 1]);
+    }
+
+    #[test]
+    fn no_writes_need_no_transaction() {
+        assert!(lengths(std::iter::empty()).is_empty());
     }
 }

@@ -1,89 +1,109 @@
-//! Parks a stream: its view's item says why it stands still, and is otherwise left as it is.
+//! Parking: the item of a view gets the parked mark and otherwise stays as it is.
 
-use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
-};
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use cqrs::{Projection, Version};
 
-use super::catch_up::ProjectionHandler;
+use super::{
+    handler::{CONCURRENCY, ProjectionHandler, concurrently},
+    plan::Work,
+    report::CatchUpReport,
+};
 use crate::{
     Parked, StoreError,
+    call::ConditionalWrite,
     item::{number, text},
     parked::{PARKED, PARKED_IN},
-    views::{self, Revision, SCHEMA, StoredView, VERSION},
+    revision::Revision,
+    views::{self, SCHEMA, StoredView, VERSION},
 };
 
-/// What became of a stream that was to be parked.
-pub(super) enum ParkOutcome<V> {
-    /// It is parked.
-    Done,
-    /// Its view has changed in the meantime: it is now as given here.
+/// The outcome of parking a stream.
+enum ParkOutcome<V> {
+    Parked,
+    /// Nothing is written: the view has changed since it was read. Holds the stored view.
     Superseded(Option<Box<StoredView<V>>>),
 }
 
 impl<P: Projection> ProjectionHandler<P> {
-    /// Says why a stream stands still, whose view was `stored` and can be folded up to `version` and not beyond.
+    /// Parks streams that cannot be folded or stored. Returns those whose view has changed since it was read.
+    pub(super) async fn park_all<'a>(
+        &self,
+        streams: Vec<(Work<'a, P::View>, StoreError)>,
+        report: &mut CatchUpReport,
+    ) -> Vec<Work<'a, P::View>> {
+        let park = |(work, error): (Work<'a, P::View>, StoreError)| async {
+            let outcome = self.park(work.request.stream.key(), work.stored.as_ref(), &error).await;
+            (work, error, outcome)
+        };
+        let mut superseded = Vec::new();
+        for (work, error, outcome) in concurrently(CONCURRENCY, streams.into_iter().map(park).collect()).await {
+            match outcome {
+                Ok(ParkOutcome::Parked) => report.park(&work.request.stream, error),
+                Ok(ParkOutcome::Superseded(stored)) => {
+                    superseded.push(Work { stored: stored.map(|stored| *stored), ..work });
+                }
+                Err(error) => report.fail(&work.request.stream, Arc::new(error)),
+            }
+        }
+        superseded
+    }
+
+    /// Creates the parked mark for a stream whose view is `stored`, and that `error` stops after `version`.
     ///
     /// # Errors
-    /// [`StoreError::Bug`] if it cannot be said: a defect.
-    pub(super) fn mark(
+    /// [`StoreError::Bug`] if the mark does not serialize.
+    pub(super) fn parked_mark(
         &self,
         stored: Option<&StoredView<P::View>>,
         version: Version,
-        failure: &StoreError,
+        error: &StoreError,
     ) -> Result<AttributeValue, StoreError> {
-        let before = stored.and_then(|stored| stored.parked.as_ref());
-        Parked::of(failure, version.next(), before, P::SCHEMA, self.views.dynamo().environment.now()).to_attribute()
+        let previous = stored.and_then(|stored| stored.parked.as_ref());
+        let now = self.views.dynamo().environment.now();
+        Parked::new(error, version.next(), previous, P::SCHEMA, now).to_attribute()
     }
 
-    /// Parks the stream with this key, whose view is `stored`: one write unit per KB, and that of the index. Safe to
-    /// repeat: the condition is that the view is still the one that could not be folded on.
-    pub(super) async fn park(
+    /// Parks the stream with this key, whose view is `stored`. Costs one write unit per KB, and those of the index.
+    ///
+    /// Safe to repeat: the write is conditional on the revision of `stored`.
+    async fn park(
         &self,
         key: &str,
         stored: Option<&StoredView<P::View>>,
-        failure: &StoreError,
+        error: &StoreError,
     ) -> Result<ParkOutcome<P::View>, StoreError> {
-        let dynamo = self.views.dynamo();
         let version = stored.map_or(Version::NONE, |stored| stored.version);
-        let condition = Revision::unchanged(stored.map(|stored| &stored.revision), P::KEY);
-        // Where there is no view yet, the item holds nothing else.
+        let revision = stored.map_or_else(|| Revision::absent(P::KEY), |stored| stored.revision.clone());
+        // A stream without a view gets an item that holds only the mark, version 0 and the schema version.
         let update = "SET #parked = :mark, #parked_in = :parked_in, \
                       #version = if_not_exists(#version, :none), #schema = if_not_exists(#schema, :schema_of_code)";
-        let outcome = dynamo
+        let call = self
+            .views
+            .dynamo()
             .client
             .update_item()
             .table_name(self.views.table())
             .key(P::KEY, text(key))
             .update_expression(update)
-            .condition_expression(condition.expression)
-            .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(Some(condition.values))
+            .condition_expression(revision.condition())
+            .set_expression_attribute_names(Some(revision.names()))
+            .set_expression_attribute_values(revision.values())
             .expression_attribute_names("#parked", PARKED)
             .expression_attribute_names("#parked_in", PARKED_IN)
             .expression_attribute_names("#version", VERSION)
             .expression_attribute_names("#schema", SCHEMA)
-            .expression_attribute_values(":mark", self.mark(stored, version, failure)?)
+            .expression_attribute_values(":mark", self.parked_mark(stored, version, error)?)
             .expression_attribute_values(":parked_in", text(P::NAME))
             .expression_attribute_values(":none", number(Version::NONE))
             .expression_attribute_values(":schema_of_code", number(P::SCHEMA))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .customize()
-            .config_override(dynamo.call_config()?)
-            .send()
-            .await;
-        match outcome {
-            Ok(_) => Ok(ParkOutcome::Done),
-            Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
-                let UpdateItemError::ConditionalCheckFailedException(failed) = answer.into_err() else {
-                    return Ok(ParkOutcome::Superseded(None));
-                };
-                let item = failed.item.filter(|item| !item.is_empty());
-                Ok(ParkOutcome::Superseded(item.map(|item| Box::new(views::decode::<P>(item).1))))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ok(match self.views.dynamo().write_conditionally(call).await? {
+            ConditionalWrite::Written => ParkOutcome::Parked,
+            ConditionalWrite::ConditionFailed(existing) => {
+                ParkOutcome::Superseded(existing.map(|item| Box::new(views::decode::<P>(item))))
             }
-            Err(error) => Err(StoreError::from_write(error)),
-        }
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! Holds stored views against what their streams fold to, byte for byte. Nothing is written.
+//! The comparison of stored views with the folds of their streams, byte for byte. Writes nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::catch_up::ProjectionHandler;
+use super::handler::{CONCURRENCY, ProjectionHandler};
 use crate::{
     EventStore, StoreError,
     fold::fold,
@@ -16,106 +16,102 @@ use crate::{
     views::{self, CONTRIBUTION},
 };
 
-/// How many streams are read at once.
-const AT_ONCE: usize = 16;
-
-/// What was found of some views.
+/// The result of verifying views.
 #[derive(Debug, Default, Serialize)]
 pub struct VerifiedViews {
-    /// Views that were looked at.
+    /// The number of verified views.
     pub views: usize,
-    /// Those that are not what their stream folds to, and in what.
     pub defective: BTreeMap<StreamId, ViewDefect>,
-    /// Those that are right, and whose stream has gone on since: when the first commit that they lack was recorded.
+    /// Views that are correct as of their version, while the stream has later commits. Holds the time of the first
+    /// missing commit.
     pub behind: BTreeMap<StreamId, Timestamp>,
-    /// Those that are right as far as they go, and parked.
+    /// The number of views that are correct as of their version, and parked.
     pub parked: usize,
-    /// The sum of their contributions.
+    /// The sum of all stored contributions.
     #[serde(skip)]
     pub contribution: Counters,
 }
 
-/// In what a stored view is wrong.
+/// The defect of a stored view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ViewDefect {
-    /// There is none, and nothing of its stream can be read.
+    /// There is no view, and the stream has no readable commit.
     Missing,
-    /// It is of another schema than the code's: a rebuild is due, or under way.
+    /// The view has another schema version than the code. A rebuild is due or running.
     OtherSchema,
-    /// It has come further than its stream.
+    /// The version of the view is higher than that of its stream.
     Ahead,
-    /// It is not what its stream folds to.
+    /// The view is not the fold of its stream.
     Different,
 }
 
-/// What was found of one view.
 enum ViewStatus {
     Correct,
     Defective(ViewDefect),
+    /// The time of the first missing commit.
     Behind(Timestamp),
     Parked,
 }
 
 impl<P: Projection> ProjectionHandler<P> {
-    /// Holds the views of these streams against their folds: a read of each view and a query of each stream.
+    /// Compares the views of these streams with the folds of the streams. Costs a read of each view and a query of each
+    /// stream.
     ///
     /// # Errors
-    /// [`StoreError`] of a read: nothing is said of any of them.
+    /// [`StoreError`] of a read.
     pub(super) async fn verify(&self, events: &EventStore, streams: &[&StreamId]) -> Result<VerifiedViews, StoreError> {
         let keys: Vec<&str> = streams.iter().map(|stream| stream.key()).collect();
         let items = self.views.items(&keys).await?;
-        let look = |stream: &&StreamId| {
+        let verify = |stream: &&StreamId| {
             let (stream, item) = ((*stream).clone(), items.get(stream.key()));
-            async move { (self.look(events, &stream, item).await, stream) }
+            async move { (self.verify_view(events, &stream, item).await, stream) }
         };
-        let looks: Vec<_> = streams.iter().map(look).collect();
+        let views: Vec<_> = streams.iter().map(verify).collect();
         let mut verified = VerifiedViews { views: streams.len(), ..VerifiedViews::default() };
-        let mut found = stream::iter(looks).buffer_unordered(AT_ONCE);
-        while let Some((finding, stream)) = found.next().await {
-            match finding? {
+        let mut statuses = stream::iter(views).buffer_unordered(CONCURRENCY);
+        while let Some((status, stream)) = statuses.next().await {
+            match status? {
                 ViewStatus::Correct => {}
                 ViewStatus::Defective(defect) => drop(verified.defective.insert(stream, defect)),
                 ViewStatus::Behind(since) => drop(verified.behind.insert(stream, since)),
                 ViewStatus::Parked => verified.parked += 1,
             }
         }
-        items
-            .values()
-            .filter_map(|item| item.get(CONTRIBUTION))
-            .for_each(|contribution| verified.contribution += &to_counters(contribution));
+        let contributions = items.values().filter_map(|item| item.get(CONTRIBUTION));
+        contributions.for_each(|contribution| verified.contribution += &to_counters(contribution));
         Ok(verified)
     }
 
-    async fn look(
+    async fn verify_view(
         &self,
         events: &EventStore,
         stream: &StreamId,
         item: Option<&Item>,
     ) -> Result<ViewStatus, StoreError> {
-        let (commits, _) = events.load_readable(stream, Version::NONE).await?;
+        let (commits, _) = events.load_valid(stream, Version::NONE).await?;
         let Some(item) = item else {
-            // A stream that has just begun has no view yet. How long is too long, the caller knows.
-            return Ok(commits
-                .first()
-                .map_or(ViewStatus::Defective(ViewDefect::Missing), |first| ViewStatus::Behind(first.recorded_at)));
+            // A new stream has no view for a moment. The caller decides how long is too long.
+            let first = commits.first().map(|first| first.recorded_at);
+            return Ok(first.map_or(ViewStatus::Defective(ViewDefect::Missing), ViewStatus::Behind));
         };
-        let (_, stored) = views::decode::<P>(item.clone());
+        let stored = views::decode::<P>(item.clone());
         if stored.schema != P::SCHEMA {
-            // Where its stream cannot be folded as far as the view had come, it is left as it was.
-            let waits = stored.parked.is_some_and(|parked| parked.holds_back(P::SCHEMA));
-            return Ok(if waits { ViewStatus::Parked } else { ViewStatus::Defective(ViewDefect::OtherSchema) });
+            // A rebuild leaves the older view of a stream that this code cannot fold.
+            let is_parked = stored.parked.is_some_and(|parked| parked.blocks(P::SCHEMA));
+            return Ok(if is_parked { ViewStatus::Parked } else { ViewStatus::Defective(ViewDefect::OtherSchema) });
         }
-        let lacking = commits.iter().find(|commit| commit.version > stored.version).map(|commit| commit.recorded_at);
-        let had = commits.into_iter().take_while(|commit| commit.version <= stored.version).collect();
-        let folded = fold::<P>(Version::NONE, None, had, |view| self.contribution(view));
+        let missing_since =
+            commits.iter().find(|commit| commit.version > stored.version).map(|commit| commit.recorded_at);
+        let folded_commits = commits.into_iter().take_while(|commit| commit.version <= stored.version).collect();
+        let folded = fold::<P>(Version::NONE, None, folded_commits, |view| self.contribution(view));
         if folded.version < stored.version {
             return Ok(ViewStatus::Defective(ViewDefect::Ahead));
         }
         let expected = views::encode::<P>(stream.key(), folded.version, folded.view.as_ref(), &folded.contribution)?;
         let mut found = item.clone();
         found.retain(|name, _| ![PARKED, PARKED_IN].contains(&name.as_str()));
-        Ok(match (found == expected, stored.parked, lacking) {
+        Ok(match (found == expected, stored.parked, missing_since) {
             (false, ..) => ViewStatus::Defective(ViewDefect::Different),
             (true, Some(_), _) => ViewStatus::Parked,
             (true, None, Some(since)) => ViewStatus::Behind(since),
@@ -125,7 +121,7 @@ impl<P: Projection> ProjectionHandler<P> {
 }
 
 impl VerifiedViews {
-    /// Both together.
+    /// Adds another result to this one.
     pub fn add(&mut self, other: Self) {
         self.views += other.views;
         self.defective.extend(other.defective);

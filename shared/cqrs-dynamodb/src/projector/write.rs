@@ -1,61 +1,67 @@
-//! One conditional write of views and counters, and what its answer means.
+//! One conditional write of views and counters, and the classification of its result.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::{
-    error::{ProvideErrorMetadata, SdkError},
     operation::transact_write_items::TransactWriteItemsError,
     types::{
         CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
         error::TransactionCanceledException,
     },
 };
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use cqrs::{Counters, Projection};
 
-use super::{
-    catch_up::{ProjectionHandler, Write},
-    chunk::Weighed,
-};
+use super::handler::ProjectionHandler;
 use crate::{
     StoreError,
-    item::{Item, existing_item},
-    views::{self, Revision, StoredView},
+    call::{ConditionalWrite, existing_item},
+    item::Item,
+    revision::Revision,
+    views::{self, StoredView},
 };
 
-/// What became of a chunk.
+/// A view that is ready to be written.
+pub(super) struct ViewWrite {
+    pub(super) item: Item,
+    /// The size of `item` in bytes.
+    pub(super) bytes: usize,
+    /// The revision that the stored item must still have.
+    pub(super) revision: Revision,
+    /// The change of the counters.
+    pub(super) delta: Counters,
+}
+
+/// The outcome of writing one chunk.
 pub(super) enum WriteOutcome<V> {
-    /// All of it is written.
     Written,
-    /// Nothing is written: these views, by their place in the chunk, have changed since they were folded from. They
-    /// are now as given here.
+    /// Nothing is written: these views, by their index in the chunk, have changed since they were read. Holds the
+    /// stored views.
     Superseded(BTreeMap<usize, Option<StoredView<V>>>),
-    /// Nothing is written, or it is not known whether: it collided with others, or the tables are not available.
-    /// Sending it again is safe.
+    /// The write collided with others, or DynamoDB is unavailable. It may have landed; a retry is safe.
     Busy(StoreError),
-    /// Nothing is written: something in the chunk cannot be stored, however often it is sent.
-    Unacceptable(StoreError),
-    /// Nothing is written, and it is not the chunk's fault.
+    /// Nothing is written: DynamoDB cannot store an item of the chunk, and a retry cannot help.
+    Unstorable(StoreError),
+    /// Nothing is written, for a reason that has nothing to do with the chunk.
     Failed(StoreError),
 }
 
 impl<P: Projection> ProjectionHandler<P> {
-    /// Writes the views of a chunk and the difference they make to the counters: all or nothing.
-    pub(super) async fn send(&self, chunk: &[Write<'_, P::View>]) -> WriteOutcome<P::View> {
+    /// Writes the views of a chunk with their change of the counters: all or nothing.
+    pub(super) async fn write(&self, chunk: &[&ViewWrite]) -> WriteOutcome<P::View> {
         let mut delta = Counters::default();
-        chunk.iter().for_each(|write| delta += write.delta());
-        let sent = match chunk {
+        chunk.iter().for_each(|write| delta += &write.delta);
+        let outcome = match chunk {
             [single] if delta.is_zero() => self.put(single).await,
             _ => self.transact(chunk, &delta).await,
         };
-        sent.unwrap_or_else(WriteOutcome::Failed)
+        outcome.unwrap_or_else(WriteOutcome::Failed)
     }
 
-    /// One view alone: one write unit per KB, and those of its indexes.
-    async fn put(&self, write: &Write<'_, P::View>) -> Result<WriteOutcome<P::View>, StoreError> {
+    /// Writes one view that changes no counter. Costs one write unit per KB, and those of its indexes.
+    async fn put(&self, write: &ViewWrite) -> Result<WriteOutcome<P::View>, StoreError> {
         let put = self.conditional_put(write)?;
         let dynamo = self.views.dynamo();
-        let outcome = dynamo
+        let call = dynamo
             .client
             .put_item()
             .table_name(put.table_name)
@@ -63,26 +69,18 @@ impl<P: Projection> ProjectionHandler<P> {
             .set_condition_expression(put.condition_expression)
             .set_expression_attribute_names(put.expression_attribute_names)
             .set_expression_attribute_values(put.expression_attribute_values)
-            .set_return_values_on_condition_check_failure(put.return_values_on_condition_check_failure)
-            .customize()
-            .config_override(dynamo.call_config()?)
-            .send()
-            .await;
-        Ok(match outcome {
-            Ok(_) => WriteOutcome::Written,
-            Err(SdkError::ServiceError(answer)) if answer.err().is_conditional_check_failed_exception() => {
-                WriteOutcome::Superseded(BTreeMap::from([(0, stored::<P>(existing_item(answer.into_err())))]))
+            .set_return_values_on_condition_check_failure(put.return_values_on_condition_check_failure);
+        Ok(match dynamo.write_conditionally(call).await {
+            Ok(ConditionalWrite::Written) => WriteOutcome::Written,
+            Ok(ConditionalWrite::ConditionFailed(existing)) => {
+                WriteOutcome::Superseded(BTreeMap::from([(0, existing.map(views::decode::<P>))]))
             }
-            Err(error) => not_written(error),
+            Err(error) => classify(error),
         })
     }
 
-    /// Views and counters together: two write units per KB, and those of their indexes.
-    async fn transact(
-        &self,
-        chunk: &[Write<'_, P::View>],
-        delta: &Counters,
-    ) -> Result<WriteOutcome<P::View>, StoreError> {
+    /// Writes views and counters in one transaction. Costs two write units per KB, and those of the indexes.
+    async fn transact(&self, chunk: &[&ViewWrite], delta: &Counters) -> Result<WriteOutcome<P::View>, StoreError> {
         let mut actions = Vec::with_capacity(chunk.len() + 2);
         for write in chunk {
             actions.push(TransactWriteItem::builder().put(self.conditional_put(write)?).build());
@@ -92,76 +90,112 @@ impl<P: Projection> ProjectionHandler<P> {
             actions.extend(updates.map(|update| TransactWriteItem::builder().update(update).build()));
         }
         let dynamo = self.views.dynamo();
-        let outcome = dynamo
-            .client
-            .transact_write_items()
-            .set_transact_items(Some(actions))
-            .customize()
-            .config_override(dynamo.call_config()?)
-            .send()
-            .await;
-        Ok(match outcome {
-            Ok(_) => WriteOutcome::Written,
-            Err(SdkError::ServiceError(answer)) if answer.err().is_transaction_canceled_exception() => {
-                match answer.into_err() {
-                    TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-                        why_cancelled::<P>(cancelled, chunk.len())
-                    }
-                    other => WriteOutcome::Failed(StoreError::Bug(other.into())),
-                }
+        let call = dynamo.client.transact_write_items().set_transact_items(Some(actions));
+        let error = match dynamo.send(call).await? {
+            Ok(_) => return Ok(WriteOutcome::Written),
+            Err(error) => error,
+        };
+        Ok(match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                classify_cancellation::<P>(cancelled, chunk.len())
             }
-            Err(error) => not_written(error),
+            _ => classify(StoreError::from_write(error)),
         })
     }
 
-    /// The view, on condition that the stored one is still the one it was folded from.
-    fn conditional_put(&self, write: &Write<'_, P::View>) -> Result<Put, StoreError> {
-        let put = Put::builder().table_name(self.views.table()).set_item(Some(write.item.clone()));
-        let condition = Revision::unchanged(write.folded_from(), P::KEY);
-        let put = put
-            .condition_expression(condition.expression)
-            .set_expression_attribute_names(Some(condition.names))
-            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
+    fn conditional_put(&self, write: &ViewWrite) -> Result<Put, StoreError> {
+        let put = Put::builder()
+            .table_name(self.views.table())
+            .set_item(Some(write.item.clone()))
+            .condition_expression(write.revision.condition())
+            .set_expression_attribute_names(Some(write.revision.names()))
+            .set_expression_attribute_values(write.revision.values())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         put.build().map_err(StoreError::bug)
     }
 }
 
-/// What the reasons of a cancelled transaction, one an action and in their order, say about its views.
-fn why_cancelled<P: Projection>(cancelled: TransactionCanceledException, views: usize) -> WriteOutcome<P::View> {
-    let reasons = cancelled.cancellation_reasons.as_deref().unwrap_or_default();
-    let code = |reason: &CancellationReason| reason.code.clone().unwrap_or_default();
+/// Classifies a cancelled transaction by its reasons. DynamoDB returns one reason per action, in the order of the
+/// actions; the first `views` of them concern views.
+fn classify_cancellation<P: Projection>(
+    cancelled: &TransactionCanceledException,
+    views: usize,
+) -> WriteOutcome<P::View> {
+    let reasons = cancelled.cancellation_reasons();
+    let code = |reason: &CancellationReason| reason.code().unwrap_or_default().to_owned();
     let superseded: BTreeMap<_, _> = reasons
         .iter()
         .take(views)
         .enumerate()
         .filter(|(_, reason)| code(reason) == "ConditionalCheckFailed")
-        .map(|(place, reason)| (place, stored::<P>(reason.item.clone())))
+        .map(|(index, reason)| (index, existing_item(reason.item.clone()).map(views::decode::<P>)))
         .collect();
-    let unacceptable = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
+    let unstorable = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
     if !superseded.is_empty() {
         WriteOutcome::Superseded(superseded)
-    } else if reasons.iter().any(|reason| unacceptable.contains(&code(reason).as_str())) {
-        WriteOutcome::Unacceptable(StoreError::Bug(cancelled.into()))
+    } else if reasons.iter().any(|reason| unstorable.contains(&code(reason).as_str())) {
+        WriteOutcome::Unstorable(StoreError::bug(cancelled.clone()))
     } else {
-        // A conflict, throttling, or what nobody knows of yet: no reason to park what can be stored.
-        WriteOutcome::Busy(StoreError::Unavailable(cancelled.into()))
+        // A conflict, throttling, or an unknown reason. None of them says that an item cannot be stored.
+        WriteOutcome::Busy(StoreError::Unavailable(cancelled.clone().into()))
     }
 }
 
-fn stored<P: Projection>(item: Option<Item>) -> Option<StoredView<P::View>> {
-    item.filter(|item| !item.is_empty()).map(|item| views::decode::<P>(item).1)
+/// Classifies an error that is neither a failed condition nor a cancelled transaction.
+fn classify<V>(error: StoreError) -> WriteOutcome<V> {
+    match error {
+        // DynamoDB found the request invalid: an item is too large, or has an invalid value.
+        StoreError::Bug(_) => WriteOutcome::Unstorable(error),
+        error if error.is_transient() => WriteOutcome::Busy(error),
+        error => WriteOutcome::Failed(error),
+    }
 }
 
-/// What an error says that is neither a failed condition nor a cancelled transaction.
-fn not_written<V, E>(error: SdkError<E, HttpResponse>) -> WriteOutcome<V>
-where
-    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
-{
-    let is_validation = error.as_service_error().and_then(E::code) == Some("ValidationException");
-    match StoreError::from_write(error) {
-        failure if is_validation => WriteOutcome::Unacceptable(failure),
-        failure if failure.is_transient() => WriteOutcome::Busy(failure),
-        failure => WriteOutcome::Failed(failure),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Level, LevelView};
+
+    fn cancelled(codes: &[&str]) -> TransactionCanceledException {
+        let reason = |code: &&str| CancellationReason::builder().code(*code).build();
+        TransactionCanceledException::builder()
+            .set_cancellation_reasons(Some(codes.iter().map(reason).collect()))
+            .build()
+    }
+
+    fn outcome(codes: &[&str]) -> WriteOutcome<LevelView> {
+        classify_cancellation::<Level>(&cancelled(codes), 2)
+    }
+
+    #[test]
+    fn failed_conditions_of_views_are_superseded_whatever_else_went_wrong() {
+        let WriteOutcome::Superseded(views) = outcome(&["None", "ConditionalCheckFailed", "TransactionConflict"])
+        else {
+            panic!("not superseded")
+        };
+        assert_eq!(views, BTreeMap::from([(1, None)]));
+    }
+
+    #[test]
+    fn an_item_that_dynamodb_rejects_is_unstorable() {
+        for code in ["ValidationError", "ItemCollectionSizeLimitExceeded"] {
+            assert!(matches!(outcome(&["None", code, "None"]), WriteOutcome::Unstorable(_)), "{code}");
+        }
+        assert!(matches!(classify::<LevelView>(StoreError::bug("too large")), WriteOutcome::Unstorable(_)));
+    }
+
+    #[test]
+    fn conflicts_throttling_and_unknown_reasons_are_busy() {
+        for code in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded", "SomethingNew"] {
+            assert!(matches!(outcome(&["None", "None", code]), WriteOutcome::Busy(_)), "{code}");
+        }
+        let unavailable = StoreError::Unavailable("throttled".into());
+        assert!(matches!(classify::<LevelView>(unavailable), WriteOutcome::Busy(_)));
+    }
+
+    #[test]
+    fn denied_access_fails_and_parks_nothing() {
+        let denied = StoreError::Denied("no permission".into());
+        assert!(matches!(classify::<LevelView>(denied), WriteOutcome::Failed(_)));
     }
 }

@@ -197,7 +197,7 @@ async fn pages(app: &App) -> u64 {
     let (mut pages, mut after) = (0, None);
     loop {
         let page = app.events().streams(StreamFilter::All, Segment::ALL, after.as_ref()).await.unwrap();
-        (pages, after) = (pages + 1, page.after);
+        (pages, after) = (pages + 1, page.next);
         if after.is_none() {
             return pages;
         }

@@ -1,0 +1,235 @@
+//! The pure decisions of catching up: from a stored view and a request to a plan, and from a fold to a result.
+
+use cqrs::{Counters, Projection, StoredCommit, Version};
+
+use super::request::CatchUpRequest;
+use crate::{
+    StoreError,
+    fold::Folded,
+    views::{Content, StoredView},
+};
+
+/// A stream that is behind its request, with the stored view to continue from.
+pub(super) struct Work<'a, V> {
+    pub(super) request: &'a CatchUpRequest,
+    /// The stored view, or `None` if there is none.
+    pub(super) stored: Option<StoredView<V>>,
+    /// The stream was parked until this run wrote its view.
+    pub(super) unparked: bool,
+}
+
+/// The next step for a stream.
+#[derive(Debug, PartialEq)]
+pub(super) enum Plan<V> {
+    /// The view has reached the requested version.
+    UpToDate,
+    /// The stream is parked, and the request does not include parked streams.
+    Skip,
+    Fold(FoldPlan<V>),
+}
+
+/// A fold of the commits after `from` onto `view`.
+#[derive(Debug, PartialEq)]
+pub(super) struct FoldPlan<V> {
+    pub(super) from: Version,
+    pub(super) view: Option<V>,
+    /// The version of the stored view. A view that is folded anew must reach it before it may replace the stored one.
+    pub(super) stored_version: Version,
+    /// The commits to fold if the request holds all of them; otherwise they are loaded from the event store.
+    pub(super) commits: Option<Vec<StoredCommit>>,
+    /// The request lacks a commit that precedes its head.
+    pub(super) fills_gap: bool,
+}
+
+/// The result of a fold.
+#[derive(Debug)]
+pub(super) enum FoldResult<V> {
+    /// The stream has no commit after the stored view.
+    UpToDate,
+    /// No view can be written, so the stream must be parked.
+    Park(StoreError),
+    Write {
+        version: Version,
+        /// `None` if the stream folds to no view.
+        view: Option<V>,
+        contribution: Counters,
+        /// The number of folded commits.
+        commits: usize,
+        /// The error that stopped the fold before the head. The view is written with the parked mark.
+        stopped: Option<StoreError>,
+    },
+}
+
+impl<'a, V: Clone> Work<'a, V> {
+    pub(super) fn new(request: &'a CatchUpRequest, stored: Option<StoredView<V>>) -> Self {
+        Self { request, stored, unparked: false }
+    }
+
+    /// Decides on the next step.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerSchema`] if newer code wrote the stored view.
+    pub(super) fn plan<P: Projection<View = V>>(&self) -> Result<Plan<V>, StoreError> {
+        let (from, view) = match &self.stored {
+            None => (Version::NONE, None),
+            Some(stored) if stored.schema > P::SCHEMA => {
+                return Err(StoreError::NewerSchema { projection: P::NAME, found: stored.schema, known: P::SCHEMA });
+            }
+            Some(StoredView { version, content: Content::Current(view), .. }) => (*version, Some(view.clone())),
+            Some(StoredView { version, content: Content::Deleted, .. }) => (*version, None),
+            Some(StoredView { content: Content::Stale, .. }) => (Version::NONE, None),
+        };
+        // Commits that arrived while the stream was parked send no second request, so the head is unknown again.
+        let head = self.request.head.filter(|_| !self.unparked);
+        if head.is_some_and(|head| head <= from) {
+            return Ok(Plan::UpToDate);
+        }
+        let parked = self.stored.as_ref().and_then(|stored| stored.parked.as_ref());
+        if parked.is_some_and(|parked| parked.blocks(P::SCHEMA)) && !self.request.include_parked {
+            return Ok(Plan::Skip);
+        }
+        let stored_version = self.stored.as_ref().map_or(Version::NONE, |stored| stored.version);
+        let commits =
+            head.filter(|head| *head >= stored_version).and_then(|head| self.request.commits_between(from, head));
+        let fills_gap = commits.is_none() && head.is_some();
+        Ok(Plan::Fold(FoldPlan { from, view, stored_version, commits, fills_gap }))
+    }
+}
+
+impl<V> FoldResult<V> {
+    /// Classifies a fold. `corrupt` is the error of the first commit that could not be read.
+    pub(super) fn new(folded: Folded<V>, corrupt: Option<StoreError>, stored_version: Version) -> Self {
+        let Folded { version, view, contribution, commits, stopped } = folded;
+        match stopped.or(corrupt) {
+            None if commits == 0 => Self::UpToDate,
+            Some(error) if commits == 0 || version < stored_version => Self::Park(error),
+            stopped => Self::Write { version, view, contribution, commits, stopped },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        item::Item,
+        parked::Parked,
+        sample::{Level, LevelView, filled, stream},
+        views::{decode, encode},
+    };
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn view(content: u32) -> LevelView {
+        LevelView { content }
+    }
+
+    fn stored(version: u64, schema: u32) -> StoredView<LevelView> {
+        let mut item: Item = encode::<Level>("a", Version::new(version), Some(&view(5)), &Counters::default()).unwrap();
+        item.insert("schema".to_owned(), crate::item::number(schema));
+        decode::<Level>(item)
+    }
+
+    fn parked(version: u64, failed_with_schema: u32) -> StoredView<LevelView> {
+        let error = StoreError::bug("poison");
+        let mark = Parked::new(&error, Version::new(version + 1), None, failed_with_schema, NOW);
+        StoredView { parked: Some(mark), ..stored(version, Level::SCHEMA) }
+    }
+
+    fn request(versions: impl IntoIterator<Item = u64>) -> CatchUpRequest {
+        let mut request = CatchUpRequest::new(stream());
+        versions.into_iter().for_each(|version| request.observe(Version::new(version), Some(filled(version, 1))));
+        request
+    }
+
+    fn plan(request: &CatchUpRequest, stored: Option<StoredView<LevelView>>) -> Plan<LevelView> {
+        Work::new(request, stored).plan::<Level>().unwrap()
+    }
+
+    fn folds(plan: Plan<LevelView>) -> FoldPlan<LevelView> {
+        let Plan::Fold(fold) = plan else { panic!("expected a fold, not {plan:?}") };
+        fold
+    }
+
+    #[test]
+    fn a_view_that_has_reached_the_head_is_up_to_date() {
+        assert_eq!(plan(&request([1, 2]), Some(stored(2, Level::SCHEMA))), Plan::UpToDate);
+        assert_eq!(plan(&request([1]), Some(stored(2, Level::SCHEMA))), Plan::UpToDate);
+    }
+
+    #[test]
+    fn a_new_stream_is_folded_from_the_commits_of_the_request() {
+        let fold = folds(plan(&request([1, 2]), None));
+        assert_eq!((fold.from, fold.view, fold.fills_gap), (Version::NONE, None, false));
+        assert_eq!(fold.commits.unwrap(), [filled(1, 1), filled(2, 1)]);
+    }
+
+    #[test]
+    fn a_missing_commit_is_a_gap_and_is_loaded() {
+        let fold = folds(plan(&request([3]), Some(stored(1, Level::SCHEMA))));
+        assert_eq!((fold.from, fold.view), (Version::new(1), Some(view(5))));
+        assert_eq!((fold.commits, fold.fills_gap), (None, true));
+    }
+
+    #[test]
+    fn a_request_without_a_head_loads_commits_and_fills_no_gap() {
+        let fold = folds(plan(&CatchUpRequest::new(stream()), Some(stored(1, Level::SCHEMA))));
+        assert_eq!((fold.commits, fold.fills_gap), (None, false));
+    }
+
+    #[test]
+    fn a_view_of_an_older_schema_is_folded_anew_to_its_version_at_least() {
+        let fold = folds(plan(&request([1, 2]), Some(stored(4, Level::SCHEMA - 1))));
+        assert_eq!((fold.from, fold.view, fold.stored_version), (Version::NONE, None, Version::new(4)));
+        assert_eq!(fold.commits, None, "the commits of the request end before the stored version");
+    }
+
+    #[test]
+    fn a_view_of_a_newer_schema_is_an_error() {
+        let request = request([5]);
+        let error = Work::new(&request, Some(stored(4, Level::SCHEMA + 1))).plan::<Level>().unwrap_err();
+        assert!(matches!(error, StoreError::NewerSchema { found: 3, known: 2, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_parked_stream_is_skipped_unless_redriven_or_by_another_schema() {
+        assert_eq!(plan(&request([3]), Some(parked(1, Level::SCHEMA))), Plan::Skip);
+        let redrive = CatchUpRequest::redrive(stream());
+        assert!(matches!(plan(&redrive, Some(parked(1, Level::SCHEMA))), Plan::Fold(_)));
+        assert!(matches!(plan(&request([3]), Some(parked(1, Level::SCHEMA - 1))), Plan::Fold(_)));
+    }
+
+    #[test]
+    fn an_unparked_stream_is_folded_to_its_head_whatever_the_request_says() {
+        let request = request([2]);
+        let work = Work { unparked: true, ..Work::new(&request, Some(stored(2, Level::SCHEMA))) };
+        let fold = folds(work.plan::<Level>().unwrap());
+        assert_eq!((fold.commits, fold.fills_gap), (None, false));
+    }
+
+    fn folded(version: u64, commits: usize, stopped: Option<StoreError>) -> Folded<LevelView> {
+        let (version, view) = (Version::new(version), Some(view(1)));
+        Folded { version, view, contribution: Counters::default(), commits, stopped }
+    }
+
+    #[test]
+    fn a_fold_without_commits_has_nothing_to_write() {
+        assert!(matches!(FoldResult::new(folded(2, 0, None), None, Version::new(2)), FoldResult::UpToDate));
+    }
+
+    #[test]
+    fn a_fold_that_stops_at_once_or_before_the_stored_version_parks_the_stream() {
+        let poison = || Some(StoreError::bug("poison"));
+        assert!(matches!(FoldResult::new(folded(2, 0, poison()), None, Version::new(2)), FoldResult::Park(_)));
+        assert!(matches!(FoldResult::new(folded(2, 2, poison()), None, Version::new(3)), FoldResult::Park(_)));
+        assert!(matches!(FoldResult::new(folded(2, 0, None), poison(), Version::new(2)), FoldResult::Park(_)));
+    }
+
+    #[test]
+    fn a_fold_that_stops_later_writes_the_view_with_the_reason() {
+        let result = FoldResult::new(folded(3, 1, Some(StoreError::bug("poison"))), None, Version::new(2));
+        assert!(matches!(result, FoldResult::Write { commits: 1, stopped: Some(_), .. }), "{result:?}");
+    }
+}

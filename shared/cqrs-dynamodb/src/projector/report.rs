@@ -1,0 +1,53 @@
+//! The result of catching up.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cqrs::StreamId;
+
+use crate::StoreError;
+
+/// The result of catching streams up, summed over all projections.
+#[derive(Debug, Default)]
+pub struct CatchUpReport {
+    pub views_written: usize,
+    /// Commits folded into the written views.
+    pub commits: usize,
+    /// Views that had already reached the requested version.
+    pub duplicates: usize,
+    /// Views whose missing commits were read from the event store, because a commit arrived before its predecessor.
+    pub gaps_filled: usize,
+    /// Requests for streams that no projection handles.
+    pub unhandled: usize,
+    /// Views that were skipped, because their stream is parked.
+    pub skipped: usize,
+    /// Streams that at least one projection has parked now, with the reason.
+    pub parked: BTreeMap<StreamId, Arc<StoreError>>,
+    /// Streams that at least one projection has neither caught up nor parked, with the error. Every other stream is
+    /// caught up or parked in all projections.
+    pub failed: BTreeMap<StreamId, Arc<StoreError>>,
+}
+
+impl CatchUpReport {
+    pub(super) fn add(&mut self, other: CatchUpReport) {
+        self.views_written += other.views_written;
+        self.commits += other.commits;
+        self.duplicates += other.duplicates;
+        self.gaps_filled += other.gaps_filled;
+        self.unhandled += other.unhandled;
+        self.skipped += other.skipped;
+        for (stream, error) in other.parked {
+            self.parked.entry(stream).or_insert(error);
+        }
+        for (stream, error) in other.failed {
+            self.failed.entry(stream).or_insert(error);
+        }
+    }
+
+    pub(super) fn park(&mut self, stream: &StreamId, error: StoreError) {
+        self.parked.insert(stream.clone(), Arc::new(error));
+    }
+
+    pub(super) fn fail(&mut self, stream: &StreamId, error: Arc<StoreError>) {
+        self.failed.insert(stream.clone(), error);
+    }
+}

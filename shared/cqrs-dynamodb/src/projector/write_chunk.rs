@@ -1,0 +1,126 @@
+//! Writing one chunk, until each of its views is written, parked, to be folded again, or failed.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cqrs::{Counters, Projection};
+
+use super::{
+    handler::ProjectionHandler,
+    plan::Work,
+    report::CatchUpReport,
+    write::{ViewWrite, WriteOutcome},
+};
+use crate::{
+    StoreError,
+    views::{self, StoredView},
+};
+
+/// The number of attempts to write a chunk that collides with other writes.
+const ATTEMPTS: u32 = 20;
+
+/// A folded view that waits to be written.
+pub(super) struct PendingView<'a, V> {
+    pub(super) work: Work<'a, V>,
+    pub(super) write: ViewWrite,
+    /// The number of folded commits.
+    pub(super) commits: usize,
+    pub(super) fills_gap: bool,
+    /// The error that stopped the fold before the head. The view carries the parked mark.
+    pub(super) stopped: Option<StoreError>,
+}
+
+impl<V> PendingView<'_, V> {
+    /// Returns the size of the item in bytes, and the change of the counters.
+    pub(super) fn size(&self) -> (usize, &Counters) {
+        (self.write.bytes, &self.write.delta)
+    }
+}
+
+/// A chunk that is being written.
+pub(super) struct ChunkWriter<'a, 'h, P: Projection> {
+    handler: &'h ProjectionHandler<P>,
+    pending: Vec<PendingView<'a, P::View>>,
+    attempt: u32,
+    /// Streams to be folded again.
+    pub(super) again: Vec<Work<'a, P::View>>,
+    pub(super) report: CatchUpReport,
+}
+
+impl<'a, 'h, P: Projection> ChunkWriter<'a, 'h, P> {
+    pub(super) fn new(handler: &'h ProjectionHandler<P>, chunk: Vec<PendingView<'a, P::View>>) -> Self {
+        Self { handler, pending: chunk, attempt: 0, again: Vec::new(), report: CatchUpReport::default() }
+    }
+
+    /// Writes the chunk. Afterwards, each of its streams is in `again` or counted in `report`.
+    pub(super) async fn run(mut self) -> Self {
+        while !self.pending.is_empty() {
+            let writes: Vec<&ViewWrite> = self.pending.iter().map(|view| &view.write).collect();
+            match self.handler.write(&writes).await {
+                WriteOutcome::Written => self.written(),
+                WriteOutcome::Superseded(stored) => self.superseded(stored),
+                WriteOutcome::Busy(error) => self.busy(error).await,
+                WriteOutcome::Unstorable(error) => self.unstorable(error).await,
+                WriteOutcome::Failed(error) => self.fail(error),
+            }
+        }
+        self
+    }
+
+    /// Reports the views. A stream that was parked must be folded again: the records that found it parked were skipped,
+    /// so its later commits have no other request.
+    fn written(&mut self) {
+        for PendingView { work, write, commits, fills_gap, stopped } in self.pending.drain(..) {
+            self.report.views_written += 1;
+            self.report.commits += commits;
+            self.report.gaps_filled += usize::from(fills_gap);
+            if let Some(error) = stopped {
+                self.report.park(&work.request.stream, error);
+            } else if work.stored.is_some_and(|stored| stored.parked.is_some()) {
+                let stored = Some(views::decode::<P>(write.item));
+                self.again.push(Work { request: work.request, stored, unparked: true });
+            }
+        }
+    }
+
+    /// Removes the views that have changed, to be folded again. The others stay in the chunk.
+    fn superseded(&mut self, mut stored: BTreeMap<usize, Option<StoredView<P::View>>>) {
+        for (index, view) in std::mem::take(&mut self.pending).into_iter().enumerate() {
+            match stored.remove(&index) {
+                Some(stored) => self.again.push(Work { stored, ..view.work }),
+                None => self.pending.push(view),
+            }
+        }
+    }
+
+    /// Waits before the next attempt, or fails the chunk if no attempt or no time is left.
+    async fn busy(&mut self, error: StoreError) {
+        self.attempt += 1;
+        let dynamo = self.handler.views.dynamo();
+        if self.attempt == ATTEMPTS || dynamo.call_config().is_err() {
+            self.fail(error);
+        } else {
+            dynamo.back_off(self.attempt).await;
+        }
+    }
+
+    /// Halves the chunk to find the view that cannot be stored, and parks the stream of that view.
+    async fn unstorable(&mut self, error: StoreError) {
+        let mut chunk = std::mem::take(&mut self.pending);
+        if chunk.len() == 1 {
+            let streams = chunk.into_iter().zip([error]).map(|(view, error)| (view.work, error)).collect();
+            self.again.extend(self.handler.park_all(streams, &mut self.report).await);
+            return;
+        }
+        let second = chunk.split_off(chunk.len() / 2);
+        for half in [chunk, second] {
+            let half = Box::pin(ChunkWriter::new(self.handler, half).run()).await;
+            self.again.extend(half.again);
+            self.report.add(half.report);
+        }
+    }
+
+    fn fail(&mut self, error: StoreError) {
+        let error = Arc::new(error);
+        self.pending.drain(..).for_each(|view| self.report.fail(&view.work.request.stream, Arc::clone(&error)));
+    }
+}

@@ -1,0 +1,80 @@
+//! The revision of a view's item: the part of it that the next write is conditional on.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::{
+    item::Item,
+    parked::PARKED,
+    views::{CONTRIBUTION, SCHEMA, VERSION},
+};
+
+/// The attributes that distinguish one state of a view's item from every other: version, schema version, contribution
+/// and parked mark, each as stored or missing.
+///
+/// Damaged attributes are compared as they are stored, so that a damaged item can be overwritten but never counted
+/// twice.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Revision(Vec<(&'static str, Option<AttributeValue>)>);
+
+impl Revision {
+    /// Returns the revision of a stored item.
+    pub(crate) fn of(item: &Item) -> Self {
+        Self([VERSION, SCHEMA, CONTRIBUTION, PARKED].map(|name| (name, item.get(name).cloned())).into())
+    }
+
+    /// Returns the revision of an item that does not exist, in a table with the partition key `key`.
+    pub(crate) fn absent(key: &'static str) -> Self {
+        Self(vec![(key, None)])
+    }
+
+    /// Returns the condition expression: the stored item still has this revision.
+    pub(crate) fn condition(&self) -> String {
+        let unchanged = |(name, value): &(&str, Option<AttributeValue>)| match value {
+            Some(_) => format!("#{name} = :{name}"),
+            None => format!("attribute_not_exists(#{name})"),
+        };
+        self.0.iter().map(unchanged).collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// Returns the attribute names of the condition.
+    pub(crate) fn names(&self) -> HashMap<String, String> {
+        self.0.iter().map(|(name, _)| (format!("#{name}"), (*name).to_owned())).collect()
+    }
+
+    /// Returns the attribute values of the condition, or `None` if it has none: DynamoDB rejects an empty map.
+    pub(crate) fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        let values = self.0.iter().filter_map(|(name, value)| Some((format!(":{name}"), value.clone()?)));
+        Some(values.collect()).filter(|values: &HashMap<_, _>| !values.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::{number, text};
+
+    #[test]
+    fn the_condition_compares_stored_attributes_and_requires_missing_ones_to_be_missing() {
+        let item = Item::from([
+            ("version".to_owned(), number(2)),
+            ("schema".to_owned(), number(1)),
+            ("status".to_owned(), text("placed")),
+        ]);
+        let revision = Revision::of(&item);
+        assert_eq!(
+            revision.condition(),
+            "#version = :version AND #schema = :schema AND attribute_not_exists(#contribution) \
+             AND attribute_not_exists(#parked)"
+        );
+        let values = HashMap::from([(":version".to_owned(), number(2)), (":schema".to_owned(), number(1))]);
+        assert_eq!(revision.values(), Some(values));
+    }
+
+    #[test]
+    fn the_condition_of_a_missing_item_has_no_values() {
+        let revision = Revision::absent("order_id");
+        assert_eq!((revision.condition().as_str(), revision.values()), ("attribute_not_exists(#order_id)", None));
+    }
+}

@@ -1,0 +1,78 @@
+//! A small domain for the unit tests of this crate: jars that are filled, and sealed.
+
+use cqrs::{CommandId, Commit, Event, EventRecord, Fingerprint, Projection, Recorded, StoredCommit, StreamId, Version};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data")]
+pub(crate) enum JarEvent {
+    #[serde(rename = "jar.filled")]
+    Filled { by: u32 },
+    #[serde(rename = "jar.sealed")]
+    Sealed {},
+}
+
+impl Event for JarEvent {
+    const CATEGORY: &'static str = "jar";
+    const SCHEMAS: &'static [(&'static str, u32)] = &[("jar.filled", 1), ("jar.sealed", 1)];
+}
+
+/// The content of a jar. A sealed jar has no view, and a jar that is filled beyond `u32::MAX` panics.
+pub(crate) struct Level;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LevelView {
+    pub(crate) content: u32,
+}
+
+impl Projection for Level {
+    type Event = JarEvent;
+    type View = LevelView;
+
+    const NAME: &'static str = "levels";
+    const KEY: &'static str = "jar_id";
+    const SCHEMA: u32 = 2;
+
+    #[allow(clippy::expect_used, reason = "the tests need a projection that panics")]
+    fn evolve(view: Option<LevelView>, recorded: Recorded<'_, JarEvent>) -> Option<LevelView> {
+        match recorded.event {
+            JarEvent::Filled { by } => {
+                let content = view.map_or(0, |view| view.content);
+                Some(LevelView { content: content.checked_add(*by).expect("the jar overflows") })
+            }
+            JarEvent::Sealed {} => None,
+        }
+    }
+}
+
+pub(crate) fn stream() -> StreamId {
+    StreamId::of::<JarEvent>("a")
+}
+
+pub(crate) fn filled(version: u64, by: u32) -> StoredCommit {
+    stored(version, "jar.filled", json!({ "by": by }))
+}
+
+pub(crate) fn sealed(version: u64) -> StoredCommit {
+    stored(version, "jar.sealed", json!({}))
+}
+
+/// A commit with an event type that this code does not know.
+pub(crate) fn unknown(version: u64) -> StoredCommit {
+    stored(version, "jar.painted", json!({}))
+}
+
+fn stored(version: u64, event_type: &str, data: serde_json::Value) -> StoredCommit {
+    Commit {
+        stream: stream(),
+        version: Version::new(version),
+        command_id: CommandId::derived("alice", &version.to_string()),
+        fingerprint: Fingerprint::of(&[event_type]),
+        recorded_at: Timestamp::UNIX_EPOCH,
+        caller: "alice".to_owned(),
+        trace: None,
+        events: vec![EventRecord { event_type: event_type.to_owned(), schema: 1, data }],
+    }
+}
