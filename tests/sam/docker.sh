@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Gives a Debian machine that has none a Docker engine, and an image for `sam local invoke`: for CI. It needs root, and
-# keeps its files in the directory that it is given; the engine's process id is there in dockerd.pid. Where Amazon's
-# image cannot be pulled, a bare Debian is put in its place: the functions need nothing of it but the C library.
+# Starts a Docker engine on a Debian machine that has none, and provides the image for `sam local invoke`. For CI.
+#
+#   tests/sam/docker.sh DIRECTORY     DIRECTORY receives the engine's files, and its process id in dockerd.pid
+#
+# It needs root. If Amazon's image cannot be pulled, a minimal Debian image replaces it: the functions need only its C
+# library.
 set -euo pipefail
 directory="$1"
 case "$(uname -m)" in x86_64) architecture=x86_64 ;; *) architecture=arm64 ;; esac
@@ -20,5 +23,5 @@ if ! docker image inspect "$image" >/dev/null 2>&1 && ! docker pull -q "$image" 
     debootstrap --variant=minbase --include=ca-certificates bookworm "$directory/root" >/dev/null
     tar -C "$directory/root" -c . | docker import - "$image" >/dev/null
     rm -rf "$directory/root"
-    echo "$image: a bare Debian in its place"
+    echo "$image cannot be pulled: a minimal Debian image replaces it"
 fi

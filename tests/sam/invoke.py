@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Sends the events under tests/events to the built functions by `sam local invoke`, and holds the answers against
+"""Sends the events of tests/events to the built functions with `sam local invoke`, and compares the answers with
 answers.txt.
 
-Needs a Docker engine, and `sam build --parameter-overrides Architecture=…` for this machine before it. DynamoDB is a
-`cargo local` of its own. Arguments are passed on to `sam local invoke`, such as --skip-pull-image.
+Needs a Docker engine. Run `sam build --parameter-overrides Architecture=…` for this machine first. The script starts a
+`cargo local` for DynamoDB. It passes its arguments on to `sam local invoke`, such as --skip-pull-image.
 """
 
 import ipaddress
@@ -19,7 +19,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 EVENTS = ROOT / "tests/events"
 VARIABLES = ROOT / "tests/sam/variables.json"
 ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
-# What containers call this machine. Docker Desktop knows the name, and lets them in to what listens on 127.0.0.1.
+# The name by which containers reach this machine. Docker Desktop resolves it, and lets containers connect to services
+# that listen on 127.0.0.1.
 HOST = "host.docker.internal"
 
 
@@ -28,7 +29,7 @@ def docker(*arguments):
 
 
 def bridge():
-    """The address of this machine in Docker's network; None on Docker Desktop, which needs none."""
+    """Returns the address of this machine in Docker's network, or None on Docker Desktop, which needs no address."""
     if platform.system() != "Linux" or "Docker Desktop" in docker("info", "--format", "{{.OperatingSystem}}"):
         return None
     [network] = json.loads(docker("network", "inspect", "bridge"))
@@ -37,7 +38,7 @@ def bridge():
 
 
 def invoke(name, variables, options):
-    """The answer of the function that the event's name begins with."""
+    """Returns the answer of the function whose name begins the name of the event."""
     binary = name.split(".")[0]
     function = "".join(word.capitalize() for word in binary.split("-")) + "Function"
     command = ["sam", "local", "invoke", function, "--event", EVENTS / f"{name}.json", "--env-vars", variables]
@@ -50,7 +51,7 @@ def invoke(name, variables, options):
 
 
 def short(answer):
-    """An answer as answers.txt says it."""
+    """Returns an answer in the form of answers.txt."""
     if "statusCode" in answer:
         return str(answer["statusCode"])
     if answer.get("done"):
@@ -63,16 +64,19 @@ def main():
     try:
         docker("info")
     except (OSError, subprocess.CalledProcessError):
-        print("sam local invoke: left out, there is no Docker engine")
+        print("sam local invoke: skipped, no Docker engine is available")
         return 0
     address = bridge()
     options = sys.argv[1:] + (["--add-host", f"{HOST}:{address}"] if address else [])
-    # As the tests build it: what they have built is there already.
+    # The same build as that of the tests, so nothing is built a second time.
     subprocess.run(["cargo", "test", "--workspace", "--no-run", "--quiet"], cwd=ROOT, check=True)
     stack = [ROOT / "target/debug/local", "--port", "0", "--projector", "off"]
     stack += ["--listen", address] if address else []
     wrong = 0
-    with subprocess.Popen(stack, cwd=ROOT, stdout=subprocess.PIPE, text=True) as local, tempfile.TemporaryDirectory() as directory:
+    with (
+        subprocess.Popen(stack, cwd=ROOT, stdout=subprocess.PIPE, text=True) as local,
+        tempfile.TemporaryDirectory() as directory,
+    ):
         try:
             port = re.search(r"DynamoDB at \S+:(\d+)", local.stdout.readline())[1]
             variables = pathlib.Path(directory) / "variables.json"
@@ -82,9 +86,9 @@ def main():
                     continue
                 name, expected = line.split()
                 answer = invoke(name, variables, options)
-                right = short(answer) == expected
-                wrong += not right
-                print(f"{name:<34}{short(answer)}{'' if right else f', not {expected}: {answer}'}", flush=True)
+                correct = short(answer) == expected
+                wrong += not correct
+                print(f"{name:<34}{short(answer)}{'' if correct else f', expected {expected}: {answer}'}", flush=True)
         finally:
             local.terminate()
     return 1 if wrong else 0

@@ -1,6 +1,6 @@
-"""Lints what SAM makes of template.yaml: cfn-lint with its serverless rules, and checkov.
+"""Runs cfn-lint with its serverless rules, and checkov, on the CloudFormation template that SAM makes of template.yaml.
 
-cfn-lint passes nonsense in the source of a SAM template, so it is the translated one that has to be looked at.
+cfn-lint accepts invalid properties in a SAM template, so the linters read the translated template.
 Needs: pip install -r tests/template/requirements.txt
 """
 
@@ -13,25 +13,28 @@ import sam
 
 REGION = "eu-west-1"
 
-# What is not followed, and why.
+# The skipped checks, each with its reason.
 SKIPPED_BY_CFN_LINT = {
-    "W2001": "A parameter that is not used: SAM itself puts the value of AllowedOrigin in its place.",
-    "WS1004": "It looks for log groups by the name of the function. Ours have no names; test_safety.py looks at them.",
-    "WS5000": "Tracing of the state machine: the function that it invokes is traced, and a job of hours is no trace.",
-    "ES6000": "A dead-letter queue for FailedBatches: it is one itself, read by people.",
+    "W2001": "An unused parameter: SAM puts the value of AllowedOrigin into the translated template.",
+    "WS1004": "It finds log groups by the name of the function. Ours have no names; test_safety.py checks them.",
+    "WS5000": "Tracing of the state machine: the function that it invokes is traced. A job of hours is too long for a"
+    " trace.",
+    "ES6000": "A dead-letter queue for FailedBatches, which is itself a dead-letter queue. The pipe Sweeps reads it.",
 }
 SKIPPED_BY_CHECKOV = {
-    "CKV_AWS_27": "It wants a key of KMS for the queue. It is encrypted by SQS's own, and holds no data of customers.",
-    "CKV_AWS_115": "Reserved concurrency takes from the account's other functions, and fails to deploy where the quota"
-    " is 10. The API is throttled, and the projector has at most one invocation a shard.",
-    "CKV_AWS_116": "A dead-letter queue is for asynchronous invocations. API Gateway waits for an answer, and the event"
-    " source mapping has an on-failure queue of its own.",
-    "CKV_AWS_117": "All that the functions talk to is DynamoDB, which is in no VPC: one would cost NAT or endpoints,"
-    " and time to start. Access is IAM's.",
-    "CKV_AWS_119": "A customer-managed key costs each month and call, and who loses it loses the events. The tables are"
-    " encrypted by AWS's key for DynamoDB.",
-    "CKV_AWS_158": "The same of logs, which are always encrypted, and hold no personal data.",
-    "CKV_AWS_173": "The same of environment variables, which hold names of tables and no secrets.",
+    "CKV_AWS_27": "It requires a KMS key for the queue. SQS encrypts the queue with its own key, and the queue holds no"
+    " customer data.",
+    "CKV_AWS_115": "Reserved concurrency is taken from the account's other functions. The deployment fails where the"
+    " quota is 10. The API is throttled, and the projector runs at most one invocation per shard.",
+    "CKV_AWS_116": "A dead-letter queue serves asynchronous invocations. API Gateway waits for an answer, and the event"
+    " source mapping has an on-failure queue.",
+    "CKV_AWS_117": "The functions call only DynamoDB, which is in no VPC. A VPC would cost money for NAT or endpoints,"
+    " and start-up time. IAM controls the access.",
+    "CKV_AWS_119": "A customer-managed key costs money per month and per call. If the key is lost, the events are lost."
+    " AWS's key for DynamoDB encrypts the tables.",
+    "CKV_AWS_158": "A KMS key for logs: the reasons of CKV_AWS_119. Logs are always encrypted, without personal data.",
+    "CKV_AWS_173": "A KMS key for environment variables: the reasons of CKV_AWS_119. They hold table names and no"
+    " secrets.",
 }
 
 

@@ -1,4 +1,7 @@
-"""What SAM makes of template.yaml: the CloudFormation template that is deployed, offline. Run, it prints it."""
+"""Translates template.yaml with SAM, offline, into the CloudFormation template that is deployed.
+
+`python3 tests/template/sam.py` prints the translated template.
+"""
 
 import functools
 import json
@@ -6,8 +9,8 @@ import logging
 import os
 import pathlib
 
-os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")  # SAM asks for one, whatever it does.
-logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)  # It misses a place to send its statistics to.
+os.environ.setdefault("AWS_DEFAULT_REGION", "eu-west-1")  # SAM requires a region and does not use it.
+logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)  # SAM warns that it cannot send its statistics.
 
 from samtranslator.translator.transform import transform  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
@@ -17,7 +20,7 @@ SOURCE = (ROOT / "template.yaml").read_text()
 
 
 class NoManagedPolicies:
-    """The template names no managed policies: there are none to be looked up."""
+    """A policy loader without policies. The template names no managed policy."""
 
     def load(self):
         return {}
@@ -38,13 +41,13 @@ def translated() -> dict:
 
 
 def resources(kind: str) -> dict[str, dict]:
-    """The properties of all resources of a type, such as AWS::IAM::Role, by logical id."""
+    """Returns the properties of all resources of a type, such as AWS::IAM::Role, by logical id."""
     every = translated()["Resources"].items()
     return {name: resource["Properties"] for name, resource in every if resource["Type"] == kind}
 
 
 def text(value) -> str:
-    """A reference as it would stand in a !Sub, without braces: Name, Name.Attribute, ${Name.Attribute}/rest."""
+    """Returns a reference as text: Name for a Ref, Name.Attribute for a GetAtt, the string of a Sub unchanged."""
     match value:
         case {"Ref": name} | {"Fn::Sub": str(name)}:
             return name

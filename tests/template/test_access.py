@@ -1,4 +1,4 @@
-"""Who may do what: the scopes of the routes, and the roles of the functions."""
+"""Permissions: the scopes of the routes, and the actions that each role grants."""
 
 import unittest
 
@@ -18,7 +18,7 @@ ROUTES = {
 }
 
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
-# X-Ray knows no resources: these two are granted on * or not at all.
+# X-Ray has no resource-level permissions, so these two actions are granted on *.
 TRACE = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 
 ROLES = {
@@ -76,7 +76,7 @@ def listed(value) -> list:
 
 
 def grants(role: dict) -> dict[str, set[str]]:
-    """What a role allows, by resource."""
+    """Returns the actions that a role grants, by resource."""
     granted: dict[str, set[str]] = {}
     for policy in role["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
@@ -87,16 +87,16 @@ def grants(role: dict) -> dict[str, set[str]]:
 
 
 class Routes(unittest.TestCase):
-    def test_each_route_wants_a_token_with_one_of_its_scopes(self):
+    def test_each_route_requires_a_token_with_one_of_its_scopes(self):
         found = {}
         for path, methods in sam.resources("AWS::ApiGatewayV2::Api")["Api"]["Body"]["paths"].items():
             for method, route in methods.items():
-                if method != "options":  # Preflight requests have no tokens; API Gateway answers them itself.
-                    [needed] = route.get("security") or [{}]
-                    found[f"{method.upper()} {path}"] = needed.get("Jwt")
+                if method != "options":  # Preflight requests have no token; API Gateway answers them itself.
+                    [security] = route.get("security") or [{}]
+                    found[f"{method.upper()} {path}"] = security.get("Jwt")
         self.assertEqual(found, ROUTES)
 
-    def test_tokens_are_those_of_the_parameters(self):
+    def test_the_authorizer_checks_the_issuer_and_audience_of_the_parameters(self):
         schemes = sam.resources("AWS::ApiGatewayV2::Api")["Api"]["Body"]["components"]["securitySchemes"]
         self.assertEqual(list(schemes), ["Jwt"])
         authorizer = schemes["Jwt"]["x-amazon-apigateway-authorizer"]
@@ -107,25 +107,25 @@ class Routes(unittest.TestCase):
 
 
 class Roles(unittest.TestCase):
-    def test_each_role_allows_just_this(self):
+    def test_each_role_grants_exactly_the_listed_actions(self):
         found = {name: grants(role) for name, role in sam.resources("AWS::IAM::Role").items()}
         self.assertEqual(found, ROLES)
 
-    def test_each_function_has_a_role_of_its_own(self):
+    def test_each_function_has_its_own_role(self):
         for name, function in sam.resources("AWS::Lambda::Function").items():
             self.assertEqual(sam.text(function["Role"]), name.replace("Function", "Role.Arn"))
 
-    def test_no_role_has_policies_from_elsewhere(self):
+    def test_roles_have_only_inline_policies(self):
         for name, role in sam.resources("AWS::IAM::Role").items():
             self.assertEqual(role.keys(), {"AssumeRolePolicyDocument", "Policies"}, name)
         for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::DynamoDB::ResourcePolicy"):
             self.assertEqual(sam.resources(kind), {})
 
-    def test_nothing_but_tracing_is_allowed_on_everything(self):
+    def test_only_tracing_is_granted_on_all_resources(self):
         for name, role in sam.resources("AWS::IAM::Role").items():
             self.assertLessEqual(grants(role).get("*", set()), TRACE, name)
 
-    def test_nobody_may_change_or_remove_what_has_happened_and_only_maintenance_scan_it(self):
+    def test_no_role_may_change_or_delete_a_commit_and_only_maintenance_may_scan(self):
         reads_and_appends = {"dynamodb:PutItem", "dynamodb:Query"}
         for name, role in sam.resources("AWS::IAM::Role").items():
             for resource, actions in grants(role).items():

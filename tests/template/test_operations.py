@@ -1,4 +1,4 @@
-"""What operators see: alarms, the runbook page of each, and the dashboard."""
+"""Alarms, their runbook pages, and the dashboard."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import unittest
 import sam
 from test_safety import FUNCTIONS, TABLES
 
-# As the functions emit them.
+# Matches the calls by which the functions emit a metric.
 EMITTED = re.compile(r'\.(?:count|one_of|milliseconds)\("([A-Z]\w+)"')
 OUR_METRICS = {
     metric
@@ -23,60 +23,60 @@ def alarms() -> dict[str, dict]:
 
 
 def watched(alarm: dict) -> list[dict]:
-    """The metrics of an alarm, whether it watches one or computes with many."""
+    """Returns the metrics of an alarm: its only metric, or those of its expressions."""
     if "MetricName" in alarm:
         return [alarm]
     return [query["MetricStat"]["Metric"] for query in alarm["Metrics"] if "MetricStat" in query]
 
 
 def values(metric: dict, dimension: str) -> list[str]:
-    return [sam.text(it["Value"]) for it in metric.get("Dimensions", []) if it["Name"] == dimension]
+    return [sam.text(pair["Value"]) for pair in metric.get("Dimensions", []) if pair["Name"] == dimension]
 
 
 def all_watched(name: str, dimension: str) -> list[str]:
-    """What alarms watch this metric of, by the value of a dimension."""
+    """Returns the values of a dimension for which the alarms watch this metric, such as function names."""
     metrics = [metric for alarm in alarms().values() for metric in watched(alarm) if metric["MetricName"] == name]
     return [value for metric in metrics for value in values(metric, dimension)]
 
 
 def page(name: str) -> str:
-    """The page of an alarm: ProjectorBehind has projector-behind."""
+    """Returns the name of an alarm's runbook page: projector-behind for ProjectorBehind."""
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
 
 
 class Alarms(unittest.TestCase):
-    def test_each_says_what_it_means_and_where_to_read_on(self):
+    def test_each_alarm_has_a_description_that_names_its_runbook_page(self):
         for name, alarm in alarms().items():
             self.assertEqual(sam.text(alarm["AlarmName"]), "${AWS::StackName}-${Stage}-" + page(name))
             self.assertRegex(alarm["AlarmDescription"], rf"^[A-Z].+\. See docs/runbooks/{page(name)}\.md\.$")
 
-    def test_each_has_a_page_and_each_page_an_alarm(self):
+    def test_each_alarm_has_a_runbook_page_and_each_page_has_an_alarm(self):
         pages = {path.stem for path in (sam.ROOT / "docs/runbooks").glob("*.md")} - {"README"}
         self.assertEqual({page(name) for name in alarms()}, pages)
 
-    def test_each_tells_the_topic_if_there_is_one(self):
+    def test_each_alarm_notifies_the_topic_if_there_is_one(self):
         condition = {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopic"}, ""]}]}
         self.assertEqual(sam.translated()["Conditions"], {"HasAlarmTopic": condition})
         for name, alarm in alarms().items():
             self.assertEqual((alarm.get("AlarmActions"), alarm.get("OKActions")), (TOPIC, TOPIC), name)
 
-    def test_each_says_what_no_data_means(self):
+    def test_missing_data_raises_no_alarm(self):
         for name, alarm in alarms().items():
             self.assertEqual(alarm.get("TreatMissingData"), "notBreaching", name)
 
-    def test_errors_throttles_and_duration_are_watched_of_every_function(self):
+    def test_alarms_watch_throttles_errors_and_duration_of_the_functions(self):
         self.assertCountEqual(all_watched("Throttles", "FunctionName"), FUNCTIONS)
-        # A step of maintenance that fails is taken again, and takes as much time as there is.
+        # The state machine retries a failed step of the maintain function, and a step uses all the time that it has.
         for metric in ("Errors", "Duration"):
             self.assertCountEqual(all_watched(metric, "FunctionName"), FUNCTIONS - {"MaintainFunction"}, metric)
 
-    def test_throttling_and_errors_are_watched_of_every_table_and_of_the_index_of_lists(self):
+    def test_alarms_watch_throttling_and_errors_of_every_table_and_throttling_of_the_list_index(self):
         for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
             self.assertEqual(set(all_watched(metric, "TableName")), TABLES, metric)
             self.assertEqual(all_watched(metric, "GlobalSecondaryIndexName"), ["by-customer"], metric)
         self.assertEqual(set(all_watched("SystemErrors", "TableName")), TABLES)
 
-    def test_a_function_is_slow_at_four_fifths_of_its_timeout(self):
+    def test_the_threshold_of_a_slow_function_is_80_percent_of_its_timeout(self):
         functions = sam.resources("AWS::Lambda::Function")
         for alarm in alarms().values():
             for metric in watched(alarm):
@@ -84,12 +84,12 @@ class Alarms(unittest.TestCase):
                     [function] = values(metric, "FunctionName")
                     self.assertEqual(alarm["Threshold"], functions[function]["Timeout"] * 1000 * 4 // 5, function)
 
-    def test_the_read_side_is_watched_long_before_the_stream_forgets(self):
+    def test_the_read_side_alarms_come_long_before_the_stream_drops_its_records(self):
         ages = {name: a["Threshold"] for name, a in alarms().items() if a.get("MetricName") == "IteratorAge"}
         minute = 60 * 1000
         self.assertEqual(ages, {"ProjectorBehind": 5 * minute, "ProjectorFarBehind": 12 * 60 * minute})
 
-    def test_they_compute_with_what_they_name(self):
+    def test_alarm_expressions_use_metrics_of_their_alarm_which_has_at_most_ten(self):
         for name, alarm in alarms().items():
             queries = alarm.get("Metrics", [])
             expressions = [query["Expression"] for query in queries if "Expression" in query]
@@ -97,7 +97,7 @@ class Alarms(unittest.TestCase):
             self.assertLessEqual(used, {query["Id"] for query in queries}, name)
             self.assertLessEqual(len(watched(alarm)), 10, name)  # CloudWatch's limit
 
-    def test_they_cost_at_most_five_dollars_a_month(self):
+    def test_all_alarms_cost_at_most_five_dollars_a_month(self):
         self.assertLessEqual(0.10 * sum(len(watched(alarm)) for alarm in alarms().values()), 5)
 
 
@@ -106,21 +106,21 @@ class Dashboard(unittest.TestCase):
         self.source = sam.resources("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
         self.widgets = json.loads(re.sub(r"\$\{([^}]+)\}", r"\1", self.source))["widgets"]
 
-    def test_it_refers_to_what_there_is(self):
+    def test_the_dashboard_refers_to_existing_resources(self):
         referred = {name.split(".")[0] for name in re.findall(r"\$\{([^}]+)\}", self.source)}
         pseudo = {"AWS::Region", "AWS::StackName"}
         self.assertLessEqual(referred, sam.translated()["Resources"].keys() | pseudo)
 
-    def test_it_begins_with_all_alarms(self):
+    def test_the_dashboard_begins_with_all_alarms(self):
         shown = [arn.removesuffix(".Arn") for arn in self.widgets[0]["properties"]["alarms"]]
         self.assertCountEqual(shown, alarms())
 
-    def test_it_shows_all_our_metrics_and_alarms_watch_no_others(self):
+    def test_the_dashboard_shows_every_metric_of_the_functions_and_alarms_watch_no_others(self):
         shown, namespace, name = set(), None, None
         for widget in self.widgets[1:]:
             for metric in widget["properties"]["metrics"]:
                 if isinstance(metric[0], str):
-                    # A dot is what stood there in the line above.
+                    # A dot repeats the value of the line above.
                     namespace = namespace if metric[0] == "." else metric[0]
                     name = name if metric[1] == "." else metric[1]
                     shown.add((namespace, name))

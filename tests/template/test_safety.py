@@ -1,4 +1,4 @@
-"""What keeps data, money and evidence: tables, stream, functions, logs, parameters."""
+"""Settings that protect data, limit cost and keep logs: tables, stream, maintenance, functions, logs, parameters."""
 
 import json
 import unittest
@@ -17,26 +17,26 @@ FUNCTIONS = {
 
 
 class Tables(unittest.TestCase):
-    def test_they_outlive_the_stack(self):
+    def test_tables_outlive_the_stack(self):
         self.assertEqual(sam.resources("AWS::DynamoDB::Table").keys(), TABLES)
         for name in TABLES:
             table = sam.translated()["Resources"][name]
-            kept = (table.get("DeletionPolicy"), table.get("UpdateReplacePolicy"))
-            self.assertEqual(kept, ("Retain", "Retain"), name)
+            policies = (table.get("DeletionPolicy"), table.get("UpdateReplacePolicy"))
+            self.assertEqual(policies, ("Retain", "Retain"), name)
             self.assertIs(table["Properties"].get("DeletionProtectionEnabled"), True, name)
 
-    def test_they_are_backed_up_and_encrypted(self):
+    def test_tables_are_backed_up_and_encrypted(self):
         for name, table in sam.resources("AWS::DynamoDB::Table").items():
             self.assertEqual(table["PointInTimeRecoverySpecification"], {"PointInTimeRecoveryEnabled": True}, name)
             self.assertEqual(table["SSESpecification"], {"SSEEnabled": True}, name)
 
-    def test_no_commit_and_no_view_expires(self):
+    def test_no_item_of_a_table_expires(self):
         for name, table in sam.resources("AWS::DynamoDB::Table").items():
             self.assertNotIn("TimeToLiveSpecification", table, name)
 
 
 class Stream(unittest.TestCase):
-    def test_the_projector_is_invoked_like_this(self):
+    def test_the_event_source_mapping_has_exactly_the_expected_settings(self):
         [mapping] = sam.resources("AWS::Lambda::EventSourceMapping").values()
         expected = {
             "EventSourceArn": {"Fn::GetAtt": ["EventsTable", "StreamArn"]},
@@ -53,36 +53,36 @@ class Stream(unittest.TestCase):
         }
         self.assertEqual({key: value for key, value in mapping.items() if key != "Tags"}, expected)
 
-    def test_what_the_projector_writes_does_not_wake_it(self):
+    def test_only_the_events_table_has_a_stream_so_the_projector_does_not_invoke_itself(self):
         streams = {n: t.get("StreamSpecification") for n, t in sam.resources("AWS::DynamoDB::Table").items()}
         self.assertEqual(streams.pop("EventsTable"), {"StreamViewType": "NEW_IMAGE"})
         self.assertEqual(set(streams.values()), {None})
 
-    def test_batches_that_were_given_up_are_kept_for_two_weeks_and_encrypted(self):
+    def test_discarded_batches_are_kept_for_two_weeks_and_encrypted(self):
         queue = sam.resources("AWS::SQS::Queue")["FailedBatches"]
         self.assertEqual((queue["MessageRetentionPeriod"], queue["SqsManagedSseEnabled"]), (14 * 24 * 60 * 60, True))
 
 
 class Maintenance(unittest.TestCase):
-    def test_batches_that_were_given_up_are_swept_up(self):
+    def test_a_pipe_starts_a_sweep_for_discarded_batches(self):
         sweeps = sam.resources("AWS::Pipes::Pipe")["Sweeps"]
         self.assertEqual(sam.text(sweeps["Source"]), "FailedBatches.Arn")
         self.assertEqual(sam.text(sweeps["Target"]), "Maintenance")
         target = sweeps["TargetParameters"]
         self.assertEqual(target["StepFunctionStateMachineParameters"], {"InvocationType": "FIRE_AND_FORGET"})
-        # What Step Functions gets of a message is what tests/events/maintain.sweep.json has.
+        # The template passes on the part of a message that tests/events/maintain.sweep.json contains.
         self.assertEqual(target["InputTemplate"], '{ "DDBStreamBatchInfo": <$.body.DDBStreamBatchInfo> }')
-        gathering = sweeps["SourceParameters"]["SqsQueueParameters"]["MaximumBatchingWindowInSeconds"]
-        # AWS asks for six times the window at least.
-        self.assertGreaterEqual(sam.resources("AWS::SQS::Queue")["FailedBatches"]["VisibilityTimeout"], 6 * gathering)
+        window = sweeps["SourceParameters"]["SqsQueueParameters"]["MaximumBatchingWindowInSeconds"]
+        # AWS requires a visibility timeout of at least six times the batching window.
+        self.assertGreaterEqual(sam.resources("AWS::SQS::Queue")["FailedBatches"]["VisibilityTimeout"], 6 * window)
 
-    def test_all_views_are_verified_now_and_then(self):
+    def test_a_schedule_verifies_all_views(self):
         [schedule] = sam.resources("AWS::Scheduler::Schedule").values()
         self.assertEqual(sam.text(schedule["ScheduleExpression"]), "VerifySchedule")
         self.assertEqual(sam.text(schedule["Target"]["Arn"]), "Maintenance")
         self.assertEqual(json.loads(schedule["Target"]["Input"]), {"task": "verify", "segments": 8})
 
-    def test_what_it_is_made_of_has_no_name_that_another_stack_would_want(self):
+    def test_maintenance_resources_have_no_fixed_names_that_collide_between_stacks(self):
         for kind in ("AWS::Scheduler::Schedule", "AWS::Pipes::Pipe"):
             for name, resource in sam.resources(kind).items():
                 self.assertNotIn("Name", resource, name)
@@ -91,34 +91,34 @@ class Maintenance(unittest.TestCase):
 
 
 class Functions(unittest.TestCase):
-    def test_they_run_on_the_same_and_are_traced(self):
+    def test_functions_share_runtime_and_architecture_and_are_traced(self):
         self.assertEqual(sam.resources("AWS::Lambda::Function").keys(), FUNCTIONS)
         for name, function in sam.resources("AWS::Lambda::Function").items():
             self.assertEqual(function["Runtime"], "provided.al2023", name)
             self.assertEqual(function["Architectures"], [{"Ref": "Architecture"}], name)
             self.assertEqual(function.get("TracingConfig"), {"Mode": "Active"}, name)
 
-    def test_each_logs_json_to_a_group_of_its_own(self):
+    def test_each_function_logs_json_to_its_own_group(self):
         for name, function in sam.resources("AWS::Lambda::Function").items():
             group = {"Ref": name.replace("Function", "Logs")}
             expected = {"LogFormat": "JSON", "SystemLogLevel": "WARN", "LogGroup": group}
             self.assertEqual(function["LoggingConfig"], expected)
 
-    def test_they_measure_into_a_namespace_of_the_stack(self):
+    def test_metrics_of_the_functions_have_the_namespace_of_the_stack(self):
         for name, function in sam.resources("AWS::Lambda::Function").items():
             self.assertEqual(function["Environment"]["Variables"]["METRICS_NAMESPACE"], {"Ref": "AWS::StackName"}, name)
 
 
 class Logs(unittest.TestCase):
-    def test_there_is_a_group_for_each_function_and_the_api(self):
+    def test_each_function_and_the_api_has_a_log_group(self):
         expected = {name.replace("Function", "Logs") for name in FUNCTIONS} | {"ApiLogs"}
         self.assertEqual(sam.resources("AWS::Logs::LogGroup").keys(), expected)
 
-    def test_none_is_kept_for_ever(self):
+    def test_all_logs_expire(self):
         for name, group in sam.resources("AWS::Logs::LogGroup").items():
             self.assertEqual(group.get("RetentionInDays"), {"Ref": "LogRetentionInDays"}, name)
 
-    def test_the_log_of_the_api_holds_no_personal_data(self):
+    def test_the_access_log_of_the_api_holds_no_personal_data(self):
         [stage] = sam.resources("AWS::ApiGatewayV2::Stage").values()
         log = stage["AccessLogSettings"]
         self.assertEqual(sam.text(log["DestinationArn"]), "ApiLogs.Arn")
@@ -127,15 +127,16 @@ class Logs(unittest.TestCase):
 
 
 class Parameters(unittest.TestCase):
-    def test_only_the_issuer_and_the_audience_have_to_be_given(self):
-        asked = {name for name, it in sam.translated()["Parameters"].items() if "Default" not in it}
-        self.assertEqual(asked, {"JwtIssuer", "JwtAudience"})
+    def test_only_the_issuer_and_the_audience_have_no_default(self):
+        parameters = sam.translated()["Parameters"].items()
+        required = {name for name, parameter in parameters if "Default" not in parameter}
+        self.assertEqual(required, {"JwtIssuer", "JwtAudience"})
 
-    def test_each_says_what_it_is(self):
+    def test_each_parameter_has_a_description(self):
         for name, parameter in sam.translated()["Parameters"].items():
             self.assertTrue(parameter.get("Description"), name)
 
-    def test_the_stage_is_a_tag_and_not_a_prefix_of_paths(self):
+    def test_the_stage_is_a_tag_and_no_prefix_of_paths(self):
         stage = {"Ref": "Stage"}
         for kind in ("AWS::Lambda::Function", "AWS::DynamoDB::Table", "AWS::SQS::Queue"):
             for name, resource in sam.resources(kind).items():

@@ -1,4 +1,4 @@
-"""The tests can fail: each change that would do harm is noticed by one of them."""
+"""Shows that the tests can fail: each harmful change of template.yaml fails one of them."""
 
 import io
 import unittest
@@ -6,42 +6,42 @@ from unittest import mock
 
 import sam
 
-# What is replaced in template.yaml, by what, and the test that has to notice.
-HARM = [
-    ("Auth: { AuthorizationScopes: [orders/admin] }", "Auth: { Authorizer: NONE }", "each_route_wants_a_token"),
-    ("            Auth: { AuthorizationScopes: [orders/write, orders/admin] }\n", "", "each_route_wants_a_token"),
-    ("[orders/fulfil, orders/admin]", "[orders/write, orders/fulfil, orders/admin]", "each_route_wants_a_token"),
-    ("issuer: !Ref JwtIssuer", "issuer: https://example.com", "tokens_are_those_of_the_parameters"),
-    ("[dynamodb:PutItem, dynamodb:Query]", "[dynamodb:PutItem, dynamodb:UpdateItem]", "nobody_may_change"),
-    ("dynamodb:GetItem, Resource: !GetAtt Order", "dynamodb:Scan, Resource: !GetAtt Order", "each_role_allows_just"),
-    ("Resource: !GetAtt CommandLogs.Arn", 'Resource: "*"', "nothing_but_tracing"),
-    ("      Role: !GetAtt CommandRole.Arn\n", "      Policies: AmazonDynamoDBFullAccess\n", "no_role_has_policies"),
-    ("Role: !GetAtt GetOrderRole.Arn", "Role: !GetAtt CommandRole.Arn", "each_function_has_a_role_of_its_own"),
-    ("    DeletionPolicy: Retain\n", "", "they_outlive_the_stack"),
-    ("      DeletionProtectionEnabled: true\n", "", "they_outlive_the_stack"),
-    ("{ PointInTimeRecoveryEnabled: true }", "{ PointInTimeRecoveryEnabled: false }", "they_are_backed_up"),
-    ("            FunctionResponseTypes: [ReportBatchItemFailures]\n", "", "the_projector_is_invoked_like_this"),
-    ("MaximumRetryAttempts: 1000", "MaximumRetryAttempts: -1", "the_projector_is_invoked_like_this"),
-    ("LogGroup: !Ref ListOrdersLogs", "LogGroup: !Ref CommandLogs", "each_logs_json_to_a_group_of_its_own"),
-    ("{ RetentionInDays: !Ref LogRetentionInDays }", "{}", "none_is_kept_for_ever"),
-    ('"status":"$context.status"', '"ip":"$context.identity.sourceIp"', "the_log_of_the_api_holds_no_personal_data"),
-    ("    Tracing: Active\n", "", "they_run_on_the_same_and_are_traced"),
+# Text of template.yaml, its replacement, and part of the name of the test that must fail.
+HARMFUL_CHANGES = [
+    ("Auth: { AuthorizationScopes: [orders/admin] }", "Auth: { Authorizer: NONE }", "each_route_requires_a_token"),
+    ("            Auth: { AuthorizationScopes: [orders/write, orders/admin] }\n", "", "each_route_requires_a_token"),
+    ("[orders/fulfil, orders/admin]", "[orders/write, orders/fulfil, orders/admin]", "each_route_requires_a_token"),
+    ("issuer: !Ref JwtIssuer", "issuer: https://example.com", "the_authorizer_checks_the_issuer"),
+    ("[dynamodb:PutItem, dynamodb:Query]", "[dynamodb:PutItem, dynamodb:UpdateItem]", "no_role_may_change"),
+    ("dynamodb:GetItem, Resource: !GetAtt Order", "dynamodb:Scan, Resource: !GetAtt Order", "each_role_grants_exactly"),
+    ("Resource: !GetAtt CommandLogs.Arn", 'Resource: "*"', "only_tracing_is_granted"),
+    ("      Role: !GetAtt CommandRole.Arn\n", "      Policies: AmazonDynamoDBFullAccess\n", "roles_have_only_inline"),
+    ("Role: !GetAtt GetOrderRole.Arn", "Role: !GetAtt CommandRole.Arn", "each_function_has_its_own_role"),
+    ("    DeletionPolicy: Retain\n", "", "tables_outlive_the_stack"),
+    ("      DeletionProtectionEnabled: true\n", "", "tables_outlive_the_stack"),
+    ("{ PointInTimeRecoveryEnabled: true }", "{ PointInTimeRecoveryEnabled: false }", "tables_are_backed_up"),
+    ("            FunctionResponseTypes: [ReportBatchItemFailures]\n", "", "the_event_source_mapping_has"),
+    ("MaximumRetryAttempts: 1000", "MaximumRetryAttempts: -1", "the_event_source_mapping_has"),
+    ("LogGroup: !Ref ListOrdersLogs", "LogGroup: !Ref CommandLogs", "each_function_logs_json_to_its_own_group"),
+    ("{ RetentionInDays: !Ref LogRetentionInDays }", "{}", "all_logs_expire"),
+    ('"status":"$context.status"', '"ip":"$context.identity.sourceIp"', "the_access_log_of_the_api_holds"),
+    ("    Tracing: Active\n", "", "functions_share_runtime_and_architecture"),
     ("    Default: arm64\n", "", "only_the_issuer_and_the_audience"),
-    ("      OKActions: !If [HasAlarmTopic, [!Ref AlarmTopic], []]\n", "", "each_tells_the_topic"),
-    ("docs/runbooks/api-failing.md", "docs/runbooks/api-failed.md", "each_says_what_it_means"),
-    ("      TreatMissingData: notBreaching\n", "", "each_says_what_no_data_means"),
-    ("            OmitName: true", "            Name: verify", "no_name_that_another_stack_would_want"),
-    ("VisibilityTimeout: 1800", "VisibilityTimeout: 30", "given_up_are_swept_up"),
-    ("[dynamodb:Query, dynamodb:Scan]", "[dynamodb:Query, dynamodb:DeleteItem]", "nobody_may_change"),
-    ("      Timeout: 60\n", "      Timeout: 30\n", "a_function_is_slow_at_four_fifths"),
-    ("100 * failed / requests", "100 * failed / asked", "they_compute_with_what_they_name"),
-    ('"${TablesFailing.Arn}"\n', '"${Api.Arn}"\n', "it_begins_with_all_alarms"),
-    ('[".", "GapsFilled"]', '[".", "GapsMended"]', "it_shows_all_our_metrics"),
+    ("      OKActions: !If [HasAlarmTopic, [!Ref AlarmTopic], []]\n", "", "each_alarm_notifies_the_topic"),
+    ("docs/runbooks/api-failing.md", "docs/runbooks/api-failed.md", "a_description_that_names_its_runbook"),
+    ("      TreatMissingData: notBreaching\n", "", "missing_data_raises_no_alarm"),
+    ("            OmitName: true", "            Name: verify", "no_fixed_names_that_collide"),
+    ("VisibilityTimeout: 1800", "VisibilityTimeout: 30", "a_pipe_starts_a_sweep"),
+    ("[dynamodb:Query, dynamodb:Scan]", "[dynamodb:Query, dynamodb:DeleteItem]", "no_role_may_change"),
+    ("      Timeout: 60\n", "      Timeout: 30\n", "the_threshold_of_a_slow_function"),
+    ("100 * failed / requests", "100 * failed / all", "alarm_expressions_use_metrics"),
+    ('"${TablesFailing.Arn}"\n', '"${Api.Arn}"\n', "the_dashboard_begins_with_all_alarms"),
+    ('[".", "GapsFilled"]', '[".", "GapsMended"]', "the_dashboard_shows_every_metric"),
 ]
 
 
 def failures(source: str) -> str:
-    """The names of the tests that fail on this template."""
+    """Returns the names of the tests that fail on this template."""
     names = ["test_access", "test_safety", "test_operations"]
     with mock.patch.object(sam, "SOURCE", source):
         suite = unittest.defaultTestLoader.loadTestsFromNames(names)
@@ -50,8 +50,8 @@ def failures(source: str) -> str:
 
 
 class Tests(unittest.TestCase):
-    def test_each_notices_the_harm_that_it_is_there_for(self):
-        for before, after, test in HARM:
+    def test_each_harmful_change_fails_the_test_against_it(self):
+        for before, after, test in HARMFUL_CHANGES:
             with self.subTest(before=before, after=after):
                 self.assertIn(before, sam.SOURCE)
                 self.assertIn(test, failures(sam.SOURCE.replace(before, after, 1)))
