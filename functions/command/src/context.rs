@@ -10,12 +10,11 @@ use orders::{OrderCommand, OrderEvent, order::OrderId};
 
 use crate::headers::CommandHeaders;
 
-/// The context of a command.
 pub(crate) struct CommandContext {
     pub(crate) app: App,
     pub(crate) caller: Caller,
     pub(crate) headers: CommandHeaders,
-    /// The event store, until the deadline.
+    /// The event store, limited by the invocation's deadline.
     pub(crate) events: EventStore,
 }
 
@@ -32,11 +31,13 @@ impl FromRequestParts<App> for CommandContext {
 }
 
 impl CommandContext {
-    /// The command, as it is carried out and recorded. Its fingerprint is over route, order and the canonical request
-    /// after defaults; golden ones are tested, because stored ones are compared with it for ever.
+    /// Builds the request for the kernel.
+    ///
+    /// The fingerprint covers the route, the order id, and the command after defaults as JSON. Fingerprints are stored
+    /// and compared with later requests, so this encoding must never change. A test compares it with golden values.
     ///
     /// # Errors
-    /// 500 if the command cannot be serialised: a defect of its type.
+    /// 500 if the command does not serialize, which is a defect of its type.
     pub(crate) fn request(
         &self,
         route: &str,

@@ -1,4 +1,4 @@
-//! What the request bodies hold, and how they become commands: all fields that are out of bounds are named at once.
+//! Converts request bodies to commands, and reports all invalid fields at once.
 
 use std::fmt::Display;
 
@@ -6,7 +6,7 @@ use app::{Caller, Problem, Scope, problem::FieldError};
 use orders::order::{CancelOrder, Currency, OrderItem, PlaceOrder, ShipOrder};
 use serde::Deserialize;
 
-use crate::body::Object;
+use crate::body::JsonObject;
 #[cfg(feature = "openapi")]
 use {
     crate::openapi::{CurrencyCode, NewItems},
@@ -18,32 +18,32 @@ use {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PlaceOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct PlaceOrderDocument {
-    /// Whose order it will be: the caller's, if this is left out.
+    /// The customer who places the order. The default is the caller.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<CustomerId>))]
     customer_id: Option<String>,
-    /// What the prices are in.
+    /// The currency of all prices.
     #[cfg_attr(feature = "openapi", schema(value_type = CurrencyCode))]
     currency: String,
-    /// What is bought; all of it costs at most 9,007,199,254,740,991.
+    /// The ordered items. Their total must not exceed 9,007,199,254,740,991 minor units.
     #[cfg_attr(feature = "openapi", schema(value_type = NewItems))]
-    items: Vec<Object<ItemDocument>>,
-    /// Where it goes.
+    items: Vec<JsonObject<ItemDocument>>,
+    /// The address to ship to.
     #[cfg_attr(feature = "openapi", schema(value_type = ShippingAddress))]
     shipping_address: String,
 }
 
-/// An item in it.
+/// An item of a new order.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NewItem))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct ItemDocument {
-    /// Which article.
+    /// The article's stock keeping unit.
     #[cfg_attr(feature = "openapi", schema(value_type = Sku))]
     sku: String,
-    /// How many.
+    /// The number of units.
     #[cfg_attr(feature = "openapi", schema(value_type = Quantity))]
     quantity: u64,
-    /// At which price each, in minor units of the currency.
+    /// The price of one unit, in minor units of the currency.
     #[cfg_attr(feature = "openapi", schema(value_type = UnitPrice))]
     unit_price: u64,
 }
@@ -53,15 +53,15 @@ pub(crate) struct ItemDocument {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ShipOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct ShipOrderDocument {
-    /// Who brings it.
+    /// The carrier.
     #[cfg_attr(feature = "openapi", schema(value_type = Carrier))]
     carrier: String,
-    /// How its way can be followed.
+    /// The carrier's tracking number.
     #[cfg_attr(feature = "openapi", schema(value_type = TrackingNumber))]
     tracking_number: String,
 }
 
-/// The body of `POST /orders/{order_id}/deliver`.
+/// The body of `POST /orders/{order_id}/deliver`. It has no fields.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DeliverOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
@@ -72,90 +72,92 @@ pub(crate) struct DeliverOrderDocument {}
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CancelOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct CancelOrderDocument {
-    /// Why.
+    /// The reason for the cancellation.
     #[cfg_attr(feature = "openapi", schema(value_type = Reason))]
     reason: String,
 }
 
 impl PlaceOrderDocument {
-    /// The command: without a customer, it is the caller who orders.
+    /// Builds the command. The caller is the default customer.
     ///
     /// # Errors
-    /// 403 for somebody else's order without `orders/admin`; 422 with every field that is out of bounds.
+    /// 403 if the customer is not the caller and the caller lacks `orders/admin`; 422 with all invalid fields.
     pub(crate) fn into_command(self, caller: &Caller) -> Result<PlaceOrder, Problem> {
         let customer_id = self.customer_id.unwrap_or_else(|| caller.subject.clone());
         if customer_id != caller.subject {
-            caller.needs_any(&[Scope::Admin])?;
+            caller.require_any(&[Scope::Admin])?;
         }
-        let mut fields = Fields::default();
-        let customer_id = fields.take("/customer_id", customer_id.try_into());
-        let currency = fields.take(
+        let mut fields = FieldValidation::default();
+        let customer_id = fields.check("/customer_id", customer_id.try_into());
+        let currency = fields.check(
             "/currency",
-            Currency::from_code(&self.currency).ok_or("must be an ISO 4217 code in upper case, such as EUR"),
+            Currency::from_code(&self.currency).ok_or("must be an upper-case ISO 4217 code, such as EUR"),
         );
         let number = self.items.len();
-        let items: Vec<OrderItem> = (0..).zip(self.items).filter_map(|(at, item)| fields.take_item(at, item)).collect();
-        // The bounds of the whole say nothing as long as a part is wrong.
-        let items = if items.len() == number { fields.take("/items", items.try_into()) } else { None };
-        let shipping_address = fields.take("/shipping_address", self.shipping_address.try_into());
+        let items: Vec<OrderItem> =
+            (0..).zip(self.items).filter_map(|(index, item)| fields.check_item(index, item)).collect();
+        // The number and the total of the items are checked only if every item is valid.
+        let items = if items.len() == number { fields.check("/items", items.try_into()) } else { None };
+        let shipping_address = fields.check("/shipping_address", self.shipping_address.try_into());
         match (customer_id, currency, items, shipping_address) {
             (Some(customer_id), Some(currency), Some(items), Some(shipping_address)) => {
                 Ok(PlaceOrder { customer_id, currency, items, shipping_address })
             }
-            _ => Err(fields.problem()),
+            _ => Err(fields.into_problem()),
         }
     }
 }
 
 impl ShipOrderDocument {
     /// # Errors
-    /// 422 with every field that is out of bounds.
+    /// 422 with all invalid fields.
     pub(crate) fn into_command(self) -> Result<ShipOrder, Problem> {
-        let mut fields = Fields::default();
-        let carrier = fields.take("/carrier", self.carrier.try_into());
-        let tracking_number = fields.take("/tracking_number", self.tracking_number.try_into());
+        let mut fields = FieldValidation::default();
+        let carrier = fields.check("/carrier", self.carrier.try_into());
+        let tracking_number = fields.check("/tracking_number", self.tracking_number.try_into());
         match (carrier, tracking_number) {
             (Some(carrier), Some(tracking_number)) => Ok(ShipOrder { carrier, tracking_number }),
-            _ => Err(fields.problem()),
+            _ => Err(fields.into_problem()),
         }
     }
 }
 
 impl CancelOrderDocument {
     /// # Errors
-    /// 422 if the reason is out of bounds.
+    /// 422 if the reason is invalid.
     pub(crate) fn into_command(self) -> Result<CancelOrder, Problem> {
-        let mut fields = Fields::default();
-        let reason = fields.take("/reason", self.reason.try_into());
-        reason.map(|reason| CancelOrder { reason }).ok_or_else(|| fields.problem())
+        let mut fields = FieldValidation::default();
+        let reason = fields.check("/reason", self.reason.try_into());
+        reason.map(|reason| CancelOrder { reason }).ok_or_else(|| fields.into_problem())
     }
 }
 
-/// Takes values out of fields, and remembers what is wrong with those that have none.
+/// Validates fields and collects their errors.
 #[derive(Debug, Default)]
-struct Fields {
+struct FieldValidation {
     errors: Vec<FieldError>,
 }
 
-impl Fields {
-    fn take<T>(&mut self, pointer: impl Into<String>, value: Result<T, impl Display>) -> Option<T> {
+impl FieldValidation {
+    /// Returns the value, or records its error for the field at `pointer`.
+    fn check<T>(&mut self, pointer: impl Into<String>, value: Result<T, impl Display>) -> Option<T> {
         match value {
             Ok(value) => Some(value),
-            Err(wrong) => {
-                self.errors.push(FieldError { pointer: pointer.into(), detail: wrong.to_string() });
+            Err(error) => {
+                self.errors.push(FieldError { pointer: pointer.into(), detail: error.to_string() });
                 None
             }
         }
     }
 
-    fn take_item(&mut self, at: usize, Object(item): Object<ItemDocument>) -> Option<OrderItem> {
-        let sku = self.take(format!("/items/{at}/sku"), item.sku.try_into());
-        let quantity = self.take(format!("/items/{at}/quantity"), item.quantity.try_into());
-        let unit_price = self.take(format!("/items/{at}/unit_price"), item.unit_price.try_into());
+    fn check_item(&mut self, index: usize, JsonObject(item): JsonObject<ItemDocument>) -> Option<OrderItem> {
+        let sku = self.check(format!("/items/{index}/sku"), item.sku.try_into());
+        let quantity = self.check(format!("/items/{index}/quantity"), item.quantity.try_into());
+        let unit_price = self.check(format!("/items/{index}/unit_price"), item.unit_price.try_into());
         Some(OrderItem { sku: sku?, quantity: quantity?, unit_price: unit_price? })
     }
 
-    fn problem(self) -> Problem {
+    fn into_problem(self) -> Problem {
         Problem::invalid(self.errors)
     }
 }

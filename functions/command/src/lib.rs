@@ -1,10 +1,10 @@
-//! The commands: each changes one order, or says why not.
+//! The command function: each route executes one command on one order.
 //!
-//! 1. The routes, here: from request to command to answer.
+//! 1. This file: the routes and their handlers.
 //! 2. [`context`]: the context of a command; [`headers`]: idempotency key, expected version, trace.
-//! 3. [`body`]: how a request body is read, strictly; [`documents`]: what each may hold.
-//! 4. [`outcome`]: what became of the command, as an answer.
-//! 5. `openapi`: the same, described.
+//! 3. [`body`]: reads a request body strictly; [`documents`]: converts it to a command.
+//! 4. [`outcome`]: converts the outcome of a command to a response.
+//! 5. `openapi`: the OpenAPI description.
 
 mod body;
 mod context;
@@ -27,12 +27,10 @@ use crate::{
     documents::{CancelOrderDocument, DeliverOrderDocument, PlaceOrderDocument, ShipOrderDocument},
 };
 
-/// The function.
 pub fn router(app: App) -> Router {
-    routes().over(app)
+    routes().into_router(app)
 }
 
-/// Its routes.
 pub fn routes() -> Routes {
     Routes::default()
         .post("/orders", place_order)
@@ -43,8 +41,8 @@ pub fn routes() -> Routes {
 
 /// `POST /orders`
 async fn place_order(context: CommandContext, body: Request) -> Result<Response, Problem> {
-    context.caller.needs_any(&[Scope::Write, Scope::Admin])?;
-    context.headers.no_expected_version()?;
+    context.caller.require_any(&[Scope::Write, Scope::Admin])?;
+    context.headers.reject_if_match()?;
     let order = body::read::<PlaceOrderDocument>(body).await?.into_command(&context.caller)?;
     let order_id = match &context.headers.key {
         Some(key) => OrderId::derived(&context.caller.subject, key),
@@ -60,7 +58,7 @@ async fn ship_order(
     PathKey(order_id): PathKey<OrderId>,
     body: Request,
 ) -> Result<Response, Problem> {
-    context.caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
+    context.caller.require_any(&[Scope::Fulfil, Scope::Admin])?;
     let command = OrderCommand::Ship(body::read::<ShipOrderDocument>(body).await?.into_command()?);
     let request = context.request("POST /orders/{order_id}/ship", order_id, command)?;
     outcome::changed(&context, order_id, execute::<Order>(&context.events, &request, |_| true).await)
@@ -72,7 +70,7 @@ async fn deliver_order(
     PathKey(order_id): PathKey<OrderId>,
     body: Request,
 ) -> Result<Response, Problem> {
-    context.caller.needs_any(&[Scope::Fulfil, Scope::Admin])?;
+    context.caller.require_any(&[Scope::Fulfil, Scope::Admin])?;
     let DeliverOrderDocument {} = body::read(body).await?;
     let request = context.request("POST /orders/{order_id}/deliver", order_id, OrderCommand::Deliver)?;
     outcome::changed(&context, order_id, execute::<Order>(&context.events, &request, |_| true).await)
@@ -84,14 +82,14 @@ async fn cancel_order(
     PathKey(order_id): PathKey<OrderId>,
     body: Request,
 ) -> Result<Response, Problem> {
-    context.caller.needs_any(&[Scope::Write, Scope::Admin])?;
+    context.caller.require_any(&[Scope::Write, Scope::Admin])?;
     let command = OrderCommand::Cancel(body::read::<CancelOrderDocument>(body).await?.into_command()?);
     let request = context.request("POST /orders/{order_id}/cancel", order_id, command)?;
-    let may = |order: &Order| may_cancel(&context.caller, order);
-    outcome::changed(&context, order_id, execute(&context.events, &request, may).await)
+    let permitted = |order: &Order| may_cancel(&context.caller, order);
+    outcome::changed(&context, order_id, execute(&context.events, &request, permitted).await)
 }
 
-/// One's own order, or any for an administrator.
+/// Customers may cancel their own orders, administrators any order.
 fn may_cancel(caller: &Caller, order: &Order) -> bool {
     caller.has_any(&[Scope::Admin]) || order.customer_id().map(CustomerId::as_str) == Some(&caller.subject)
 }

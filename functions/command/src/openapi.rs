@@ -1,4 +1,4 @@
-//! The commands, described.
+//! The OpenAPI description of the commands.
 
 use app::{
     Problem, Scope,
@@ -29,14 +29,13 @@ use crate::{
     outcome::{self, Accepted},
 };
 
-/// The operations of this function.
 pub fn operations() -> Vec<Operation> {
     vec![place_order(), ship_order(), deliver_order(), cancel_order()]
 }
 
 fn place_order() -> Operation {
     Operation::post("/orders", "placeOrder", "Place an order")
-        .description("For the caller; for another customer with `orders/admin`.")
+        .description("Places an order for the caller. An order for another customer requires `orders/admin`.")
         .scopes(&[Scope::Write, Scope::Admin])
         .header("Idempotency-Key", KEY, idempotency_key())
         .body::<PlaceOrderDocument>(json!({
@@ -44,87 +43,90 @@ fn place_order() -> Operation {
             "items": [{ "sku": "BOOK-1", "quantity": 2, "unit_price": 1250 }],
             "shipping_address": "1 Main Street, Springfield",
         }))
-        .answer::<Accepted>(
+        .response::<Accepted>(
             StatusCode::CREATED,
-            "The order is placed.",
+            "The order was placed.",
             &[("ETag", etag()), ("Location", location()), ("Idempotency-Replayed", replayed())],
         )
         .problem(rejected(OrderRejection::AlreadyPlaced))
-        .may_meet_what_any_command_may()
+        .with_command_problems()
 }
 
 fn ship_order() -> Operation {
-    Operation::post("/orders/{order_id}/ship", "shipOrder", "Hand an order over to a carrier")
+    Operation::post("/orders/{order_id}/ship", "shipOrder", "Ship an order")
         .scopes(&[Scope::Fulfil, Scope::Admin])
         .body::<ShipOrderDocument>(json!({ "carrier": "DHL", "tracking_number": "JD0123456789" }))
-        .changes_an_order("The order is on its way.")
+        .changes_order("The order was shipped.")
         .problem(rejected(OrderRejection::AlreadyShipped))
         .problem(rejected(OrderRejection::AlreadyDelivered))
         .problem(rejected(OrderRejection::AlreadyCancelled))
 }
 
 fn deliver_order() -> Operation {
-    Operation::post("/orders/{order_id}/deliver", "deliverOrder", "Say that an order has arrived")
+    Operation::post("/orders/{order_id}/deliver", "deliverOrder", "Mark an order as delivered")
         .scopes(&[Scope::Fulfil, Scope::Admin])
         .body::<DeliverOrderDocument>(json!({}))
-        .changes_an_order("The order is delivered.")
+        .changes_order("The order was delivered.")
         .problem(rejected(OrderRejection::NotShipped))
         .problem(rejected(OrderRejection::AlreadyDelivered))
 }
 
 fn cancel_order() -> Operation {
-    Operation::post("/orders/{order_id}/cancel", "cancelOrder", "Call an order off")
-        .description("One's own; any with `orders/admin`.")
+    Operation::post("/orders/{order_id}/cancel", "cancelOrder", "Cancel an order")
+        .description("Cancels an order of the caller. An order of another customer requires `orders/admin`.")
         .scopes(&[Scope::Write, Scope::Admin])
         .body::<CancelOrderDocument>(json!({ "reason": "changed my mind" }))
-        .changes_an_order("The order is cancelled.")
+        .changes_order("The order was cancelled.")
         .problem(rejected(OrderRejection::AlreadyShipped))
         .problem(rejected(OrderRejection::AlreadyDelivered))
         .problem(rejected(OrderRejection::AlreadyCancelled))
 }
 
-/// What several commands have in common.
-trait Command {
-    fn changes_an_order(self, description: &str) -> Self;
-    fn may_meet_what_any_command_may(self) -> Self;
+/// Adds the parameters, responses and problems that commands share.
+trait CommandOperation {
+    fn changes_order(self, description: &str) -> Self;
+    fn with_command_problems(self) -> Self;
 }
 
-impl Command for Operation {
-    fn changes_an_order(self, description: &str) -> Self {
-        self.key("order_id", "Which order.", reference::<OrderId>())
+impl CommandOperation for Operation {
+    fn changes_order(self, description: &str) -> Self {
+        self.path_parameter("order_id", "The id of the order.", reference::<OrderId>())
             .header("Idempotency-Key", KEY, idempotency_key())
-            .header("If-Match", "The version that the order must have, in quotes; `*` is any.", if_match())
-            .answer::<Accepted>(StatusCode::OK, description, &[("ETag", etag()), ("Idempotency-Replayed", replayed())])
+            .header("If-Match", "The version that the order must have, in quotes, or `*` for any version.", if_match())
+            .response::<Accepted>(
+                StatusCode::OK,
+                description,
+                &[("ETag", etag()), ("Idempotency-Replayed", replayed())],
+            )
             .problem(Problem::not_found())
             .problem(outcome::problem(CommandError::VersionMismatch { version: Version::new(3) }))
-            .may_meet_what_any_command_may()
+            .with_command_problems()
     }
 
-    fn may_meet_what_any_command_may(self) -> Self {
-        let wrong = FieldError {
+    fn with_command_problems(self) -> Self {
+        let invalid_field = FieldError {
             pointer: "/items/0/quantity".to_owned(),
             detail: "must be a whole number from 1 to 10000".to_owned(),
         };
-        self.problem(Problem::malformed("The body is not JSON."))
+        self.problem(Problem::malformed("The body is not valid JSON."))
             .problem(body::too_large())
-            .problem(body::not_json())
-            .problem(Problem::invalid(vec![wrong]))
+            .problem(body::unsupported_media_type())
+            .problem(Problem::invalid(vec![invalid_field]))
             .problem(outcome::problem(CommandError::IdempotencyKeyReused))
             .problem(outcome::problem(CommandError::Contended))
             .problem(Problem::outcome_unknown())
     }
 }
 
-/// The answer to a command that the business does not allow.
 fn rejected(rejection: OrderRejection) -> Problem {
     outcome::problem(CommandError::Rejected { rejection, state: Order::default(), version: Version::new(3) })
 }
 
-const KEY: &str = "Under which a repeat of this command is recognised: bare, or in quotes if it has a comma. Send the \
-                   same key after a timeout or a 5xx.";
+const KEY: &str = "Identifies a repeat of this command: 1 to 255 visible ASCII characters, quoted if they contain a \
+                   comma. After a timeout or a 5xx response, retry with the same key.";
 
 fn idempotency_key() -> ObjectBuilder {
-    // A header that came twice is joined by a comma on its way; equal keys count once.
+    // API Gateway joins a repeated header with commas. Equal keys count as one.
     text(r"^([!#-+\--~]{1,255})(,\1)*$", "a8098c1a-f86e-11da-bd1a-00112444be1e")
 }
 
@@ -135,13 +137,13 @@ fn if_match() -> AnyOfBuilder {
 
 fn location() -> Header {
     let mut header = Header::new(text("^/orders/[0-9a-f-]{36}$", "/orders/27debfb8-bd42-8131-9d45-532727018fe6"));
-    header.description = Some("Where the order is.".to_owned());
+    header.description = Some("The path of the order.".to_owned());
     header
 }
 
 fn replayed() -> Header {
     let mut header = Header::new(text("^true$", "true"));
-    header.description = Some("There if this is the answer to a command that was carried out before.".to_owned());
+    header.description = Some("Present if an earlier request with the same key executed the command.".to_owned());
     header
 }
 

@@ -1,4 +1,4 @@
-//! What became of a command, as an answer.
+//! Converts the outcome of a command to a response.
 
 use app::{Measurements, Problem, etag::etag, json};
 use axum::response::Response;
@@ -12,21 +12,21 @@ use crate::context::CommandContext;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// The answer to a command that was carried out.
+/// The response to an executed command.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub(crate) struct Accepted {
-    /// Which order.
+    /// The id of the order.
     order_id: OrderId,
     /// Always `accepted`.
     #[cfg_attr(feature = "openapi", schema(pattern = "^accepted$"))]
     status: &'static str,
-    /// The order's version with this command.
+    /// The version of the order after this command.
     #[cfg_attr(feature = "openapi", schema(value_type = u64, minimum = 1))]
     version: Version,
 }
 
-/// The answer to PlaceOrder: 201 and where the order is.
+/// Responds to PlaceOrder: 201 with `Location`.
 pub(crate) fn placed(
     context: &CommandContext,
     order_id: OrderId,
@@ -39,7 +39,7 @@ pub(crate) fn placed(
     Ok(response)
 }
 
-/// The answer to the other commands: 200.
+/// Responds to the other commands: 200.
 pub(crate) fn changed(
     context: &CommandContext,
     order_id: OrderId,
@@ -54,10 +54,11 @@ fn answer(
     order_id: OrderId,
     outcome: Result<Executed, CommandError<Order>>,
 ) -> Result<Response, Problem> {
-    // Without a key there is nothing to repeat: what was found is this request's own write, its answer lost.
-    let repeatable = context.headers.key.is_some();
-    let outcome = outcome.map(|done| Executed { replayed: done.replayed && repeatable, ..done }).map_err(problem);
-    context.app.metrics.emit(context.app.dynamo.environment.now(), measured(&outcome, context.events.conflicts()));
+    // Without a key, a client cannot repeat a command. A replay is then the SDK's retry that found its own write.
+    let has_key = context.headers.key.is_some();
+    let outcome =
+        outcome.map(|executed| Executed { replayed: executed.replayed && has_key, ..executed }).map_err(problem);
+    context.app.metrics.emit(context.app.dynamo.environment.now(), measurements(&outcome, context.events.conflicts()));
     let Executed { version, replayed } = outcome?;
     let mut response = json(status, &Accepted { order_id, status: "accepted", version })?;
     response.headers_mut().insert(header::ETAG, etag(version));
@@ -67,17 +68,17 @@ fn answer(
     Ok(response)
 }
 
-/// What operators count of it. A reason is the type of a problem, of which there are few.
-fn measured(outcome: &Result<Executed, Problem>, conflicts: usize) -> Measurements {
-    let measured = Measurements::default().count("Conflicts", conflicts);
+/// Counts the outcome. The dimension `Reason` is the type of a problem, so it has few values.
+fn measurements(outcome: &Result<Executed, Problem>, conflicts: usize) -> Measurements {
+    let measurements = Measurements::default().count("Conflicts", conflicts);
     match outcome {
-        Ok(Executed { replayed: true, .. }) => measured.count("CommandsReplayed", 1),
-        Ok(Executed { replayed: false, .. }) => measured.count("CommandsAccepted", 1),
-        Err(problem) if problem.kind() == "outcome-unknown" => measured.count("OutcomeUnknown", 1),
+        Ok(Executed { replayed: true, .. }) => measurements.count("CommandsReplayed", 1),
+        Ok(Executed { replayed: false, .. }) => measurements.count("CommandsAccepted", 1),
+        Err(problem) if problem.kind() == "outcome-unknown" => measurements.count("OutcomeUnknown", 1),
         Err(problem) if problem.status().is_client_error() => {
-            measured.one_of("CommandsRejected", "Reason", problem.kind())
+            measurements.one_of("CommandsRejected", "Reason", problem.kind())
         }
-        Err(_) => measured,
+        Err(_) => measurements,
     }
 }
 
@@ -88,31 +89,31 @@ pub(crate) fn problem(error: CommandError<Order>) -> Problem {
             let problem = Problem::new(
                 StatusCode::CONFLICT,
                 rejection_type(rejection),
-                "The order does not allow this",
-                format!("It cannot be done: {rejection}."),
+                "Command rejected",
+                format!("The command was rejected: {rejection}."),
             );
             problem.with("order_status", state.status().map(|status| status.as_str())).with("version", version.get())
         }
         CommandError::VersionMismatch { version } => Problem::new(
             StatusCode::PRECONDITION_FAILED,
             "version-mismatch",
-            "The order has moved on",
-            "The order is not at the version in If-Match any more. Look at it and decide again.",
+            "Version mismatch",
+            "The order does not have the version in If-Match. Read the order again before a retry.",
         )
         .with("version", version.get()),
         CommandError::IdempotencyKeyReused => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-key-reused",
-            "The key belongs to another command",
-            "This Idempotency-Key was used for another command. Take a new key.",
+            "Idempotency key reused",
+            "This Idempotency-Key was used for another command. Use a new key.",
         ),
         CommandError::Contended => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "contended",
-            "The order is being changed by many at once",
-            "Nothing was changed. Try again after the time in Retry-After.",
+            "Too many concurrent changes",
+            "Other requests are changing the order. Nothing was written. Retry after the time in Retry-After.",
         ),
-        CommandError::Store(failure) => failure.into(),
+        CommandError::Store(error) => error.into(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The dashboard: the counters over all orders. `openapi` describes it.
+//! The get-dashboard function: returns counters over all orders. `openapi` has its OpenAPI description.
 
 #[cfg(feature = "openapi")]
 pub mod openapi;
@@ -12,19 +12,18 @@ use orders::Dashboard;
 const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u64 = 90;
 
-/// The function.
 pub fn router(app: App) -> Router {
-    routes().over(app)
+    routes().into_router(app)
 }
 
-/// Its routes.
 pub fn routes() -> Routes {
     Routes::default().get("/dashboard", get_dashboard)
 }
 
-/// Opens the connection to DynamoDB while Lambda starts the function at full speed: two read units a shard.
+/// Opens the connection to DynamoDB during Lambda's init phase, which has full CPU. Costs two read units per shard.
+///
+/// Errors are ignored: if the cause persists, the first request fails and logs it.
 pub async fn warm_up(app: &App) {
-    // A failure is none of the start's: the first request will meet it and say so.
     let _ = counters(&app.for_warm_up()).row(Dashboard::TOTALS).await;
 }
 
@@ -34,14 +33,14 @@ async fn get_dashboard(
     caller: Caller,
     parameters: Parameters,
 ) -> Result<Response, Problem> {
-    caller.needs_any(&[Scope::Admin])?;
+    caller.require_any(&[Scope::Admin])?;
     let days = parameters.only(&["days"])?.number("days", 1, MAX_DAYS)?;
     let days = days.and_then(|days| u16::try_from(days).ok()).unwrap_or(DEFAULT_DAYS);
     let now = app.dynamo.environment.now();
     let [first, last] = Dashboard::day_rows(now, days);
-    let mut read = counters(&app).row(Dashboard::TOTALS).await?;
-    read += &counters(&app).rows(&first, &last).await?;
-    json(StatusCode::OK, &Dashboard::new(&read, now, days))
+    let mut totals_and_days = counters(&app).row(Dashboard::TOTALS).await?;
+    totals_and_days += &counters(&app).rows(&first, &last).await?;
+    json(StatusCode::OK, &Dashboard::new(&totals_and_days, now, days))
 }
 
 fn counters(app: &App) -> CountersTable {

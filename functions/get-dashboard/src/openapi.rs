@@ -1,4 +1,4 @@
-//! The dashboard, described.
+//! The OpenAPI description of the dashboard.
 
 use app::{
     Problem, Scope,
@@ -9,15 +9,14 @@ use orders::Dashboard;
 
 use crate::{DEFAULT_DAYS, MAX_DAYS};
 
-/// The operations of this function.
 pub fn operations() -> Vec<Operation> {
     let days = number(1, MAX_DAYS).default(Some(DEFAULT_DAYS.into()));
     vec![
-        Operation::get("/dashboard", "getDashboard", "Read the counters over all orders")
-            .description("Orders that are cancelled earn nothing.")
+        Operation::get("/dashboard", "getDashboard", "Get the counters over all orders")
+            .description("Revenue does not include cancelled orders.")
             .scopes(&[Scope::Admin])
-            .query("days", "How many days are shown, today first.", days)
-            .answer::<Dashboard>(StatusCode::OK, "The counters.", &[])
+            .query_parameter("days", "The number of days to return, today first.", days)
+            .response::<Dashboard>(StatusCode::OK, "The counters.", &[])
             .problem(Problem::malformed(format!("days must be a whole number from 1 to {MAX_DAYS}."))),
     ]
 }

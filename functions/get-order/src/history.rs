@@ -1,4 +1,4 @@
-//! The history of an order: what `GET /orders/{order_id}/events` answers.
+//! The history of an order: the response of `GET /orders/{order_id}/events`.
 
 use cqrs::{Commit, EventRecord, Version};
 use cqrs_dynamodb::StoreError;
@@ -7,14 +7,14 @@ use orders::OrderEvent;
 use serde::Serialize;
 use serde_json::Value;
 
-/// What happened to an order, oldest first.
+/// The events of an order, oldest first.
 #[derive(Debug, Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub(crate) struct History {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = History))]
+pub(crate) struct OrderHistory {
     events: Vec<HistoryEvent>,
 }
 
-/// One event of it, at the schema version of today.
+/// An event of an order, in the current schema version of its type.
 #[derive(Debug, Serialize)]
 pub(crate) struct HistoryEvent {
     version: Version,
@@ -24,12 +24,12 @@ pub(crate) struct HistoryEvent {
     data: Value,
 }
 
-impl History {
-    /// The history in these commits.
+impl OrderHistory {
+    /// Lists the events of the commits.
     ///
     /// # Errors
-    /// [`StoreError::Bug`] if an event cannot be serialised: a defect of its type.
-    pub(crate) fn of(commits: &[Commit<OrderEvent>]) -> Result<Self, StoreError> {
+    /// [`StoreError::Bug`] if an event does not serialize, which is a defect of its type.
+    pub(crate) fn from_commits(commits: &[Commit<OrderEvent>]) -> Result<Self, StoreError> {
         let event = |recorded: cqrs::Recorded<'_, OrderEvent>| {
             let EventRecord { event_type, data, .. } = EventRecord::encode(recorded.event)?;
             Ok(HistoryEvent { version: recorded.version, event_type, recorded_at: recorded.recorded_at, data })

@@ -1,8 +1,8 @@
-//! One order: as it stands, and how it came to that.
+//! The get-order function: returns one order, or its events.
 //!
-//! 1. The routes, here.
-//! 2. [`history`]: an order's events as a document.
-//! 3. `openapi`: the same, described.
+//! 1. This file: the routes and their handlers.
+//! 2. [`history`]: the document of an order's events.
+//! 3. `openapi`: the OpenAPI description.
 
 mod history;
 #[cfg(feature = "openapi")]
@@ -18,14 +18,12 @@ use orders::{
     order::{CustomerId, OrderId},
 };
 
-use crate::history::History;
+use crate::history::OrderHistory;
 
-/// The function.
 pub fn router(app: App) -> Router {
-    routes().over(app)
+    routes().into_router(app)
 }
 
-/// Its routes.
 pub fn routes() -> Routes {
     Routes::default().get("/orders/{order_id}", get_order).get("/orders/{order_id}/events", get_events)
 }
@@ -38,9 +36,9 @@ async fn get_order(
     parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.needs_any(&[Scope::Read, Scope::Fulfil, Scope::Admin])?;
-    let at_least = parameters.only(&["min_version"])?.version("min_version")?;
-    match reader(&app).read(&order_id.to_string(), at_least).await? {
+    caller.require_any(&[Scope::Read, Scope::Fulfil, Scope::Admin])?;
+    let min_version = parameters.only(&["min_version"])?.version("min_version")?;
+    match reader(&app).read(&order_id.to_string(), min_version).await? {
         ReadOutcome::Found(order) if may_see(&caller, &order.view.customer_id) => {
             Ok(respond_conditionally(&headers, order.version, json(StatusCode::OK, &order)?))
         }
@@ -49,7 +47,7 @@ async fn get_order(
             Err(Problem::version_not_found())
         }
         ReadOutcome::Parked(Some(order)) if may_see(&caller, &order.customer_id) => Err(Problem::view_parked()),
-        // Whose it is cannot be told; that it is not there would be wrong.
+        // The owner is unknown, because no event can be folded. 404 would wrongly say that the order does not exist.
         ReadOutcome::Parked(None) => Err(Problem::view_parked()),
         ReadOutcome::VersionNotFound(_) | ReadOutcome::Parked(Some(_)) => Err(Problem::not_found()),
     }
@@ -63,14 +61,16 @@ async fn get_events(
     parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.needs_any(&[Scope::Read, Scope::Fulfil, Scope::Admin])?;
+    caller.require_any(&[Scope::Read, Scope::Fulfil, Scope::Admin])?;
     parameters.only(&[])?;
     let commits = app.events().load::<OrderEvent>(&StreamId::of::<OrderEvent>(order_id)).await?;
     let order = Order::replay(commits.iter().flat_map(|commit| &commit.events));
     match (commits.last(), order.customer_id()) {
-        (Some(head), Some(customer_id)) if may_see(&caller, customer_id) => {
-            Ok(respond_conditionally(&headers, head.version, json(StatusCode::OK, &History::of(&commits)?)?))
-        }
+        (Some(head), Some(customer_id)) if may_see(&caller, customer_id) => Ok(respond_conditionally(
+            &headers,
+            head.version,
+            json(StatusCode::OK, &OrderHistory::from_commits(&commits)?)?,
+        )),
         _ => Err(Problem::not_found()),
     }
 }

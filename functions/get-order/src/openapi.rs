@@ -1,4 +1,4 @@
-//! An order and its history, described.
+//! The OpenAPI description of an order and its history.
 
 use app::{
     Problem, Scope,
@@ -16,43 +16,46 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat, Type, schema::AllOfBuilder, schema::Schema},
 };
 
-use crate::history::{History, HistoryEvent};
+use crate::history::{HistoryEvent, OrderHistory};
 
-/// The operations of this function.
 pub fn operations() -> Vec<Operation> {
     vec![get_order(), get_events()]
 }
 
 fn get_order() -> Operation {
-    let min_version = "Shows the order at this version or a later one, whether the projector has come by or not.";
-    Operation::get("/orders/{order_id}", "getOrder", "Read an order")
-        .query("min_version", min_version, version())
-        .reads_an_order::<VersionedSchema<OrderSummary>>("The order as it stands.")
+    let min_version = "Returns the order at this version or a later one, even if its view is not up to date yet.";
+    Operation::get("/orders/{order_id}", "getOrder", "Get an order")
+        .query_parameter("min_version", min_version, version())
+        .reads_order::<VersionedSchema<OrderSummary>>("The order.")
         .problem(Problem::version_not_found())
         .problem(Problem::view_parked())
 }
 
 fn get_events() -> Operation {
-    Operation::get("/orders/{order_id}/events", "getOrderEvents", "Read what happened to an order")
-        .reads_an_order::<History>("What happened, oldest first.")
+    Operation::get("/orders/{order_id}/events", "getOrderEvents", "Get the events of an order")
+        .reads_order::<OrderHistory>("The events of the order, oldest first.")
 }
 
-/// What both have in common.
-trait ReadsAnOrder {
-    fn reads_an_order<T: ToSchema>(self, description: &str) -> Self;
+/// Adds the parameters, responses and problems that both operations share.
+trait OrderReadOperation {
+    fn reads_order<T: ToSchema>(self, description: &str) -> Self;
 }
 
-impl ReadsAnOrder for Operation {
-    fn reads_an_order<T: ToSchema>(self, description: &str) -> Self {
-        // Any text will do: what is no version matches none.
+impl OrderReadOperation for Operation {
+    fn reads_order<T: ToSchema>(self, description: &str) -> Self {
+        // Any text is accepted: a tag that is not a version matches nothing.
         let tags = ObjectBuilder::new().schema_type(Type::String).examples([json!("\"3\"")]);
-        self.description("One's own; any with `orders/fulfil` or `orders/admin`.")
+        self.description("An order of another customer requires `orders/fulfil` or `orders/admin`.")
             .scopes(&[Scope::Read, Scope::Fulfil, Scope::Admin])
-            .key("order_id", "Which order.", reference::<OrderId>())
-            .header("If-None-Match", "The versions that the caller has, in quotes.", tags)
-            .answer::<T>(StatusCode::OK, description, &[("ETag", etag())])
-            .empty_answer(StatusCode::NOT_MODIFIED, "The caller has this version.", &[("ETag", etag())])
-            .problem(Problem::malformed("A query parameter is given twice."))
+            .path_parameter("order_id", "The id of the order.", reference::<OrderId>())
+            .header(
+                "If-None-Match",
+                "The `ETag` values of cached responses. If one is current, the response is 304.",
+                tags,
+            )
+            .response::<T>(StatusCode::OK, description, &[("ETag", etag())])
+            .empty_response(StatusCode::NOT_MODIFIED, "A cached response is current.", &[("ETag", etag())])
+            .problem(Problem::malformed("A query parameter is repeated."))
             .problem(Problem::not_found())
     }
 }
@@ -62,9 +65,9 @@ impl PartialSchema for HistoryEvent {
         let recorded_at = ObjectBuilder::new()
             .schema_type(Type::String)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-            .description(Some("When it happened."));
+            .description(Some("The time when the event was recorded."));
         let commit = ObjectBuilder::new()
-            .property("version", version().description(Some("The order's version with it.")))
+            .property("version", version().description(Some("The version of the order after this event.")))
             .property("recorded_at", recorded_at)
             .required("version")
             .required("recorded_at");

@@ -1,4 +1,4 @@
-//! A customer's orders, described.
+//! The OpenAPI description of a customer's orders.
 
 use app::{
     Problem, Scope,
@@ -8,17 +8,15 @@ use http::StatusCode;
 use orders::{ListedOrder, Status, order::CustomerId};
 
 use crate::{
-    List,
+    OrderList,
     query::{DEFAULT_LIMIT, MAX_LIMIT},
 };
 
-/// A row, with its version.
-pub(crate) type Row = VersionedSchema<ListedOrder>;
+pub(crate) type ListedOrderSchema = VersionedSchema<ListedOrder>;
 
-const MIN_VERSION: &str = "An order's id, a colon and a version: shows that order at this version or a later one, \
-                           whether the projector has come by or not.";
+const MIN_VERSION: &str = "An order id, a colon and a version. The list shows that order at this version or a later \
+                           one, even if its view is not up to date yet.";
 
-/// The operations of this function.
 pub fn operations() -> Vec<Operation> {
     let limit = number(1, MAX_LIMIT).default(Some(DEFAULT_LIMIT.into()));
     let min_version = text(
@@ -26,17 +24,17 @@ pub fn operations() -> Vec<Operation> {
         "27debfb8-bd42-8131-9d45-532727018fe6:2",
     );
     vec![
-        Operation::get("/customers/{customer_id}/orders", "listOrders", "Read a customer's orders, newest first")
-            .description("One's own; any with `orders/fulfil` or `orders/admin`.")
+        Operation::get("/customers/{customer_id}/orders", "listOrders", "List a customer's orders, newest first")
+            .description("The orders of another customer require `orders/fulfil` or `orders/admin`.")
             .scopes(&[Scope::Read, Scope::Fulfil, Scope::Admin])
-            .key("customer_id", "Whose orders.", reference::<CustomerId>())
-            .query("limit", "How many are shown at most.", limit)
-            .query("cursor", "The `next_cursor` of the page before.", text("^[A-Za-z0-9_-]+$", "kXq3"))
-            .query("status", "Shows orders with this status alone.", reference::<Status>())
-            .query("min_version", MIN_VERSION, min_version)
-            .answer::<List>(StatusCode::OK, "A page of them.", &[])
-            .problem(Problem::malformed("cursor must be the next_cursor of this same list."))
-            .problem(Problem::not_found())
+            .path_parameter("customer_id", "The id of the customer.", reference::<CustomerId>())
+            .query_parameter("limit", "The maximum number of orders to return.", limit)
+            .query_parameter("cursor", "The `next_cursor` of the previous page.", text("^[A-Za-z0-9_-]+$", "kXq3"))
+            .query_parameter("status", "Returns only orders with this status.", reference::<Status>())
+            .query_parameter("min_version", MIN_VERSION, min_version)
+            .response::<OrderList>(StatusCode::OK, "A page of the orders.", &[])
+            .problem(Problem::malformed("cursor must be the next_cursor of a page of this list."))
+            .problem(Problem::customer_not_found())
             .problem(Problem::version_not_found())
             .problem(Problem::view_parked()),
     ]

@@ -1,55 +1,56 @@
-//! Which rows a page shows.
+//! The rows of one page.
 
 use cqrs::Version;
 use cqrs_dynamodb::{IndexPosition, Versioned};
 use orders::ListedOrder;
 
-/// The rows of a list between two positions, newest first.
+/// The rows of a list between two positions of the index, newest first.
 #[derive(Debug, Default)]
-pub(crate) struct Page {
+pub(crate) struct ListPage {
     rows: Vec<Versioned<ListedOrder>>,
-    /// The position before the first row: all rows are older. `None` is the start of the list.
+    /// The position before the page: all rows are older. `None` at the start of the list.
     after: Option<String>,
-    /// The last position that was looked at, if the list goes on. `None` is its end.
+    /// The last position that was read. `None` if the list ends there.
     until: Option<String>,
 }
 
-impl Page {
-    /// The page that begins after this row, or at the start of the list.
+impl ListPage {
+    /// Starts an empty page after `position`, or at the start of the list.
     pub(crate) fn after(position: Option<&IndexPosition>) -> Self {
         Self { after: position.map(|position| position.sort.clone()), ..Self::default() }
     }
 
-    /// Adds the next rows, which go to the position where the list goes on, or to its end.
+    /// Adds the next rows, which were read up to `until`, or to the end of the list.
     pub(crate) fn add(&mut self, rows: impl Iterator<Item = Versioned<ListedOrder>>, until: Option<&IndexPosition>) {
         self.rows.extend(rows);
         self.until = until.map(|position| position.sort.clone());
     }
 
-    /// Whether there are more rows than `limit`.
     pub(crate) fn exceeds(&self, limit: usize) -> bool {
         self.rows.len() > limit
     }
 
-    /// Whether the order is shown as of `version` or later.
+    /// Returns whether the page has the order at `version` or later.
     pub(crate) fn shows(&self, order_id: &str, version: Version) -> bool {
         self.rows.iter().any(|row| row.view.order_id == order_id && row.version >= version)
     }
 
-    /// Puts a newer row where its order stands: in the place of the older one, or among the others if the page comes
-    /// by there. If it is not to be kept, the older one goes.
-    pub(crate) fn replace(&mut self, row: Versioned<ListedOrder>, keep: bool) {
+    /// Replaces the row of an order with a newer one.
+    ///
+    /// If the page has no older row, the new one is inserted, unless its position is outside the page. If the new row
+    /// does not match the filter, the older one is only removed.
+    pub(crate) fn replace(&mut self, row: Versioned<ListedOrder>, matches_filter: bool) {
         self.rows.retain(|other| other.view.order_id != row.view.order_id);
         let position = row.view.position();
-        let comes_by = self.after.as_ref().is_none_or(|after| position < *after)
+        let is_within_page = self.after.as_ref().is_none_or(|after| position < *after)
             && self.until.as_ref().is_none_or(|until| position >= *until);
-        if keep && comes_by {
-            let place = self.rows.partition_point(|other| other.view.position() > position);
-            self.rows.insert(place, row);
+        if matches_filter && is_within_page {
+            let index = self.rows.partition_point(|other| other.view.position() > position);
+            self.rows.insert(index, row);
         }
     }
 
-    /// The first `limit` rows, and the position after which the next page begins; `None` if there is none.
+    /// Returns the first `limit` rows, and the position after which the next page starts, if there is one.
     pub(crate) fn cut(mut self, limit: usize) -> (Vec<Versioned<ListedOrder>>, Option<String>) {
         if !self.exceeds(limit) {
             return (self.rows, self.until);
@@ -66,7 +67,7 @@ mod tests {
 
     use super::*;
 
-    /// An order of minute `minute`, at `version`.
+    /// Returns an order that was placed at 10:`minute`.
     fn row(minute: u32, version: u64) -> Versioned<ListedOrder> {
         let row = json!({
             "order_id": minute.to_string(), "status": "placed", "currency": "EUR", "total": 1, "item_count": 1,
@@ -79,14 +80,14 @@ mod tests {
         IndexPosition { sort: row(minute, 1).view.position(), key: minute.to_string() }
     }
 
-    /// The page of these minutes, between two positions.
-    fn page(after: Option<u32>, minutes: &[u32], until: Option<u32>) -> Page {
-        let mut page = Page::after(after.map(position).as_ref());
+    /// Returns the page of the orders placed at these minutes, between two positions.
+    fn page(after: Option<u32>, minutes: &[u32], until: Option<u32>) -> ListPage {
+        let mut page = ListPage::after(after.map(position).as_ref());
         page.add(minutes.iter().map(|minute| row(*minute, 1)), until.map(position).as_ref());
         page
     }
 
-    fn shown(page: Page, limit: usize) -> (Vec<(String, u64)>, Option<String>) {
+    fn cut(page: ListPage, limit: usize) -> (Vec<(String, u64)>, Option<String>) {
         let (rows, more_after) = page.cut(limit);
         (rows.into_iter().map(|row| (row.view.order_id, row.version.get())).collect(), more_after)
     }
@@ -96,37 +97,37 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_cut_to_its_limit_and_goes_on_after_its_last_row() {
-        assert_eq!(shown(page(None, &[9, 8, 7], None), 2), (rows(&[(9, 1), (8, 1)]), Some(position(8).sort)));
-        assert_eq!(shown(page(None, &[9, 8], None), 2), (rows(&[(9, 1), (8, 1)]), None));
-        assert_eq!(shown(page(None, &[], Some(5)), 2), (rows(&[]), Some(position(5).sort)));
+    fn a_page_is_cut_to_its_limit_and_the_next_one_starts_after_its_last_row() {
+        assert_eq!(cut(page(None, &[9, 8, 7], None), 2), (rows(&[(9, 1), (8, 1)]), Some(position(8).sort)));
+        assert_eq!(cut(page(None, &[9, 8], None), 2), (rows(&[(9, 1), (8, 1)]), None));
+        assert_eq!(cut(page(None, &[], Some(5)), 2), (rows(&[]), Some(position(5).sort)));
     }
 
     #[test]
-    fn a_newer_row_takes_the_place_of_the_older_one() {
+    fn a_newer_row_replaces_the_older_one() {
         let mut page = page(None, &[9, 8, 7], None);
         assert!(page.shows("8", Version::new(1)) && !page.shows("8", Version::new(2)));
         page.replace(row(8, 2), true);
-        assert_eq!(shown(page, 9).0, rows(&[(9, 1), (8, 2), (7, 1)]));
+        assert_eq!(cut(page, 9).0, rows(&[(9, 1), (8, 2), (7, 1)]));
     }
 
     #[test]
-    fn a_row_that_the_filter_holds_back_now_goes() {
+    fn a_row_that_no_longer_matches_the_filter_is_removed() {
         let mut page = page(None, &[9, 8, 7], None);
         page.replace(row(8, 2), false);
-        assert_eq!(shown(page, 9).0, rows(&[(9, 1), (7, 1)]));
+        assert_eq!(cut(page, 9).0, rows(&[(9, 1), (7, 1)]));
     }
 
     #[test]
-    fn a_row_that_is_not_listed_yet_comes_in_where_the_page_comes_by() {
-        for (minute, comes_in) in [(10, false), (9, false), (8, true), (5, true), (4, false)] {
+    fn a_new_row_is_inserted_only_within_the_page() {
+        for (minute, is_inserted) in [(10, false), (9, false), (8, true), (5, true), (4, false)] {
             let mut page = page(Some(9), &[7, 6], Some(5));
             page.replace(row(minute, 1), true);
-            assert_eq!(page.shows(&minute.to_string(), Version::new(1)), comes_in, "{minute}");
+            assert_eq!(page.shows(&minute.to_string(), Version::new(1)), is_inserted, "{minute}");
         }
         let mut first_and_last = page(None, &[7], None);
         first_and_last.replace(row(10, 1), true);
         first_and_last.replace(row(1, 1), true);
-        assert_eq!(shown(first_and_last, 9).0, rows(&[(10, 1), (7, 1), (1, 1)]));
+        assert_eq!(cut(first_and_last, 9).0, rows(&[(10, 1), (7, 1), (1, 1)]));
     }
 }

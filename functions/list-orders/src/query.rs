@@ -1,4 +1,4 @@
-//! What is asked of a customer's list.
+//! The query parameters of a customer's list.
 
 use app::{Cursor, Parameters, Problem};
 use cqrs::Version;
@@ -6,28 +6,25 @@ use cqrs_dynamodb::{IndexPosition, Versioned};
 use jiff::Timestamp;
 use orders::{ListedOrder, Status, order::OrderId};
 
-/// How many rows are shown if nothing is said.
 pub(crate) const DEFAULT_LIMIT: u64 = 50;
-/// The most rows that are shown.
 pub(crate) const MAX_LIMIT: u64 = 100;
 
-/// What is asked of a customer's list.
 #[derive(Debug)]
-pub(crate) struct Query {
-    /// How many rows are shown at most.
+pub(crate) struct ListQuery {
+    /// The maximum number of rows in the response.
     pub(crate) limit: usize,
-    /// After which row the page begins.
+    /// The position after which the page starts.
     pub(crate) after: Option<IndexPosition>,
-    /// Which order must be shown as of which version.
+    /// An order id and the minimum version of its row.
     pub(crate) own_write: Option<(String, Version)>,
     status: Option<Status>,
 }
 
-impl Query {
+impl ListQuery {
     /// Reads the parameters `limit`, `cursor`, `status` and `min_version`.
     ///
     /// # Errors
-    /// 400 if one of them is not as it must be, or there are others.
+    /// 400 if a parameter is invalid or unknown.
     pub(crate) fn read(parameters: Parameters, cursor: &Cursor<'_>) -> Result<Self, Problem> {
         let parameters = parameters.only(&["limit", "cursor", "status", "min_version"])?;
         let limit = parameters.number("limit", 1, MAX_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
@@ -39,13 +36,15 @@ impl Query {
         })
     }
 
-    /// Whether the filter lets the row through.
-    pub(crate) fn lets_through(&self, row: &Versioned<ListedOrder>) -> bool {
+    pub(crate) fn matches(&self, row: &Versioned<ListedOrder>) -> bool {
         self.status.is_none_or(|status| status == row.view.status)
     }
 
-    /// How many rows are worth reading at once: one more than shown tells whether there are more; a filter needs more.
-    pub(crate) fn rows_at_once(&self) -> usize {
+    /// Returns the number of rows to read at once.
+    ///
+    /// One row more than the limit shows whether another page follows. With a filter, few rows may match, so a larger
+    /// number saves requests.
+    pub(crate) fn rows_per_read(&self) -> usize {
         match self.status {
             None => self.limit + 1,
             Some(_) => 100,
@@ -59,11 +58,11 @@ fn position(cursor: &Cursor<'_>, text: &str) -> Result<IndexPosition, Problem> {
         let key = order_id.parse::<OrderId>().ok()?.to_string();
         placed_at.parse::<Timestamp>().is_ok().then_some(IndexPosition { key, sort })
     });
-    position.ok_or_else(|| Problem::malformed("cursor must be the next_cursor of this same list."))
+    position.ok_or_else(|| Problem::malformed("cursor must be the next_cursor of a page of this list."))
 }
 
 fn own_write(text: &str) -> Result<(String, Version), Problem> {
-    let malformed = || Problem::malformed("min_version must be an order's id, a colon and a version from 1.");
+    let malformed = || Problem::malformed("min_version must be an order id, a colon and a version of at least 1.");
     let (order_id, version) = text.split_once(':').ok_or_else(malformed)?;
     let order_id: OrderId = order_id.parse().map_err(|_| malformed())?;
     let number = version.parse().ok().filter(|number: &u64| *number > 0 && number.to_string() == version);

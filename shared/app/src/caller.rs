@@ -1,4 +1,4 @@
-//! Who asks: the identity that the API's authorizer has verified, and nothing else.
+//! The authenticated caller, as the API's authorizer verified it.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use lambda_http::{RequestExt, request::RequestContext};
 
 use crate::Problem;
 
-/// Who asks, and what they may ask for.
+/// The authenticated caller and its scopes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caller {
     /// The token's `sub`.
@@ -16,21 +16,21 @@ pub struct Caller {
     scopes: BTreeSet<String>,
 }
 
-/// What a token permits.
+/// A permission that a token grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Place and cancel one's own orders.
+    /// Place and cancel the caller's own orders.
     Write,
-    /// Read one's own orders.
+    /// Read the caller's own orders.
     Read,
     /// Read, ship and deliver any order.
     Fulfil,
-    /// Everything, and the dashboard.
+    /// Everything, including the dashboard.
     Admin,
 }
 
 impl Scope {
-    /// The scope's name in a token.
+    /// Returns the scope's name in a token.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Write => "orders/write",
@@ -42,22 +42,23 @@ impl Scope {
 }
 
 impl Caller {
-    /// Whether the caller has one of these scopes.
+    /// Returns whether the caller has at least one of the scopes.
     pub fn has_any(&self, scopes: &[Scope]) -> bool {
         scopes.iter().any(|scope| self.scopes.contains(scope.as_str()))
     }
 
-    /// Refuses a caller who has none of these scopes.
+    /// Requires at least one of the scopes.
     ///
     /// # Errors
-    /// 403.
-    pub fn needs_any(&self, scopes: &[Scope]) -> Result<(), Problem> {
+    /// 403 if the caller has none of them.
+    pub fn require_any(&self, scopes: &[Scope]) -> Result<(), Problem> {
         if self.has_any(scopes) { Ok(()) } else { Err(Problem::forbidden()) }
     }
 
-    /// The caller of a request that passed a JWT authorizer of an HTTP API; the claims are all text there, and lists
-    /// look like `[a b]`.
-    fn of(parts: &Parts) -> Option<Self> {
+    /// Reads the claims that an HTTP API's JWT authorizer adds to the request.
+    ///
+    /// API Gateway passes every claim as text, and a list as `[a b]`.
+    fn from_claims(parts: &Parts) -> Option<Self> {
         let Some(RequestContext::ApiGatewayV2(context)) = parts.request_context_ref() else { return None };
         let claims = &context.authorizer.as_ref()?.jwt.as_ref()?.claims;
         let subject = claims.get("sub").filter(|subject| !subject.is_empty())?.clone();
@@ -71,6 +72,6 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Self::of(parts).ok_or_else(Problem::unauthorized)
+        Self::from_claims(parts).ok_or_else(Problem::unauthorized)
     }
 }

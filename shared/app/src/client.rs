@@ -1,4 +1,4 @@
-//! The client of DynamoDB, trimmed for a fast start.
+//! The DynamoDB client, trimmed for a fast cold start.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -9,11 +9,12 @@ use cqrs_dynamodb::Dynamo;
 
 use crate::Settings;
 
-/// The roots behind every endpoint of DynamoDB (<https://www.amazontrust.com/repository/>). Reading the roots of the
-/// machine instead makes the whole start three times as long.
+/// The root certificates of all DynamoDB endpoints (<https://www.amazontrust.com/repository/>).
+///
+/// Loading the system's root certificates instead triples the cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../tls/amazon-roots.pem");
 
-/// The client that `settings` ask for.
+/// Builds a DynamoDB client from `settings`.
 pub fn client(settings: &Settings) -> Client {
     let roots = match settings.endpoint {
         None => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
@@ -22,7 +23,7 @@ pub fn client(settings: &Settings) -> Client {
     client_over(settings, https(roots))
 }
 
-/// HTTPS that trusts these roots, or HTTP where the endpoint says so.
+/// Builds an HTTP client that trusts `roots`. It speaks HTTPS, or HTTP for an `http://` endpoint.
 pub fn https(roots: TrustStore) -> SharedHttpClient {
     let https = aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring));
     match TlsContext::builder().with_trust_store(roots).build() {
@@ -31,7 +32,7 @@ pub fn https(roots: TrustStore) -> SharedHttpClient {
     }
 }
 
-/// The client that `settings` ask for, over a transport of one's own.
+/// Builds a DynamoDB client from `settings` that sends its requests through `transport`.
 pub fn client_over(settings: &Settings, transport: SharedHttpClient) -> Client {
     let crate::settings::Credentials { key_id, secret, session_token } = settings.credentials.clone();
     let mut config = Builder::new()

@@ -4,27 +4,27 @@ use axum::response::{IntoResponse, Response};
 use cqrs::Version;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-/// The entity tag of a version, as in `"3"`.
+/// Formats the entity tag of a version, such as `"3"`.
 pub fn etag(version: Version) -> HeaderValue {
-    // A number in quotes is always a valid header.
+    // The fallback is unreachable: a quoted number is always a valid header value.
     HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
 }
 
-/// The version in an entity tag; `None` if it is not one of ours.
+/// Parses the version in an entity tag. Returns `None` if this API did not create the tag.
 pub fn version(tag: &str) -> Option<Version> {
     let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
     let number: u64 = digits.parse().ok()?;
     (number.to_string() == digits).then(|| Version::new(number))
 }
 
-/// The answer with its entity tag, or 304 if `If-None-Match` says that the caller has it.
-pub fn respond_conditionally(headers: &HeaderMap, current: Version, answer: Response) -> Response {
-    let mut response = if matches(headers, current) { StatusCode::NOT_MODIFIED.into_response() } else { answer };
+/// Adds the entity tag to `response`, or replaces it with a 304 if `If-None-Match` has the tag.
+pub fn respond_conditionally(headers: &HeaderMap, current: Version, response: Response) -> Response {
+    let mut response = if matches(headers, current) { StatusCode::NOT_MODIFIED.into_response() } else { response };
     response.headers_mut().insert(header::ETAG, etag(current));
     response
 }
 
-/// Whether one of the tags in `If-None-Match` is that of `current`, compared weakly, or `*`.
+/// Returns whether `If-None-Match` has the tag of `current`, by weak comparison, or `*`.
 fn matches(headers: &HeaderMap, current: Version) -> bool {
     let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     tags.flat_map(|tags| tags.split(','))

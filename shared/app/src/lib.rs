@@ -1,15 +1,14 @@
-//! The edge that all functions share.
+//! HTTP, settings and telemetry for all functions.
 //!
-//! 1. [`settings`]: what a function is told by its environment.
-//! 2. [`start`]: from settings to an [`App`], and its [`client`] of DynamoDB.
-//! 3. [`routes`]: which requests a function answers.
-//! 4. [`caller`]: who asks, and what they may ask for.
-//! 5. [`parameters`], [`etag`], [`cursor`]: what else a request says.
-//! 6. [`problem`]: what is answered when something is wrong, and [`answer`] when nothing is.
-//! 7. [`metrics`], [`trace`]: what operators see of it.
-//! 8. `openapi`: how a function describes all that, for the local stack alone.
+//! 1. [`settings`]: the settings of a function, read from its environment.
+//! 2. [`start`]: builds an [`App`] from settings; [`client`] builds its DynamoDB client.
+//! 3. [`routes`]: the routes of a function.
+//! 4. [`caller`]: the authenticated caller and its scopes.
+//! 5. [`parameters`], [`etag`], [`cursor`]: path and query parameters, entity tags, list cursors.
+//! 6. [`problem`]: error responses; [`response`]: successful ones.
+//! 7. [`metrics`], [`trace`]: telemetry.
+//! 8. `openapi`: the OpenAPI description of a function, compiled only for the local stack.
 
-pub mod answer;
 pub mod caller;
 pub mod client;
 pub mod cursor;
@@ -19,17 +18,18 @@ pub mod metrics;
 pub mod openapi;
 pub mod parameters;
 pub mod problem;
+pub mod response;
 pub mod routes;
 pub mod settings;
 pub mod start;
 pub mod trace;
 
-pub use answer::json;
 pub use caller::{Caller, Scope};
 pub use cursor::Cursor;
 pub use metrics::{Measurements, Metrics};
 pub use parameters::{Parameters, PathKey};
 pub use problem::Problem;
+pub use response::json;
 pub use routes::Routes;
 pub use settings::{Settings, TableNames};
 pub use start::{App, WithDeadline};

@@ -1,92 +1,96 @@
-//! What is counted, for CloudWatch: a line an invocation, in its embedded metric format.
+//! Metrics in CloudWatch's embedded metric format: one log line per invocation.
 //!
-//! A line costs what a log line costs, and no call. No id of an order or a customer is ever a dimension: each value of a
-//! dimension is a metric of its own, to be paid by the month.
+//! A line costs as much as a log line and needs no API call. Ids of orders and customers are never dimensions, because
+//! CloudWatch bills each value of a dimension as a separate metric, by the month.
 
 use std::{fmt, io::Write, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-/// The most values of one metric in a line (CloudWatch, "Embedded metric format: specification").
-const MOST_VALUES: usize = 100;
+/// CloudWatch's limit for the values of one metric in a line ("Embedded metric format: specification").
+const MAX_VALUES: usize = 100;
 
-/// Where metrics go.
+/// Writes metric lines of one namespace, or discards them.
 #[derive(Clone)]
 pub struct Metrics {
     namespace: Arc<str>,
     write: Option<Arc<dyn Fn(Value) + Send + Sync>>,
 }
 
-/// What one invocation counted.
+/// The measurements of one invocation.
 #[derive(Debug, Default)]
 pub struct Measurements {
     values: Map<String, Value>,
     metrics: Vec<Value>,
-    split: Vec<(&'static str, &'static str)>,
+    /// Pairs of metric and dimension.
+    dimensions: Vec<(&'static str, &'static str)>,
 }
 
 impl Metrics {
-    /// Metrics that nobody wants.
+    /// Discards all metrics.
     pub fn none() -> Self {
         Self { namespace: "".into(), write: None }
     }
 
-    /// Metrics of this namespace, each line handed to `write`.
+    /// Passes each line to `write`.
     pub fn to(namespace: impl Into<Arc<str>>, write: impl Fn(Value) + Send + Sync + 'static) -> Self {
         Self { namespace: namespace.into(), write: Some(Arc::new(write)) }
     }
 
-    /// Metrics of this namespace on standard output, where Lambda's log takes them from.
+    /// Writes each line to standard output, which Lambda sends to CloudWatch Logs.
     pub fn to_stdout(namespace: impl Into<Arc<str>>) -> Self {
-        // Nobody can be told that there is no standard output.
+        // Without standard output, there is nowhere to report the error.
         Self::to(namespace, |line| drop(writeln!(std::io::stdout(), "{line}")))
     }
 
-    /// Writes the line, unless there is nothing in it.
-    pub fn emit(&self, now: Timestamp, measured: Measurements) {
-        let Measurements { mut values, metrics, split } = measured;
+    /// Writes the measurements as one line, unless they have no metric.
+    pub fn emit(&self, now: Timestamp, measurements: Measurements) {
+        let Measurements { mut values, metrics, dimensions } = measurements;
         let Some(write) = self.write.as_ref().filter(|_| !metrics.is_empty()) else { return };
-        let directive = |dimensions: &[&str], metrics: Value| json!({ "Namespace": *self.namespace, "Dimensions": [dimensions], "Metrics": metrics });
-        let mut directives = vec![directive(&[], metrics.into())];
-        for (metric, dimension) in split {
-            directives.push(directive(&[dimension], json!([{ "Name": metric, "Unit": "Count" }])));
+        let mut directives = vec![self.directive(&[], metrics.into())];
+        for (metric, dimension) in dimensions {
+            directives.push(self.directive(&[dimension], json!([{ "Name": metric, "Unit": "Count" }])));
         }
         values.insert("_aws".to_owned(), json!({ "Timestamp": now.as_millisecond(), "CloudWatchMetrics": directives }));
         write(values.into());
     }
+
+    fn directive(&self, dimensions: &[&str], metrics: Value) -> Value {
+        json!({ "Namespace": *self.namespace, "Dimensions": [dimensions], "Metrics": metrics })
+    }
 }
 
 impl Measurements {
-    /// The same, with a number of things. Zero is not written: it costs, and says nothing that a sum does not.
+    /// Adds a count. Zero is left out: it costs as much as any value and does not change a sum.
     #[must_use]
     pub fn count(self, metric: &'static str, number: usize) -> Self {
-        if number == 0 { self } else { self.with(metric, "Count", number.into()) }
+        if number == 0 { self } else { self.add(metric, "Count", number.into()) }
     }
 
-    /// The same, with one thing of a kind: it counts by itself, and by the kind as a dimension.
+    /// Adds a count of one, both without a dimension and with the dimension's value `kind`.
     #[must_use]
     pub fn one_of(mut self, metric: &'static str, dimension: &'static str, kind: &str) -> Self {
-        self.split.push((metric, dimension));
+        self.dimensions.push((metric, dimension));
         self.values.insert(dimension.to_owned(), kind.into());
-        self.with(metric, "Count", 1.into())
+        self.add(metric, "Count", 1.into())
     }
 
-    /// The same, with times in milliseconds; of many, the first hundred.
+    /// Adds durations in milliseconds: the first 100, which is CloudWatch's limit.
     #[must_use]
     pub fn milliseconds(self, metric: &'static str, mut times: Vec<i64>) -> Self {
-        times.truncate(MOST_VALUES);
-        if times.is_empty() { self } else { self.with(metric, "Milliseconds", times.into()) }
+        times.truncate(MAX_VALUES);
+        if times.is_empty() { self } else { self.add(metric, "Milliseconds", times.into()) }
     }
 
-    /// The same, with something to be found by, which is no metric.
+    /// Adds a property to search the logs by. It is not a metric.
     #[must_use]
     pub fn note(mut self, name: &'static str, value: impl Into<Value>) -> Self {
         self.values.insert(name.to_owned(), value.into());
         self
     }
 
-    fn with(mut self, metric: &'static str, unit: &str, value: Value) -> Self {
+    fn add(mut self, metric: &'static str, unit: &str, value: Value) -> Self {
         self.metrics.push(json!({ "Name": metric, "Unit": unit }));
         self.values.insert(metric.to_owned(), value);
         self
@@ -105,11 +109,11 @@ mod tests {
 
     use super::*;
 
-    fn emitted(measured: Measurements) -> Vec<Value> {
+    fn emitted(measurements: Measurements) -> Vec<Value> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&lines);
         let metrics = Metrics::to("orders", move |line| written.lock().unwrap().push(line));
-        metrics.emit(Timestamp::from_millisecond(1_700_000_000_123).unwrap(), measured);
+        metrics.emit(Timestamp::from_millisecond(1_700_000_000_123).unwrap(), measurements);
         drop(metrics);
         Arc::into_inner(lines).unwrap().into_inner().unwrap()
     }
@@ -132,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_a_kind_counts_twice() {
+    fn a_kind_is_counted_with_and_without_its_dimension() {
         let line = emitted(Measurements::default().one_of("Rejected", "Reason", "already-shipped")).remove(0);
         assert_eq!((&line["Rejected"], &line["Reason"]), (&json!(1), &json!("already-shipped")));
         let directives = line["_aws"]["CloudWatchMetrics"].as_array().unwrap();
@@ -141,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_of_nothing() {
+    fn no_line_is_written_without_a_metric() {
         assert!(
             emitted(Measurements::default().count("Duplicates", 0).milliseconds("Lag", vec![]).note("a", 1)).is_empty()
         );

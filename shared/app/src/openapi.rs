@@ -1,8 +1,7 @@
-//! How a function describes its operations (OpenAPI 3.1). Compiled for the local stack alone: no function carries it.
+//! Builds the OpenAPI 3.1 description of operations. Compiled only for the local stack, not for deployed functions.
 //!
-//! What all operations have in common stands here: who may ask, the problems that anything may meet, and what API
-//! Gateway answers by itself. The problems are described by themselves: their types, titles and examples are those of
-//! the values that are answered.
+//! This module adds what all operations share: scopes, common problems, and the responses of API Gateway itself. Types,
+//! titles and examples of the problems are taken from the same [`Problem`] values that the functions return.
 
 use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData};
 
@@ -22,110 +21,109 @@ use utoipa::{
 
 use crate::{Problem, Scope, parameters::MAX_VERSION};
 
-/// The name of the security scheme: a bearer token.
+/// The name of the security scheme.
 pub const BEARER: &str = "bearer";
-/// What API Gateway answers by itself, where it may: no or a bad token, no scope, no such route, too much, a failure.
-const OF_THE_GATEWAY: [u16; 7] = [401, 403, 404, 413, 429, 500, 503];
+/// The statuses that API Gateway itself returns: no valid token, no scope, no route, too large, throttled, failed.
+const GATEWAY_STATUSES: [u16; 7] = [401, 403, 404, 413, 429, 500, 503];
 
-/// What API Gateway answers by itself.
+/// An error response of API Gateway itself.
 #[derive(Debug, ToSchema)]
-#[allow(dead_code, reason = "it is described, never built")]
+#[allow(dead_code, reason = "only its schema is used")]
 pub struct GatewayMessage {
-    /// What is wrong.
+    /// The reason for the error.
     message: String,
 }
 
-/// An operation, described.
+/// Builds the description of one operation.
 pub struct Operation {
-    /// The method of its route.
     pub method: HttpMethod,
-    /// The path of its route.
     pub path: &'static str,
-    /// The schemas that it refers to, by name.
+    /// The schemas that the operation refers to, by name.
     pub schemas: Vec<(String, RefOr<Schema>)>,
-    described: OperationBuilder,
+    operation: OperationBuilder,
     problems: BTreeMap<u16, Vec<Problem>>,
 }
 
 impl Operation {
-    /// `GET` on `path`, called `id` by programs.
+    /// Describes `GET` on `path`.
     pub fn get(path: &'static str, id: &str, summary: &str) -> Self {
         Self::new(HttpMethod::Get, path, id, summary)
     }
 
-    /// `POST` on `path`, called `id` by programs.
+    /// Describes `POST` on `path`.
     pub fn post(path: &'static str, id: &str, summary: &str) -> Self {
         Self::new(HttpMethod::Post, path, id, summary)
     }
 
     fn new(method: HttpMethod, path: &'static str, id: &str, summary: &str) -> Self {
-        let described = OperationBuilder::new().operation_id(Some(id)).summary(Some(summary));
-        let operation = Self { method, path, schemas: Vec::new(), described, problems: BTreeMap::new() };
-        operation.referring_to::<Problem>().referring_to::<GatewayMessage>().problem(Problem::unavailable())
+        let operation = OperationBuilder::new().operation_id(Some(id)).summary(Some(summary));
+        Self { method, path, schemas: Vec::new(), operation, problems: BTreeMap::new() }
+            .add_schema::<Problem>()
+            .add_schema::<GatewayMessage>()
+            .problem(Problem::unavailable())
     }
 
-    /// The same, with more words on it.
     #[must_use]
     pub fn description(self, description: &str) -> Self {
-        Self { described: self.described.description(Some(description)), ..self }
+        Self { operation: self.operation.description(Some(description)), ..self }
     }
 
-    /// The same, for callers with one of these scopes.
+    /// Sets the scopes. A caller needs one of them.
     #[must_use]
     pub fn scopes(self, scopes: &[Scope]) -> Self {
-        let needs = scopes.iter().map(|scope| SecurityRequirement::new(BEARER, [scope.as_str()]));
-        Self { described: self.described.securities(Some(needs)), ..self }
+        let requirements = scopes.iter().map(|scope| SecurityRequirement::new(BEARER, [scope.as_str()]));
+        Self { operation: self.operation.securities(Some(requirements)), ..self }
     }
 
-    /// The same, with this in its path.
+    /// Adds a path parameter.
     #[must_use]
-    pub fn key(self, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+    pub fn path_parameter(self, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
         self.parameter(ParameterIn::Path, name, description, schema)
     }
 
-    /// The same, with this parameter in the query, which may be left out.
+    /// Adds an optional query parameter.
     #[must_use]
-    pub fn query(self, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+    pub fn query_parameter(self, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
         self.parameter(ParameterIn::Query, name, description, schema)
     }
 
-    /// The same, with this header, which may be left out.
+    /// Adds an optional request header.
     #[must_use]
     pub fn header(self, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
         self.parameter(ParameterIn::Header, name, description, schema)
     }
 
-    fn parameter(self, place: ParameterIn, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
-        let required = if place == ParameterIn::Path { Required::True } else { Required::False };
-        let parameter = ParameterBuilder::new().parameter_in(place).name(name).required(required);
+    fn parameter(self, location: ParameterIn, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+        let required = if location == ParameterIn::Path { Required::True } else { Required::False };
+        let parameter = ParameterBuilder::new().parameter_in(location).name(name).required(required);
         let parameter = parameter.description(Some(description)).schema(Some(schema));
-        Self { described: self.described.parameter(parameter), ..self }
+        Self { operation: self.operation.parameter(parameter), ..self }
     }
 
-    /// The same, with a body, and all that may be wrong with one.
+    /// Adds a required JSON body.
     #[must_use]
     pub fn body<T: ToSchema>(self, example: Value) -> Self {
         let content = ContentBuilder::new().schema(Some(reference::<T>())).example(Some(example));
         let body =
             RequestBodyBuilder::new().content("application/json", content.build()).required(Some(Required::True));
-        Self { described: self.described.request_body(Some(body.build())), ..self }.referring_to::<T>()
+        Self { operation: self.operation.request_body(Some(body.build())), ..self }.add_schema::<T>()
     }
 
-    /// The same, which answers so when nothing is wrong.
+    /// Adds a successful response with a JSON body.
     #[must_use]
-    pub fn answer<T: ToSchema>(self, status: StatusCode, description: &str, headers: &[(&str, Header)]) -> Self {
+    pub fn response<T: ToSchema>(self, status: StatusCode, description: &str, headers: &[(&str, Header)]) -> Self {
         let content = ContentBuilder::new().schema(Some(reference::<T>())).build();
         let response = ResponseBuilder::new().content("application/json", content);
-        self.response(status, response, description, headers).referring_to::<T>()
+        self.add_response(status, response, description, headers).add_schema::<T>()
     }
 
-    /// The same, which answers so, without a body.
+    /// Adds a response without a body.
     #[must_use]
-    pub fn empty_answer(self, status: StatusCode, description: &str, headers: &[(&str, Header)]) -> Self {
-        self.response(status, ResponseBuilder::new(), description, headers)
+    pub fn empty_response(self, status: StatusCode, description: &str, headers: &[(&str, Header)]) -> Self {
+        self.add_response(status, ResponseBuilder::new(), description, headers)
     }
 
-    fn response(
+    fn add_response(
         self,
         status: StatusCode,
         response: ResponseBuilder,
@@ -134,39 +132,39 @@ impl Operation {
     ) -> Self {
         let add = |response: ResponseBuilder, (name, header): &(&str, Header)| response.header(*name, header.clone());
         let response = headers.iter().fold(response.description(description), add);
-        Self { described: self.described.response(status.as_str(), response), ..self }
+        Self { operation: self.operation.response(status.as_str(), response), ..self }
     }
 
-    /// The same, which may meet this problem too.
+    /// Adds an error response. Problems with the same status share a response.
     #[must_use]
     pub fn problem(mut self, problem: Problem) -> Self {
         self.problems.entry(problem.status.as_u16()).or_default().push(problem);
         self
     }
 
-    fn referring_to<T: ToSchema>(mut self) -> Self {
+    /// Adds the schema of `T` and the schemas that it refers to.
+    fn add_schema<T: ToSchema>(mut self) -> Self {
         self.schemas.push((T::name().into(), T::schema()));
         T::schemas(&mut self.schemas);
         self
     }
 
-    /// All of it.
     pub fn build(self) -> utoipa::openapi::path::Operation {
         let add = |operation: OperationBuilder, (status, problems): (u16, Vec<Problem>)| {
-            operation.response(status.to_string(), response_of(status, &problems))
+            operation.response(status.to_string(), error_response(status, &problems))
         };
-        let described = self.problems.into_iter().fold(self.described, add);
-        let refer = |operation: OperationBuilder, (name, status, _): Common| {
+        let operation = self.problems.into_iter().fold(self.operation, add);
+        let refer = |operation: OperationBuilder, (name, status, _): CommonResponse| {
             operation.response(status.to_string(), Ref::from_response_name(name))
         };
-        common().into_iter().fold(described, refer).build()
+        common_errors().into_iter().fold(operation, refer).build()
     }
 }
 
-/// An answer that any operation may give: its name, its status and its problems.
-type Common = (&'static str, u16, Vec<Problem>);
+/// The name, status and problems of an error response that every operation may return.
+type CommonResponse = (&'static str, u16, Vec<Problem>);
 
-fn common() -> [Common; 4] {
+fn common_errors() -> [CommonResponse; 4] {
     [
         ("Unauthorized", 401, vec![Problem::unauthorized()]),
         ("Forbidden", 403, vec![Problem::forbidden()]),
@@ -175,18 +173,21 @@ fn common() -> [Common; 4] {
     ]
 }
 
-/// The answers that any operation may give, by name.
+/// Returns the error responses that every operation may return, by name.
 pub fn common_responses() -> Vec<(&'static str, Response)> {
-    common().into_iter().map(|(name, status, problems)| (name, response_of(status, &problems).build())).collect()
+    common_errors()
+        .into_iter()
+        .map(|(name, status, problems)| (name, error_response(status, &problems).build()))
+        .collect()
 }
 
-/// A reference to the schema of `T`.
+/// Returns a reference to the schema of `T`.
 pub fn reference<T: ToSchema>() -> RefOr<Schema> {
     Ref::from_schema_name(T::name()).into()
 }
 
-/// The answer with this status: one of these problems, or what API Gateway says by itself.
-fn response_of(status: u16, problems: &[Problem]) -> ResponseBuilder {
+/// Describes the response with this status: one of the problems, or a response of API Gateway itself.
+fn error_response(status: u16, problems: &[Problem]) -> ResponseBuilder {
     let mut lines: Vec<_> = problems.iter().map(|problem| format!("- `{}`: {}", problem.kind, problem.title)).collect();
     let mut response = ResponseBuilder::new();
     if !problems.is_empty() {
@@ -200,8 +201,8 @@ fn response_of(status: u16, problems: &[Problem]) -> ResponseBuilder {
         let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(problems.iter().map(example));
         response = response.content("application/problem+json", content.build());
     }
-    if OF_THE_GATEWAY.contains(&status) {
-        lines.push("- `{\"message\"}`: an answer of API Gateway's own".to_owned());
+    if GATEWAY_STATUSES.contains(&status) {
+        lines.push("- `{\"message\"}`: a response of API Gateway itself".to_owned());
         let content = ContentBuilder::new().schema(Some(reference::<GatewayMessage>()));
         response = response.content("application/json", content.build());
     }
@@ -211,37 +212,37 @@ fn response_of(status: u16, problems: &[Problem]) -> ResponseBuilder {
     response.description(lines.join("\n"))
 }
 
-/// A whole number within bounds.
+/// Describes an integer from `min` to `max`.
 pub fn number(min: u64, max: u64) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(min)).maximum(Some(max))
 }
 
-/// Text like this.
+/// Describes a text that matches `pattern`.
 pub fn text(pattern: &str, example: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).examples([Value::from(example)])
 }
 
-/// A version of an order, from 1.
+/// Describes a version of an order, from 1.
 pub fn version() -> ObjectBuilder {
     number(1, MAX_VERSION)
 }
 
-/// The header that tells the version of what is answered.
+/// Describes the `ETag` response header.
 pub fn etag() -> Header {
     let mut header = Header::new(text(r#"^"[1-9][0-9]*"$"#, "\"3\""));
-    header.description = Some("The version, in quotes.".to_owned());
+    header.description = Some("The version of the order, in quotes.".to_owned());
     header
 }
 
 fn retry_after() -> Header {
     let mut header = Header::new(number(1, 1));
-    header.description = Some("After how many seconds to try again.".to_owned());
+    header.description = Some("The number of seconds to wait before a retry.".to_owned());
     header
 }
 
-const BEHIND: &str = "There, and true, if the order was changed since in a way that cannot be shown yet.";
+const BEHIND: &str = "Present and true if the order has later changes that cannot be displayed yet.";
 
-/// The schema of a view with its version, as [`cqrs_dynamodb::Versioned`] is answered.
+/// The schema of [`cqrs_dynamodb::Versioned`]: a view with its version.
 #[derive(Debug)]
 pub struct VersionedSchema<V>(PhantomData<V>);
 
@@ -249,7 +250,7 @@ impl<V: ToSchema> PartialSchema for VersionedSchema<V> {
     fn schema() -> RefOr<Schema> {
         match V::schema() {
             RefOr::T(Schema::Object(view)) => {
-                let version = version().description(Some("The last commit that is in it."));
+                let version = version().description(Some("The version of the order in this response."));
                 let behind = ObjectBuilder::new().schema_type(Type::Boolean).description(Some(BEHIND));
                 let view = ObjectBuilder::from(view).property("version", version).required("version");
                 view.property("behind", behind).into()

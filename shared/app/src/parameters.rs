@@ -1,4 +1,4 @@
-//! What a request says in its path and its query.
+//! Path and query parameters.
 
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -8,10 +8,10 @@ use http::request::Parts;
 
 use crate::Problem;
 
-/// The highest version that can be asked for: DynamoDB and JSON carry this much exactly.
+/// The highest version in a request: the largest integer that a JSON number carries exactly.
 pub const MAX_VERSION: u64 = (1 << 53) - 1;
 
-/// The one parameter of a path. What cannot be a key names nothing: 404.
+/// The only parameter of a path. A text that does not parse as `K` gives 404, because no resource has that key.
 #[derive(Debug)]
 pub struct PathKey<K>(pub K);
 
@@ -24,7 +24,7 @@ impl<K: FromStr, S: Send + Sync> FromRequestParts<S> for PathKey<K> {
     }
 }
 
-/// The parameters of a query, each at most once.
+/// The parameters of a query string. A repeated parameter gives 400.
 #[derive(Debug)]
 pub struct Parameters(BTreeMap<String, String>);
 
@@ -35,7 +35,7 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
         let mut parameters = BTreeMap::new();
         for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
             if parameters.insert(name.to_string(), value.to_string()).is_some() {
-                return Err(Problem::malformed("A query parameter is given twice."));
+                return Err(Problem::malformed("A query parameter is repeated."));
             }
         }
         Ok(Self(parameters))
@@ -43,29 +43,29 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
 }
 
 impl Parameters {
-    /// Refuses a query that has parameters other than these.
+    /// Requires that all parameters are among `known`.
     ///
     /// # Errors
-    /// 400.
+    /// 400 if there is an unknown parameter.
     pub fn only(self, known: &[&str]) -> Result<Self, Problem> {
         if self.0.keys().all(|name| known.contains(&name.as_str())) {
             return Ok(self);
         }
         Err(Problem::malformed(match known {
-            [] => "There are no query parameters here.".to_owned(),
-            _ => format!("The query parameters here are: {}.", known.join(", ")),
+            [] => "This operation has no query parameters.".to_owned(),
+            _ => format!("This operation has only these query parameters: {}.", known.join(", ")),
         }))
     }
 
-    /// The parameter as it was given.
+    /// Returns a parameter as text.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    /// A whole number from `min` to `max`, in digits.
+    /// Parses a parameter as a whole number from `min` to `max`.
     ///
     /// # Errors
-    /// 400 if it is anything else.
+    /// 400 if the parameter is present but not such a number.
     pub fn number(&self, name: &str, min: u64, max: u64) -> Result<Option<u64>, Problem> {
         let Some(text) = self.get(name) else { return Ok(None) };
         let number = text.parse().ok().filter(|number| (min..=max).contains(number) && !text.starts_with('+'));
@@ -75,10 +75,10 @@ impl Parameters {
         }
     }
 
-    /// A version, from 1.
+    /// Parses a parameter as a version, from 1 to [`MAX_VERSION`].
     ///
     /// # Errors
-    /// 400 if it is anything else.
+    /// 400 if the parameter is present but not such a version.
     pub fn version(&self, name: &str) -> Result<Option<Version>, Problem> {
         Ok(self.number(name, 1, MAX_VERSION)?.map(Version::new))
     }

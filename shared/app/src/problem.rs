@@ -1,4 +1,4 @@
-//! What is answered when something is wrong: problem details (RFC 9457).
+//! Error responses: problem details (RFC 9457).
 
 use std::{collections::BTreeMap, error::Error};
 
@@ -8,154 +8,160 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
-/// An answer of 4xx or 5xx. It says what the caller can do, and nothing of the inside.
+/// An error response. It explains the error to the client and reveals no internals.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
-    /// Which problem it is: stable, for programs.
+    /// The type of the problem: a stable identifier for programs.
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
-    /// The same, for people.
+    /// A short summary of the problem, for people.
     pub(crate) title: &'static str,
-    /// The status of the answer.
+    /// The HTTP status code.
     #[serde(serialize_with = "as_number")]
     #[cfg_attr(feature = "openapi", schema(value_type = u16, minimum = 400, maximum = 599))]
     pub(crate) status: StatusCode,
-    /// What can be done about it.
+    /// An explanation of the problem and how to resolve it.
     detail: String,
-    /// Which fields are wrong, if there are any.
+    /// The invalid fields, if any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
     #[serde(flatten)]
-    more: BTreeMap<&'static str, Value>,
+    extensions: BTreeMap<&'static str, Value>,
 }
 
-/// What is wrong with one field.
+/// An invalid field of a request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
-    /// Which field, as a JSON pointer (RFC 6901).
+    /// The field, as a JSON pointer (RFC 6901).
     pub pointer: String,
-    /// What it must be. The value is not repeated.
+    /// The rule that the value violates. The value itself is not repeated.
     pub detail: String,
 }
 
 impl Problem {
-    /// A problem of this type, for which `detail` tells what to do.
+    /// Creates a problem. `detail` explains it to the client and must not reveal internals.
     pub fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, title, status, detail: detail.into(), errors: Vec::new(), more: BTreeMap::new() }
+        Self { kind, title, status, detail: detail.into(), errors: Vec::new(), extensions: BTreeMap::new() }
     }
 
-    /// 400: the request cannot be read.
+    /// 400: the request is malformed.
     pub fn malformed(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "malformed-request", "The request cannot be read", detail)
+        Self::new(StatusCode::BAD_REQUEST, "malformed-request", "Malformed request", detail)
     }
 
-    /// 401: nobody is known to ask.
+    /// 401: the request has no authenticated caller.
     pub fn unauthorized() -> Self {
-        let detail = "The request came without the claims of a verified token.";
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Who asks is not known", detail)
+        let detail = "The request has no verified token with a sub claim.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Authentication is required", detail)
     }
 
-    /// 403: the caller may not ask for this.
+    /// 403: the caller lacks a scope.
     pub fn forbidden() -> Self {
-        let detail = "The token does not have the scope that this needs.";
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "This is not permitted", detail)
+        let detail = "The token does not have a scope that this operation requires.";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Permission denied", detail)
     }
 
-    /// 404: there is nothing here for this caller. What is not there and what is somebody else's answer the same.
+    /// 404: the order does not exist or belongs to another customer. One problem for both, so that a caller cannot find
+    /// out which orders exist.
     pub fn not_found() -> Self {
-        let detail = "There is no such order, or it is not one of yours.";
-        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+        let detail = "The order does not exist or belongs to another customer.";
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Order not found", detail)
     }
 
-    /// 404: the order has not come to that version.
+    /// 404: no customer can have this id.
+    pub fn customer_not_found() -> Self {
+        let detail = "The customer id is invalid.";
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Customer not found", detail)
+    }
+
+    /// 404: the order has not reached the requested version.
     pub fn version_not_found() -> Self {
-        let detail = "The order has not come to the version in min_version.";
-        Self::new(StatusCode::NOT_FOUND, "version-not-found", "There is no such version yet", detail)
+        let detail = "The order has not reached the version in min_version.";
+        Self::new(StatusCode::NOT_FOUND, "version-not-found", "Version not found", detail)
     }
 
-    /// 422: the request can be read, and these fields are wrong.
+    /// 422: the request is well-formed, but these fields are invalid.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let detail = "The request has fields that are not as they must be; see errors.";
+        let detail = "One or more fields are invalid; see errors.";
         let status = StatusCode::UNPROCESSABLE_ENTITY;
-        Self { errors, ..Self::new(status, "invalid-request", "The request is not valid", detail) }
+        Self { errors, ..Self::new(status, "invalid-request", "Invalid request", detail) }
     }
 
-    /// Its status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// Its type: what programs tell problems apart by.
+    /// Returns the type of the problem.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// 503: the tables are throttled, or do not answer.
+    /// 503: DynamoDB is throttled or does not answer.
     pub fn unavailable() -> Self {
-        let detail = "Try again after the time in Retry-After; a command with the same Idempotency-Key.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "The service is busy", detail)
+        let detail = "Retry after the time in Retry-After. Repeat a command with the same Idempotency-Key.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable", detail)
     }
 
-    /// 503: what was written since cannot be shown, until the operators have mended it.
+    /// 503: the order's stream cannot be folded to the requested version until the operators repair and redrive it.
     pub fn view_parked() -> Self {
-        let detail = "The order was changed in a way that cannot be shown yet; its operators have been told. Without \
-                      min_version it is shown as it was before.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "view-parked", "The order cannot be shown at that version", detail)
+        let detail = "The latest changes of the order cannot be displayed yet. The operators have been notified. \
+                      Without min_version, the response has the last state that can be displayed, if there is one.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "view-parked", "Order version unavailable", detail)
     }
 
-    /// 503: the command may have been carried out, or not.
+    /// 503: the command may or may not have been executed.
     pub fn outcome_unknown() -> Self {
-        let detail = "The command may have been carried out. Send it again with the same Idempotency-Key.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "The outcome is not known", detail)
+        let detail = "The command may or may not have been executed. Retry with the same Idempotency-Key.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "outcome-unknown", "Outcome unknown", detail)
     }
 
-    /// 500: the service has failed, and no repeat mends it.
+    /// 500: the service failed, and a retry does not help.
     pub fn internal() -> Self {
-        let detail = "The service has failed, and its operators have been told.";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The service has failed", detail)
+        let detail = "The request failed because of an error in the service. The operators have been notified.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
     }
 
-    /// The same, with one more member.
+    /// Adds an extension member (RFC 9457, 3.2).
     #[must_use]
     pub fn with(mut self, member: &'static str, value: impl Into<Value>) -> Self {
-        self.more.insert(member, value.into());
+        self.extensions.insert(member, value.into());
         self
     }
 }
 
-/// Tells the caller what a failure means for them, and the log, once, why it came to it.
+/// Converts a store error into the response for the client, and logs it once with its causes.
 impl From<StoreError> for Problem {
-    fn from(failure: StoreError) -> Self {
-        let causes = causes(&failure);
-        match failure {
+    fn from(error: StoreError) -> Self {
+        let causes = causes(&error);
+        match error {
             StoreError::Unavailable(_) => {
-                tracing::warn!(causes, "{failure}");
+                tracing::warn!(causes, "{error}");
                 Self::unavailable()
             }
             StoreError::OutcomeUnknown(_) => {
-                tracing::error!(causes, "{failure}");
+                tracing::error!(causes, "{error}");
                 Self::outcome_unknown()
             }
             StoreError::TooLarge { .. } => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too-large",
-                "The command is too large",
-                "What the command would record takes more than 350 KB.",
+                "Command too large",
+                "The events of the command exceed 350 KB.",
             ),
             StoreError::Corrupt { .. }
             | StoreError::NewerSchema { .. }
             | StoreError::Denied(_)
             | StoreError::Bug(_) => {
-                tracing::error!(causes, "{failure}");
+                tracing::error!(causes, "{error}");
                 Self::internal()
             }
         }
     }
 }
 
-/// The chain of sources of an error, outermost first, for a line in the log.
+/// Joins the messages of an error's sources, outermost first.
 pub fn causes(error: &dyn Error) -> String {
     let mut chain = Vec::new();
     let mut next = error.source();
@@ -188,22 +194,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_tells_the_caller_nothing_of_the_inside() {
-        let inside = || Box::<dyn Error + Send + Sync>::from("arn:aws:dynamodb:table/secret");
-        for failure in
-            [StoreError::Unavailable(inside()), StoreError::OutcomeUnknown(inside()), StoreError::Bug(inside())]
-        {
-            let shown = serde_json::to_string(&Problem::from(failure)).unwrap();
-            assert!(!shown.contains("arn"), "{shown}");
+    fn a_store_error_reveals_no_internals_to_the_client() {
+        let cause = || Box::<dyn Error + Send + Sync>::from("arn:aws:dynamodb:table/secret");
+        for error in [StoreError::Unavailable(cause()), StoreError::OutcomeUnknown(cause()), StoreError::Bug(cause())] {
+            let body = serde_json::to_string(&Problem::from(error)).unwrap();
+            assert!(!body.contains("arn"), "{body}");
         }
     }
 
     #[test]
-    fn members_beside_the_standard_ones_are_at_top_level() {
-        let shown = serde_json::to_value(Problem::not_found().with("version", 3)).unwrap();
-        assert_eq!(
-            (&shown["status"], &shown["version"], &shown["type"]),
-            (&404.into(), &3.into(), &"not-found".into())
-        );
+    fn extension_members_are_at_top_level() {
+        let body = serde_json::to_value(Problem::not_found().with("version", 3)).unwrap();
+        assert_eq!((&body["status"], &body["version"], &body["type"]), (&404.into(), &3.into(), &"not-found".into()));
     }
 }

@@ -1,4 +1,4 @@
-//! The routes of a function, as a list that can be held against the template.
+//! The routes of a function, as a router and as a list. A test compares the list with the template.
 
 use axum::{
     Router,
@@ -16,27 +16,27 @@ pub struct Routes {
 }
 
 impl Routes {
-    /// The same, with `GET` on `path`.
+    /// Adds a `GET` route.
     #[must_use]
     pub fn get<H: Handler<T, App>, T: 'static>(mut self, path: &'static str, handler: H) -> Self {
         self.listed.push(("GET", path));
         Self { router: self.router.route(path, get(handler)), ..self }
     }
 
-    /// The same, with `POST` on `path`.
+    /// Adds a `POST` route.
     #[must_use]
     pub fn post<H: Handler<T, App>, T: 'static>(mut self, path: &'static str, handler: H) -> Self {
         self.listed.push(("POST", path));
         Self { router: self.router.route(path, post(handler)), ..self }
     }
 
-    /// Method and path of each route.
+    /// Returns method and path of each route.
     pub fn listed(&self) -> &[(&'static str, &'static str)] {
         &self.listed
     }
 
-    /// The function: its routes over `app`.
-    pub fn over(self, app: App) -> Router {
+    /// Builds the router that serves the routes with `app` as state.
+    pub fn into_router(self, app: App) -> Router {
         self.router.with_state(app)
     }
 }

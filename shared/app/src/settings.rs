@@ -1,27 +1,23 @@
-//! What a function is told by its environment, read once, in `main`.
+//! The settings of a function, read once from environment variables.
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
-/// The settings of a function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// The AWS region.
     pub region: String,
-    /// Where DynamoDB is, if not in AWS.
+    /// The URL of a DynamoDB emulator. `None` selects AWS.
     pub endpoint: Option<String>,
-    /// How requests to it are signed.
     pub credentials: Credentials,
-    /// What its tables are called.
     pub tables: TableNames,
-    /// Under which name its metrics are kept, if anybody wants them.
+    /// The CloudWatch namespace of the metrics. `None` turns metrics off.
     pub metrics_namespace: Option<String>,
-    /// Where X-Ray's daemon is, if there is one.
+    /// The address of the X-Ray daemon, if tracing is active.
     pub x_ray_daemon: Option<SocketAddr>,
 }
 
-/// The credentials of the execution environment; fixed for its life, so no chain of providers is needed.
+/// The credentials of the execution environment. They are fixed for its lifetime, so no chain of providers is needed.
 #[derive(Clone, PartialEq)]
 pub struct Credentials {
     pub(crate) key_id: String,
@@ -29,39 +25,37 @@ pub struct Credentials {
     pub(crate) session_token: Option<String>,
 }
 
-/// What the tables are called.
+/// The names of the DynamoDB tables.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableNames {
-    /// The write table.
+    /// The table of the event store.
     pub events: Arc<str>,
-    /// The views of orders.
+    /// The table of the order views.
     pub order_summaries: Arc<str>,
-    /// The counters of the dashboard.
+    /// The table of the dashboard's counters.
     pub dashboard: Arc<str>,
 }
 
-/// A setting that a function cannot start with, in one line that names it.
+/// An environment variable that is missing or malformed.
 #[derive(thiserror::Error, PartialEq)]
 pub enum SettingError {
-    /// It is not there.
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
-    /// It is there, and not as it must be.
     #[error("the environment variable {0} must be {1}")]
     Malformed(&'static str, &'static str),
 }
 
-/// What ends `main` is shown in this form.
+/// `main` prints its error with `Debug`, so this is the readable message.
 impl fmt::Debug for SettingError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// Looks for what Lambda sets for every function, and its runtime cannot do without.
+/// Checks the variables that Lambda sets for every function and that its runtime requires.
 ///
 /// # Errors
-/// The first that is missing or malformed: this is not Lambda, nor anything that plays it.
+/// The first variable that is missing or malformed: the function does not run in Lambda or an emulator of it.
 pub fn check_lambda_variables(variable: impl Fn(&'static str) -> Option<String>) -> Result<(), SettingError> {
     const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
     for name in ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", MEMORY] {
@@ -72,20 +66,20 @@ pub fn check_lambda_variables(variable: impl Fn(&'static str) -> Option<String>)
 }
 
 impl Settings {
-    /// Reads the settings from `variable`, which gives the value of an environment variable. An empty one counts as
-    /// none.
+    /// Reads the settings. `variable` returns the value of an environment variable; an empty value counts as not set.
     ///
-    /// | variable | |
+    /// | variable | value |
     /// |---|---|
-    /// | `EVENTS_TABLE`, `ORDER_SUMMARIES_TABLE`, `DASHBOARD_TABLE` | what the tables are called |
+    /// | `EVENTS_TABLE`, `ORDER_SUMMARIES_TABLE`, `DASHBOARD_TABLE` | the names of the tables |
     /// | `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` | set by Lambda |
-    /// | `AWS_ENDPOINT_URL_DYNAMODB` | where DynamoDB is; none for AWS |
-    /// | `METRICS_NAMESPACE` | under which name metrics are kept; none for no metrics |
-    /// | `AWS_XRAY_DAEMON_ADDRESS` | set by Lambda where tracing is active |
+    /// | `AWS_ENDPOINT_URL_DYNAMODB` | the URL of a DynamoDB emulator; not set for AWS |
+    /// | `METRICS_NAMESPACE` | the CloudWatch namespace; not set to turn metrics off |
+    /// | `AWS_XRAY_DAEMON_ADDRESS` | set by Lambda if tracing is active |
+    ///
+    /// With `AWS_ENDPOINT_URL_DYNAMODB`, region and credentials are optional, because emulators accept any.
     ///
     /// # Errors
-    /// The name of a variable that is needed and not set, or is not as it must be. With an endpoint of its own, region and credentials may be
-    /// missing: an emulator takes any.
+    /// The first required variable that is not set, or the first that is malformed.
     pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingError> {
         let optional = |name| variable(name).filter(|value| !value.is_empty());
         let endpoint = optional(ENDPOINT);
@@ -94,18 +88,20 @@ impl Settings {
         }
         let required = |name| optional(name).ok_or(SettingError::Missing(name));
         let table = |name| match required(name)? {
-            value if is_table(&value) => Ok(value.into()),
-            _ => Err(SettingError::Malformed(name, "the name of a table: 3 to 255 of a-z, A-Z, 0-9, _, - and .")),
+            value if is_table_name(&value) => Ok(value.into()),
+            _ => {
+                Err(SettingError::Malformed(name, "a table name: 3 to 255 of the characters a-z, A-Z, 0-9, _, - and ."))
+            }
         };
-        let of_aws = |name| match &endpoint {
+        let aws = |name| match &endpoint {
             Some(_) => Ok(optional(name).unwrap_or_else(|| "local".to_owned())),
             None => required(name),
         };
         Ok(Self {
-            region: of_aws("AWS_REGION")?,
+            region: aws("AWS_REGION")?,
             credentials: Credentials {
-                key_id: of_aws("AWS_ACCESS_KEY_ID")?,
-                secret: of_aws("AWS_SECRET_ACCESS_KEY")?,
+                key_id: aws("AWS_ACCESS_KEY_ID")?,
+                secret: aws("AWS_SECRET_ACCESS_KEY")?,
                 session_token: optional("AWS_SESSION_TOKEN"),
             },
             tables: TableNames {
@@ -114,22 +110,21 @@ impl Settings {
                 dashboard: table("DASHBOARD_TABLE")?,
             },
             metrics_namespace: optional("METRICS_NAMESPACE"),
-            // Lambda's own, and tracing is no reason not to start.
+            // Lambda sets this variable, and a malformed address must not stop the function: it only turns tracing off.
             x_ray_daemon: optional("AWS_XRAY_DAEMON_ADDRESS").and_then(|address| address.parse().ok()),
             endpoint,
         })
     }
 }
 
-/// Whether this is a place on the network, as far as one can tell without trying it.
 fn is_url(text: &str) -> bool {
     text.parse::<http::Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
     })
 }
 
-/// Whether a table may be called so (Amazon DynamoDB Developer Guide, "Naming rules").
-fn is_table(name: &str) -> bool {
+/// Checks a table name by the Amazon DynamoDB Developer Guide, "Naming rules".
+fn is_table_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     (3..=255).contains(&name.len()) && name.bytes().all(allowed)
 }
@@ -160,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_setting_is_named_with_what_it_must_be() {
+    fn a_malformed_setting_is_named() {
         for (name, value) in [
             ("AWS_ENDPOINT_URL_DYNAMODB", "localhost:8000"),
             ("AWS_ENDPOINT_URL_DYNAMODB", "ftp://localhost"),
@@ -173,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lambda_sets_is_looked_for() {
+    fn a_missing_variable_of_lambda_is_named() {
         let all = [
             ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"),
             ("AWS_LAMBDA_FUNCTION_NAME", "command"),
@@ -193,14 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_endpoint_is_aws() {
+    fn an_empty_endpoint_selects_aws() {
         let all = [&TABLES[..], &AWS[..], &[("AWS_ENDPOINT_URL_DYNAMODB", "")]].concat();
         let settings = read(&all).unwrap();
         assert_eq!((settings.endpoint, settings.region.as_str()), (None, "eu-west-1"));
     }
 
     #[test]
-    fn an_emulator_needs_no_account() {
+    fn an_emulator_needs_no_region_or_credentials() {
         let all = [&TABLES[..], &[("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000")]].concat();
         assert!(read(&all).is_ok());
     }

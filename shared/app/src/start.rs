@@ -1,4 +1,4 @@
-//! What a function works with, from its environment or from a test.
+//! The dependencies of a function: clients, table names and telemetry.
 
 use std::{convert::Infallible, env};
 
@@ -17,30 +17,25 @@ use crate::{
     trace::XRay,
 };
 
-/// How long a warm-up may take, with the reserve of an answer.
+/// The time limit of a warm-up, including the half second that [`Dynamo`] reserves before a deadline.
 const WARM_UP: SignedDuration = SignedDuration::from_millis(2500);
 
-/// A day in milliseconds.
 const DAY_MS: u64 = 86_400_000;
 
-/// What a function works with.
+/// The dependencies of a function, shared by its invocations.
 #[derive(Clone, Debug)]
 pub struct App {
-    /// The client, the clock and the chance.
     pub dynamo: Dynamo,
-    /// What the tables are called.
     pub tables: TableNames,
-    /// Where metrics go.
     pub metrics: Metrics,
-    /// Where parts of traces go.
     pub x_ray: XRay,
 }
 
 impl App {
-    /// What `main` starts with: logs as lines of JSON, settings from the environment.
+    /// Builds the app of a deployed function from environment variables, and sets up logging as JSON lines.
     ///
     /// # Errors
-    /// The name of a setting that is missing or malformed.
+    /// The first environment variable that is missing or malformed.
     pub fn from_env() -> Result<Self, SettingError> {
         tracing_subscriber::fmt().json().with_max_level(LevelFilter::INFO).without_time().init();
         let variable = |name| env::var(name).ok();
@@ -54,40 +49,38 @@ impl App {
         })
     }
 
-    /// The event store.
     pub fn events(&self) -> EventStore {
         EventStore::new(self.dynamo.clone(), self.tables.events.clone())
     }
 
-    /// Opens the connection to DynamoDB while Lambda starts the function at full speed: one read unit.
+    /// Opens the connection to DynamoDB during Lambda's init phase, which has full CPU. Costs one read unit.
     ///
-    /// A failure is none of the start's: the first request will meet it and say so.
+    /// Errors are ignored: if the cause persists, the first request fails and logs it.
     pub async fn warm_up(&self) {
-        if let Ok(nobody) = StreamId::try_from("warm-up#0".to_owned()) {
-            let _ = self.for_warm_up().events().load_after(&nobody, cqrs::Version::NONE).await;
+        if let Ok(unused_stream) = StreamId::try_from("warm-up#0".to_owned()) {
+            let _ = self.for_warm_up().events().load_after(&unused_stream, cqrs::Version::NONE).await;
         }
     }
 
-    /// The same, with the little time that a start may take: Lambda ends one after ten seconds.
+    /// Returns a copy with the deadline of a warm-up, because Lambda aborts the init phase after ten seconds.
     #[must_use]
     pub fn for_warm_up(&self) -> Self {
-        let soon = self.dynamo.environment.now() + WARM_UP;
-        Self { dynamo: self.dynamo.with_deadline(soon), ..self.clone() }
+        let deadline = self.dynamo.environment.now() + WARM_UP;
+        Self { dynamo: self.dynamo.with_deadline(deadline), ..self.clone() }
     }
 
-    /// The same, for an invocation that ends at `deadline_ms`, in milliseconds since 1970, as Lambda gives it.
+    /// Returns a copy for an invocation that ends at `deadline_ms`, in milliseconds since 1970, as Lambda passes it.
     ///
-    /// `cargo lambda watch` gives how long it is until then (600,000) in its place. No function ran on the first day of
-    /// 1970, so what is less than a day is taken for that.
+    /// `cargo lambda watch` passes the remaining time (600,000) instead. So a value below one day counts as remaining
+    /// time: no real deadline is on the first day of 1970.
     #[must_use]
     pub fn with_deadline(&self, deadline_ms: u64) -> Self {
-        let given = i64::try_from(deadline_ms).ok();
-        let deadline = match given {
-            Some(left) if deadline_ms < DAY_MS => {
-                Some(self.dynamo.environment.now() + SignedDuration::from_millis(left))
+        let deadline = match i64::try_from(deadline_ms) {
+            Ok(remaining) if deadline_ms < DAY_MS => {
+                Some(self.dynamo.environment.now() + SignedDuration::from_millis(remaining))
             }
-            Some(at) => Timestamp::from_millisecond(at).ok(),
-            None => None,
+            Ok(since_epoch) => Timestamp::from_millisecond(since_epoch).ok(),
+            Err(_) => None,
         };
         match deadline {
             Some(deadline) => Self { dynamo: self.dynamo.with_deadline(deadline), ..self.clone() },
@@ -96,7 +89,7 @@ impl App {
     }
 }
 
-/// The [`App`] with the deadline of this invocation.
+/// Extracts the [`App`] with the deadline of this invocation.
 #[derive(Debug)]
 pub struct WithDeadline(pub App);
 

@@ -1,4 +1,4 @@
-//! The API's description (OpenAPI 3.1), made of what the functions say of themselves.
+//! The OpenAPI 3.1 document of the API, built from the operations that the functions describe.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,17 @@ use utoipa::openapi::{
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-const DESCRIPTION: &str = "Commands change one order each, and answer with its new version; queries read the views. \
-    Money is a whole number of minor units and an ISO 4217 code. Times are RFC 3339 in UTC.\n\n\
-    Errors are problem details (RFC 9457) with a stable `type`. What API Gateway answers by itself has the form \
-    `{\"message\"}`. Unknown fields are refused in requests; clients must ignore unknown fields in answers.";
+const DESCRIPTION: &str = "A command changes one order and returns its new version. A query reads views, which are \
+    updated asynchronously. Money is an integer in minor units with an ISO 4217 currency code. Times are RFC 3339 in \
+    UTC.\n\n\
+    Errors are problem details (RFC 9457) with a stable `type`. Errors of API Gateway itself have the form \
+    `{\"message\"}` instead. Unknown fields in requests are rejected. Clients must ignore unknown fields in responses.";
 
-const TOKEN: &str = "A JSON Web Token. Any one of an operation's scopes is enough. `cargo local` takes requests \
-    without a token for an operator's, unless it runs with `--auth`; then `cargo local token` gives one.";
+const TOKEN: &str = "A JSON Web Token with at least one of the operation's scopes. `cargo local` accepts requests \
+    without a token and treats them as an operator's. With `--auth` it requires a token, which `cargo local token` \
+    creates.";
 
-/// The description of all operations.
+/// Builds the document of all operations.
 pub fn document() -> OpenApi {
     let operations = [
         command::openapi::operations(),
@@ -43,17 +45,17 @@ pub fn document() -> OpenApi {
         .security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
     OpenApiBuilder::new()
         .info(info.build())
-        // Where the document was read from.
+        // A relative URL is resolved against the address of the document.
         .servers(Some([ServerBuilder::new().url("/").build()]))
         .paths(paths.build())
         .components(Some(components.build()))
         .build()
 }
 
-/// The document as it is checked in, as `openapi.json`.
+/// Formats the document like the checked-in `openapi.json`.
 ///
 /// # Errors
-/// If it cannot be serialised: a defect of a schema.
+/// A message if the document does not serialize, which is a defect of a schema.
 pub fn json() -> Result<String, String> {
     document().to_pretty_json().map(|json| json + "\n").map_err(|error| error.to_string())
 }

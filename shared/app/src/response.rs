@@ -1,4 +1,4 @@
-//! What is answered when nothing is wrong.
+//! Successful responses.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use crate::Problem;
 
-/// An answer in JSON.
+/// Builds a JSON response.
 ///
 /// # Errors
-/// 500 if the document cannot be serialised: a defect of its type, logged here.
+/// 500 if the document does not serialize, which is a defect of its type. The error is logged here.
 pub fn json(status: StatusCode, document: &impl Serialize) -> Result<Response, Problem> {
     let body = serde_json::to_vec(document).map_err(cqrs_dynamodb::StoreError::bug)?;
     let mut response = (status, body).into_response();
