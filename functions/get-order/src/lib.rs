@@ -8,7 +8,10 @@ mod history;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 
-use app::{App, Caller, Parameters, PathKey, Problem, Routes, Scope, WithDeadline, etag::respond_conditionally, json};
+use app::{
+    App, Caller, Parameters, PathKey, Problem, Routes, Scope, Versioned, WithDeadline, etag::respond_conditionally,
+    json,
+};
 use axum::{Router, response::Response};
 use cqrs::{Aggregate, StreamId};
 use cqrs_dynamodb::{ReadOutcome, Reader, Views};
@@ -39,10 +42,11 @@ async fn get_order(
     caller.require_any(&[Scope::Read, Scope::Fulfil, Scope::Admin])?;
     let min_version = parameters.only(&["min_version"])?.version("min_version")?;
     match reader(&app).read(&order_id.to_string(), min_version).await? {
-        ReadOutcome::Found(order) if may_see(&caller, &order.view.customer_id) => {
-            Ok(respond_conditionally(&headers, order.version, json(StatusCode::OK, &order)?))
+        ReadOutcome::Found { view, version, behind } if may_see(&caller, &view.customer_id) => {
+            let order = Versioned { view, version, behind };
+            Ok(respond_conditionally(&headers, version, json(StatusCode::OK, &order)?))
         }
-        ReadOutcome::Found(_) | ReadOutcome::NotFound => Err(Problem::not_found()),
+        ReadOutcome::Found { .. } | ReadOutcome::NotFound => Err(Problem::not_found()),
         ReadOutcome::VersionNotFound(Some(order)) if may_see(&caller, &order.customer_id) => {
             Err(Problem::version_not_found())
         }

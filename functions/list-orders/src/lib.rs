@@ -10,9 +10,9 @@ pub mod openapi;
 mod page;
 mod query;
 
-use app::{App, Caller, Cursor, Parameters, PathKey, Problem, Routes, Scope, WithDeadline, json};
+use app::{App, Caller, Cursor, Parameters, PathKey, Problem, Routes, Scope, Versioned, WithDeadline, json};
 use axum::{Router, response::Response};
-use cqrs_dynamodb::{ReadOutcome, Reader, StoreError, Versioned, ViewIndex, Views};
+use cqrs_dynamodb::{ReadOutcome, Reader, StoreError, ViewIndex, Views};
 use http::StatusCode;
 use orders::{ListedOrder, OrderSummaries, order::CustomerId};
 use serde::Serialize;
@@ -106,8 +106,7 @@ async fn read_own_write(
         return Ok(());
     }
     match reader.read(order_id, Some(*version)).await? {
-        ReadOutcome::Found(order) if order.view.customer_id == *customer_id => {
-            let Versioned { view, version, behind } = order;
+        ReadOutcome::Found { view, version, behind } if view.customer_id == *customer_id => {
             let row = Versioned { view: ListedOrder::from(view), version, behind };
             let matches = query.matches(&row);
             page.replace(row, matches);
@@ -116,8 +115,9 @@ async fn read_own_write(
         ReadOutcome::Parked(order) if order.as_ref().is_none_or(|order| order.customer_id == *customer_id) => {
             Err(Problem::view_parked())
         }
-        ReadOutcome::Found(_) | ReadOutcome::NotFound | ReadOutcome::VersionNotFound(_) | ReadOutcome::Parked(_) => {
-            Err(Problem::version_not_found())
-        }
+        ReadOutcome::Found { .. }
+        | ReadOutcome::NotFound
+        | ReadOutcome::VersionNotFound(_)
+        | ReadOutcome::Parked(_) => Err(Problem::version_not_found()),
     }
 }

@@ -1,7 +1,8 @@
 //! The rows of one page.
 
+use app::Versioned;
 use cqrs::Version;
-use cqrs_dynamodb::{IndexPosition, Versioned};
+use cqrs_dynamodb::IndexPosition;
 use orders::ListedOrder;
 
 /// The rows of a list between two positions of the index, newest first.

@@ -1,8 +1,8 @@
 //! The query parameters of a customer's list.
 
-use app::{Cursor, Parameters, Problem};
+use app::{Cursor, Parameters, Problem, Versioned};
 use cqrs::Version;
-use cqrs_dynamodb::{IndexPosition, Versioned};
+use cqrs_dynamodb::IndexPosition;
 use jiff::Timestamp;
 use orders::{ListedOrder, Status, order::OrderId};
 

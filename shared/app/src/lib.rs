@@ -23,6 +23,7 @@ pub mod routes;
 pub mod settings;
 pub mod start;
 pub mod trace;
+pub mod versioned;
 
 pub use caller::{Caller, Scope};
 pub use cursor::Cursor;
@@ -33,3 +34,4 @@ pub use response::json;
 pub use routes::Routes;
 pub use settings::{Settings, TableNames};
 pub use start::{App, WithDeadline};
+pub use versioned::Versioned;

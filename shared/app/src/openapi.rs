@@ -242,7 +242,7 @@ fn retry_after() -> Header {
 
 const BEHIND: &str = "Present and true if the order has later changes that cannot be displayed yet.";
 
-/// The schema of [`cqrs_dynamodb::Versioned`]: a view with its version.
+/// The schema of [`crate::Versioned`]: a view with its version.
 #[derive(Debug)]
 pub struct VersionedSchema<V>(PhantomData<V>);
 

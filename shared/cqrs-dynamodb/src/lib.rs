@@ -42,4 +42,4 @@ pub use projector::{CatchUpReport, CatchUpRequest, Projector, VerifiedViews, Vie
 pub use reader::{ReadOutcome, Reader};
 pub use store_error::StoreError;
 pub use streams::{ScanCursor, Segment, StreamFilter, StreamsPage};
-pub use views::{StoredView, Versioned, Views};
+pub use views::{StoredView, Views};

@@ -3,7 +3,7 @@
 use cqrs::{Counters, Projection, StreamId, Version};
 
 use crate::{
-    EventStore, StoreError, Versioned, Views,
+    EventStore, StoreError, Views,
     fold::{Folded, fold},
     views::{Content, StoredView},
 };
@@ -21,7 +21,13 @@ pub struct Reader<P> {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ReadOutcome<V> {
     /// The view, at the requested version or a later one.
-    Found(Versioned<V>),
+    Found {
+        view: V,
+        /// The last folded commit.
+        version: Version,
+        /// The stream has a later commit that cannot be folded.
+        behind: bool,
+    },
     /// The stream does not exist, or folds to no view.
     NotFound,
     /// The stream has not reached the requested version. Holds the view at the head of the stream.
@@ -57,7 +63,7 @@ impl<P: Projection> Reader<P> {
         Ok(match view {
             view if version < requested && behind => ReadOutcome::Parked(view),
             view if version < requested && at_least.is_some() => ReadOutcome::VersionNotFound(view),
-            Some(view) => ReadOutcome::Found(Versioned { view, version, behind }),
+            Some(view) => ReadOutcome::Found { view, version, behind },
             None => ReadOutcome::NotFound,
         })
     }

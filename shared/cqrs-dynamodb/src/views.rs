@@ -16,7 +16,6 @@ use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use cqrs::{Counters, Projection, Version};
-use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use serde_dynamo::{from_item, to_item};
 
 use crate::{
@@ -62,23 +61,6 @@ pub enum Content<V> {
     Deleted,
     /// The item has another schema version, or is damaged. The view must be folded anew from its first commit.
     Stale,
-}
-
-/// A view with its version: the form that the API returns.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Versioned<V> {
-    #[serde(flatten)]
-    pub view: V,
-    /// The last folded commit.
-    pub version: Version,
-    /// The stream has a later commit that cannot be folded. The view is correct as of `version`.
-    #[serde(default, alias = "parked_in", deserialize_with = "exists", skip_serializing_if = "std::ops::Not::not")]
-    pub behind: bool,
-}
-
-/// Deserializes any value as `true`: the attribute exists.
-fn exists<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(deserializer).map(|_| true)
 }
 
 impl<P: Projection> Views<P> {

@@ -123,8 +123,8 @@ async fn a_view_of_an_older_shape_is_folded_anew_and_the_sums_stay_right() {
     assert_eq!((level::<2>(&jars, "a").await, inventory(&jars).await), ((2, current("a", 5)), (2, 125)));
     // A reader of the new code folds in memory what is not folded anew yet.
     let reader = Reader::new(jars.levels::<2>(), jars.events());
-    let ReadOutcome::Found(b_read) = reader.read("b", None).await.unwrap() else { panic!() };
-    assert_eq!(b_read.view.level, 10);
+    let ReadOutcome::Found { view, .. } = reader.read("b", None).await.unwrap() else { panic!() };
+    assert_eq!(view.level, 10);
     // A rebuild is catching up all streams.
     let report = jars
         .projector::<2>()
