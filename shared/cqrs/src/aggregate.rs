@@ -1,31 +1,32 @@
-//! The consistency boundary: one instance decides one command at a time.
+//! Aggregates: the consistency boundary. One instance decides one command at a time.
 
 use crate::Event;
 
-/// Decides commands and evolves by events. The implementing type is the state; its [`Default`] is the state before
-/// the first event.
+/// Decides commands and evolves by events. The implementing type is the state; its [`Default`] is the state before the
+/// first event.
 ///
-/// Both functions are total and synchronous. A time that the domain needs is the commit's `recorded_at`; ids and
-/// prices come in with the command.
+/// Both functions are total, synchronous and without a clock. A time that the domain needs is the commit's
+/// `recorded_at`; ids and prices come in with the command.
 pub trait Aggregate: Default + Send + Sync {
-    /// What is asked, in the imperative.
+    /// A request in the imperative, such as `Place`.
     type Command: Clone + Send + Sync;
-    /// What happened, in the past tense.
+    /// A fact in the past tense, such as `Placed`.
     type Event: Event;
-    /// Why not: a reason of the business.
+    /// A business reason, such as `AlreadyShipped`.
     type Rejection: Send + Sync;
 
-    /// The business rules: the events that the command causes in this state. No events: accepted, nothing to commit.
+    /// Returns the events that `command` causes in this state: the business rules. Without events, the command is
+    /// accepted and nothing is committed.
     ///
     /// # Errors
-    /// The rejection, when a rule forbids the command in this state.
+    /// The rejection, if a rule forbids the command in this state.
     fn decide(&self, command: Self::Command) -> Result<Vec<Self::Event>, Self::Rejection>;
 
-    /// The state after `event`. Holds no rules: an event happened, whatever the rules say today.
+    /// Returns the state after `event`. Contains no rules: the event has happened, whatever the rules say today.
     #[must_use]
     fn evolve(self, event: &Self::Event) -> Self;
 
-    /// The state after all of `events`, from the state before the first one.
+    /// Returns the state after `events`, starting from the default state.
     fn replay<'a>(events: impl IntoIterator<Item = &'a Self::Event>) -> Self
     where
         Self::Event: 'a,

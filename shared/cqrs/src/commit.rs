@@ -1,50 +1,45 @@
-//! A commit: the events of one accepted command, written as one.
+//! Commits: the events of one accepted command, written as one item.
 
 use jiff::{Timestamp, Unit};
 use serde::{Deserialize, Serialize};
 
 use crate::{CommandId, Event, EventRecord, Fingerprint, StreamId, Undecodable, Version};
 
-/// The events of one accepted command, and what is known of the command itself.
+/// The events of one accepted command, with the metadata of the command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Commit<E> {
-    /// The stream it belongs to.
     pub stream: StreamId,
-    /// Its place in the stream, from 1, without holes.
+    /// The position in the stream, from 1, without gaps.
     pub version: Version,
-    /// The command that caused it: a repeat of the command is recognised by it.
+    /// The id of the command. It identifies a repeat of the command.
     pub command_id: CommandId,
-    /// What the command asked for, so that another command under the same id is told from a repeat.
+    /// A digest of the request. It distinguishes a repeat from another command under the same id.
     pub fingerprint: Fingerprint,
-    /// When it was accepted, to the microsecond; never earlier than the commit before it.
+    /// The time of acceptance, to the microsecond; never earlier than that of the previous commit.
     pub recorded_at: Timestamp,
-    /// Who asked.
+    /// The subject that sent the command.
     pub caller: String,
     /// The W3C `traceparent` of the request, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
-    /// What happened, in order; never empty.
+    /// In order; never empty.
     pub events: Vec<E>,
 }
 
-/// A commit as it is stored: its events are not decoded yet.
+/// A commit in its stored form, with events that are not decoded.
 pub type StoredCommit = Commit<EventRecord>;
 
-/// One event as a projection sees it: with its commit's place and time.
+/// One event with the position and time of its commit: the input of a projection.
 #[derive(Debug)]
 pub struct Recorded<'a, E> {
-    /// The stream it belongs to.
     pub stream: &'a StreamId,
-    /// The version of its commit.
     pub version: Version,
-    /// The time of its commit.
     pub recorded_at: Timestamp,
-    /// What happened.
     pub event: &'a E,
 }
 
 impl<E> Commit<E> {
-    /// The events, each with the commit's place and time.
+    /// Iterates over the events, each with the commit's position and time.
     pub fn recorded(&self) -> impl Iterator<Item = Recorded<'_, E>> {
         let Self { stream, version, recorded_at, .. } = self;
         self.events.iter().map(|event| Recorded { stream, version: *version, recorded_at: *recorded_at, event })
@@ -52,10 +47,10 @@ impl<E> Commit<E> {
 }
 
 impl<E: Event> Commit<E> {
-    /// The stored form.
+    /// Encodes the events.
     ///
     /// # Errors
-    /// As [`EventRecord::encode`].
+    /// The error of [`EventRecord::encode`].
     pub fn encode(&self) -> Result<StoredCommit, serde_json::Error> {
         let events = self.events.iter().map(EventRecord::encode).collect::<Result<_, _>>()?;
         Ok(self.clone().with_events(events))
@@ -63,10 +58,10 @@ impl<E: Event> Commit<E> {
 }
 
 impl StoredCommit {
-    /// The commit with its events, lifted to the schema versions of today.
+    /// Decodes the events and upcasts them to their current schema versions.
     ///
     /// # Errors
-    /// [`Undecodable`], if one of the events is.
+    /// [`Undecodable`], if an event cannot be decoded.
     pub fn decode<E: Event>(mut self) -> Result<Commit<E>, Undecodable> {
         let events = std::mem::take(&mut self.events).into_iter().map(EventRecord::decode).collect::<Result<_, _>>()?;
         Ok(self.with_events(events))
@@ -80,8 +75,8 @@ impl<E> Commit<E> {
     }
 }
 
-/// The time to record for a commit decided `now`, after one recorded at `previous`: to the microsecond, and never
-/// going back, whatever the clock does.
+/// Returns the time to record for a commit that is decided at `now` and follows a commit recorded at `previous`:
+/// rounded to the microsecond, and never before `previous`, even if the clock goes back.
 pub fn recorded_at(now: Timestamp, previous: Option<Timestamp>) -> Timestamp {
     let now = now.round(Unit::Microsecond).unwrap_or(now);
     previous.map_or(now, |previous| now.max(previous))
@@ -101,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn recorded_time_is_kept_to_the_microsecond() {
+    fn recorded_time_is_rounded_to_the_microsecond() {
         let now: Timestamp = "2026-11-22T10:00:00.123456400Z".parse().unwrap();
         assert_eq!(recorded_at(now, None).to_string(), "2026-11-22T10:00:00.123456Z");
     }

@@ -1,14 +1,14 @@
-//! The theory of the toolkit, pure: what an aggregate, an event, a commit, a projection and a rollup are.
+//! The pure part of the toolkit: aggregates, events, commits, projections and rollups.
 //!
-//! Nothing here waits, reads a clock or knows where data is kept. Read it in this order:
+//! This crate has no IO, clock, randomness or async code. Read it in this order:
 //!
-//! 1. [`aggregate`]: decides commands, evolves by events.
-//! 2. [`event`]: what happened, and how it outlives the code that wrote it.
-//! 3. [`commit`]: the events of one accepted command, and its place in a [`stream`].
-//! 4. [`identity`]: how a repeated command is recognised.
+//! 1. [`aggregate`]: decides commands and evolves by events.
+//! 2. [`event`]: events, their stored form and their schema versions.
+//! 3. [`commit`]: the events of one accepted command, at a position in a [`stream`].
+//! 4. [`identity`]: command ids and fingerprints, which identify a repeated command.
 //! 5. [`projection`]: folds one stream into one view.
 //! 6. [`rollup`]: counters over the views of one projection.
-//! 7. [`spec`]: given/when/then for all of them.
+//! 7. [`spec`]: given/when/then tests of aggregates and projections.
 
 pub mod aggregate;
 pub mod commit;
@@ -25,4 +25,4 @@ pub use event::{Event, EventRecord, Undecodable};
 pub use identity::{CommandId, Fingerprint, derived_id};
 pub use projection::Projection;
 pub use rollup::{Counters, Rollup};
-pub use stream::{NotAStream, StreamId, Version};
+pub use stream::{InvalidStreamId, StreamId, Version};

@@ -1,37 +1,36 @@
-//! A projection: folds one stream into one view.
+//! Projections: each folds one stream into one view.
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Commit, Event, Recorded};
 
-/// Folds one stream into one view, a document that is built for a query.
+/// Folds one stream into one view: a document that is built for a query.
 ///
-/// The fold is the only definition of the view: the projector, a rebuild, the read-your-writes overlay and the tests
-/// all run this one.
+/// The fold is the only definition of the view. The projector, a rebuild, the read-your-writes overlay and the tests
+/// all run it.
 pub trait Projection: Send + Sync + 'static {
-    /// The events that are folded.
     type Event: Event;
-    /// The document, stored with its fields as top-level attributes and answered as it is.
+    /// The document. Its fields are stored as top-level attributes, and queries return it unchanged.
     type View: Clone + Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// What it is called in logs and metrics.
+    /// The name in logs, reports and the index of parked streams.
     const NAME: &'static str;
-    /// The view's field that identifies it: the key of its stream, and of its table.
+    /// The field of the view that holds the key of its stream. It is also the partition key of the view table.
     const KEY: &'static str;
-    /// The number of the view's schema, from 1. Raise it with every change of [`evolve`](Self::evolve) or
-    /// [`index`](Self::index), or of a rollup's contribution: a view of an older schema is folded anew.
+    /// The schema version of the view, from 1. Raise it with every change to [`evolve`](Self::evolve), to
+    /// [`index`](Self::index) or to a rollup's contribution. A view of an older schema version is folded anew.
     const SCHEMA: u32;
 
-    /// The view after `recorded`; `None` is no view, before the first event or after one that ends it.
+    /// Returns the view after `recorded`. `None` means no view: before the first event, or after one that deletes it.
     fn evolve(view: Option<Self::View>, recorded: Recorded<'_, Self::Event>) -> Option<Self::View>;
 
-    /// Attributes stored beside the view for the sake of an index alone; they are never read back into it.
+    /// Returns attributes that are stored beside the view for an index. They are never read back into the view.
     fn index(view: &Self::View) -> Vec<(&'static str, String)> {
         let _ = view;
         Vec::new()
     }
 
-    /// The view after all of `commits`, from `view`.
+    /// Folds `commits` into `view`.
     fn fold<'a>(
         view: Option<Self::View>,
         commits: impl IntoIterator<Item = &'a Commit<Self::Event>>,

@@ -1,4 +1,4 @@
-//! A rollup: counters over the views of one projection.
+//! Rollups: counters over the views of one projection.
 
 use std::{
     collections::BTreeMap,
@@ -7,35 +7,34 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-/// Says what one view adds to the counters.
+/// Defines the contribution of a view to the counters.
 ///
-/// The counters over all views are kept as differences, so that a view which is written twice, late, or by changed code
-/// cannot count wrongly.
+/// A write of a view changes the counters by the new contribution minus the stored one. The counters therefore stay
+/// correct if a view is written twice, late, or by changed code.
 pub trait Rollup {
-    /// The view that is counted.
     type View;
 
-    /// What `view` adds to the counters as it stands.
+    /// Returns what `view` adds to the counters.
     fn contribution(view: &Self::View) -> Counters;
 }
 
-/// Numbers by row and column: an additive group. Numbers that are not there are zero, and zeros are not kept.
+/// Numbers by row and column, which form an additive group. A missing number is zero, and zeros are not stored.
 ///
-/// Counters wrap around beyond 128 bits, which keeps them a group; DynamoDB keeps 38 digits, a little less.
+/// Counters wrap around beyond 128 bits, which keeps them a group. DynamoDB stores 38 digits, slightly less.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Counters(BTreeMap<String, BTreeMap<String, i128>>);
 
 impl Counters {
-    /// Adds `amount` to one number.
+    /// Adds `amount` to the number at `row` and `column`.
     pub fn add(&mut self, row: &str, column: &str, amount: i128) {
         if amount == 0 {
             return;
         }
         let columns = self.0.entry(row.to_owned()).or_default();
-        let sum = columns.entry(column.to_owned()).or_default();
-        *sum = sum.wrapping_add(amount);
-        if *sum == 0 {
+        let number = columns.entry(column.to_owned()).or_default();
+        *number = number.wrapping_add(amount);
+        if *number == 0 {
             columns.remove(column);
             if columns.is_empty() {
                 self.0.remove(row);
@@ -43,31 +42,31 @@ impl Counters {
         }
     }
 
-    /// These counters with `amount` added to one number.
+    /// Adds `amount` to the number at `row` and `column`, and returns the counters.
     #[must_use]
     pub fn with(mut self, row: &str, column: &str, amount: i128) -> Self {
         self.add(row, column, amount);
         self
     }
 
-    /// One number.
+    /// Returns the number at `row` and `column`, or zero.
     pub fn get(&self, row: &str, column: &str) -> i128 {
         self.0.get(row).and_then(|columns| columns.get(column)).copied().unwrap_or_default()
     }
 
-    /// The rows that hold a number other than zero, with their columns.
+    /// Iterates over the rows that have a number other than zero, with their columns.
     pub fn rows(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, i128>)> {
         self.0.iter().map(|(row, columns)| (row.as_str(), columns))
     }
 
-    /// Whether all numbers are zero.
     pub fn is_zero(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Every number that is not zero, as row, column and amount.
+    /// Iterates over the numbers other than zero, as row, column and number.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str, i128)> {
-        self.rows().flat_map(|(row, columns)| columns.iter().map(move |(column, sum)| (row, column.as_str(), *sum)))
+        self.rows()
+            .flat_map(|(row, columns)| columns.iter().map(move |(column, number)| (row, column.as_str(), *number)))
     }
 }
 
@@ -95,14 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taken_away_again_leaves_nothing() {
+    fn counters_minus_themselves_are_zero() {
         let counters = Counters::default().with("totals", "orders", 1).with("day", "orders", 2);
         assert!((counters.clone() - &counters).is_zero());
         assert_eq!(Counters::default().with("totals", "orders", 0), Counters::default());
     }
 
     #[test]
-    fn a_sum_of_differences_is_the_difference_of_sums() {
+    fn adding_the_difference_turns_the_old_counters_into_the_new() {
         let (before, after) =
             (Counters::default().with("a", "x", 3), Counters::default().with("a", "x", 5).with("b", "y", 1));
         let mut counters = before.clone();

@@ -1,6 +1,6 @@
-//! Given/when/then: the business rules as sentences.
+//! Given/when/then tests of aggregates and projections.
 //!
-//! The steps are types, so that a specification without a `when` or a `then` does not compile.
+//! Each step has a type of its own, so a specification without a `when` or a `then` does not compile.
 
 use std::fmt::Debug;
 
@@ -8,25 +8,25 @@ use jiff::Timestamp;
 
 use crate::{Aggregate, CommandId, Commit, Event, Fingerprint, Projection, StreamId, Version};
 
-/// Given that these events happened …
+/// Starts a specification with the state after `events`.
 pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
     Given { state: A::replay(&events.into_iter().collect::<Vec<_>>()) }
 }
 
-/// The aggregate's past.
+/// The state of an aggregate before the command.
 #[must_use = "a specification needs a `when`"]
 pub struct Given<A> {
     state: A,
 }
 
 impl<A: Aggregate> Given<A> {
-    /// … when this is asked …
+    /// Decides `command` in the given state.
     pub fn when(self, command: A::Command) -> When<A> {
         When { outcome: self.state.decide(command) }
     }
 }
 
-/// The aggregate's decision.
+/// The decision on the command.
 #[must_use = "a specification needs a `then`"]
 pub struct When<A: Aggregate> {
     outcome: Result<Vec<A::Event>, A::Rejection>,
@@ -37,26 +37,26 @@ where
     A::Event: Debug + PartialEq,
     A::Rejection: Debug + PartialEq,
 {
-    /// … then this happens.
+    /// Asserts that the command causes exactly `events`.
     ///
     /// # Panics
-    /// If something else happens: the specification does not hold.
+    /// If it causes other events or is rejected.
     #[track_caller]
     pub fn then(self, events: impl IntoIterator<Item = A::Event>) {
         assert_eq!(self.outcome, Ok(events.into_iter().collect()));
     }
 
-    /// … then it is rejected, for this reason.
+    /// Asserts that the command is rejected with `rejection`.
     ///
     /// # Panics
-    /// If it is accepted, or rejected for another reason: the specification does not hold.
+    /// If it is accepted, or rejected for another reason.
     #[track_caller]
     pub fn then_rejected(self, rejection: A::Rejection) {
         assert_eq!(self.outcome, Err(rejection));
     }
 }
 
-/// Given that a stream holds these commits of one event each, recorded at these times …
+/// Starts a specification with a stream: one commit for each event, recorded at the given RFC 3339 time.
 pub fn given_stream<P: Projection>(
     key: &str,
     events: impl IntoIterator<Item = (&'static str, P::Event)>,
@@ -65,14 +65,14 @@ pub fn given_stream<P: Projection>(
     GivenStream { commits: commits.collect() }
 }
 
-/// A commit of one event, as a specification needs it.
+/// Builds a commit of one event.
 ///
 /// # Panics
-/// If `recorded_at` is no RFC 3339 time.
+/// If `recorded_at` is not an RFC 3339 time.
 #[track_caller]
-#[allow(clippy::panic, reason = "a specification with an unreadable time cannot go on")]
+#[allow(clippy::panic, reason = "a specification with an invalid time must fail")]
 pub fn commit_of<E: Event>(key: &str, version: u64, recorded_at: &str, event: E) -> Commit<E> {
-    let Ok(recorded_at) = recorded_at.parse::<Timestamp>() else { panic!("no time: {recorded_at}") };
+    let Ok(recorded_at) = recorded_at.parse::<Timestamp>() else { panic!("not an RFC 3339 time: {recorded_at}") };
     Commit {
         stream: StreamId::of::<E>(key),
         version: Version::new(version),
@@ -85,7 +85,7 @@ pub fn commit_of<E: Event>(key: &str, version: u64, recorded_at: &str, event: E)
     }
 }
 
-/// A stream to be folded.
+/// A stream to fold.
 #[must_use = "a specification needs a `then`"]
 pub struct GivenStream<P: Projection> {
     commits: Vec<Commit<P::Event>>,
@@ -95,10 +95,10 @@ impl<P: Projection> GivenStream<P>
 where
     P::View: Debug + PartialEq,
 {
-    /// … then this is the view, and it is the same after it was stored and read on the way.
+    /// Asserts that the stream folds to `view`, also if the view is serialised and read back before every commit.
     ///
     /// # Panics
-    /// If the view is another one: the specification does not hold.
+    /// If the stream folds to another view.
     #[track_caller]
     pub fn then(self, view: impl Into<Option<P::View>>) {
         let view = view.into();
@@ -108,6 +108,6 @@ where
                 view.and_then(|view| serde_json::to_value(view).ok()).and_then(|v| serde_json::from_value(v).ok());
             P::fold(view, [commit])
         });
-        assert_eq!(stored, view, "a view that was stored and read folds differently");
+        assert_eq!(stored, view, "the fold differs if the view is stored and read between commits");
     }
 }
