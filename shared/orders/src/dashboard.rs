@@ -1,4 +1,4 @@
-//! The counters over all orders: what `GET /dashboard` answers.
+//! The dashboard, which `GET /dashboard` returns: counters over all orders.
 
 use std::collections::BTreeMap;
 
@@ -12,34 +12,33 @@ const ORDERS: &str = "orders";
 const STATUS: &str = "status:";
 const REVENUE: &str = "revenue:";
 
-/// How the business is doing.
+/// Counts and revenue of all orders.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Dashboard {
-    /// How many orders there are.
+    /// The number of orders.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub orders: i128,
-    /// How many of them stand where.
+    /// The number of orders in each status.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::CountByStatus))]
     pub by_status: BTreeMap<&'static str, i128>,
-    /// What the orders that are not cancelled cost, in minor units by currency.
+    /// The total of the orders that are not cancelled, in minor units by currency.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Revenue))]
     pub revenue: BTreeMap<String, i128>,
-    /// The last days, today first.
+    /// The last days in UTC, today first.
     pub days: Vec<Day>,
 }
 
-/// The orders that were placed on one day, in UTC.
+/// Counts and revenue of the orders placed on one day, in UTC.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Day {
-    /// Which day.
     #[cfg_attr(feature = "openapi", schema(format = Date))]
     pub date: String,
-    /// How many orders were placed on it.
+    /// The number of orders placed on this day.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub orders: i128,
-    /// What those that are not cancelled cost, in minor units by currency.
+    /// The total of this day's orders that are not cancelled, in minor units by currency.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Revenue))]
     pub revenue: BTreeMap<String, i128>,
 }
@@ -49,29 +48,29 @@ impl Rollup for Dashboard {
 
     fn contribution(order: &OrderSummary) -> Counters {
         let day = day_row(date(order.placed_at));
-        let revenue = format!("{REVENUE}{}", order.currency.code());
-        let earned = match order.status {
+        let revenue_column = format!("{REVENUE}{}", order.currency.code());
+        let revenue = match order.status {
             Status::Placed | Status::Shipped | Status::Delivered => i128::from(order.total),
             Status::Cancelled => 0,
         };
         Counters::default()
             .with(Self::TOTALS, ORDERS, 1)
             .with(Self::TOTALS, &format!("{STATUS}{}", order.status.as_str()), 1)
-            .with(Self::TOTALS, &revenue, earned)
+            .with(Self::TOTALS, &revenue_column, revenue)
             .with(&day, ORDERS, 1)
-            .with(&day, &revenue, earned)
+            .with(&day, &revenue_column, revenue)
     }
 }
 
 impl Dashboard {
-    /// The row that holds the counters over all time.
+    /// The row of the counters over all days.
     pub const TOTALS: &'static str = "totals";
 
-    /// The dashboard of the `days` days up to and with the day of `now`, from the counters.
+    /// Builds the dashboard from the counters, with the last `days` days up to and including the day of `now`.
     pub fn new(counters: &Counters, now: Timestamp, days: u16) -> Self {
         let by_status = Status::ALL.map(|status| {
-            let word = status.as_str();
-            (word, counters.get(Self::TOTALS, &format!("{STATUS}{word}")))
+            let status = status.as_str();
+            (status, counters.get(Self::TOTALS, &format!("{STATUS}{status}")))
         });
         Self {
             orders: counters.get(Self::TOTALS, ORDERS),
@@ -81,7 +80,7 @@ impl Dashboard {
         }
     }
 
-    /// The first and the last row of the `days` days up to and with the day of `now`.
+    /// Returns the first and the last row of the last `days` days, up to and including the day of `now`.
     pub fn day_rows(now: Timestamp, days: u16) -> [String; 2] {
         [day_row(days_before(now, days.saturating_sub(1))), day_row(date(now))]
     }
@@ -110,7 +109,7 @@ fn revenue(counters: &Counters, row: &str) -> BTreeMap<String, i128> {
     counters
         .iter()
         .filter(|(in_row, ..)| *in_row == row)
-        .filter_map(|(_, column, sum)| Some((column.strip_prefix(REVENUE)?.to_owned(), sum)))
+        .filter_map(|(_, column, amount)| Some((column.strip_prefix(REVENUE)?.to_owned(), amount)))
         .collect()
 }
 
@@ -128,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_counted_by_status_and_day_and_cancelled_ones_earn_nothing() {
+    fn orders_count_by_status_and_day_and_cancelled_orders_have_no_revenue() {
         let orders = [
             summary(json!({})),
             summary(json!({ "status": "shipped", "currency": "JPY", "total": 500 })),
@@ -150,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn a_dashboard_without_orders_shows_zeros() {
+    fn a_dashboard_without_orders_has_zeros() {
         let empty = dashboard(&[], 30);
         assert_eq!((empty.orders, empty.days.len()), (0, 30));
         assert_eq!(empty.days.last().unwrap().date, "2026-10-25");
     }
 
     #[test]
-    fn the_rows_to_read_are_those_that_are_shown() {
+    fn the_day_rows_span_the_days_of_the_dashboard() {
         let now = "2026-11-23T00:30:00Z".parse().unwrap();
         assert_eq!(Dashboard::day_rows(now, 1), ["day#2026-11-23", "day#2026-11-23"]);
         assert_eq!(Dashboard::day_rows(now, 30), ["day#2026-10-25", "day#2026-11-23"]);

@@ -1,10 +1,10 @@
-//! The domain, pure: what an order is, what may happen to it, and how it is shown.
+//! The order domain, pure: the rules of an order and its read models. Read it in this order:
 //!
-//! 1. [`order`]: the aggregate with its commands, events and rules, and the values they are made of.
-//! 2. [`order_summary`]: the view of one order, and its row in a customer's list.
+//! 1. [`order`]: the aggregate with its commands, events and rules, and their values.
+//! 2. [`order_summary`]: the view of an order, and its row in a customer's list.
 //! 3. [`dashboard`]: the counters over all orders.
 //!
-//! Beside them, `openapi`: the schemas of their values, for the description of the API.
+//! The module `openapi` has the schemas of their values for the API description.
 
 // A new event or status must break the build wherever it matters.
 #![warn(clippy::wildcard_enum_match_arm)]

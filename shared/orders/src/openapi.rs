@@ -1,4 +1,4 @@
-//! The schemas of the domain's values, for the description of the API: their bounds are those of their types.
+//! OpenAPI schemas of the domain's values. Their bounds come from the types.
 
 use std::borrow::Cow;
 
@@ -17,12 +17,12 @@ use crate::{
     order::{Bounded, Currency, MAX_ITEMS, OrderId, OrderItem, OrderItems, Text},
 };
 
-/// The schemas that another one refers to, by name.
+/// Schemas that another schema refers to, by name.
 pub type Schemas = Vec<(String, RefOr<Schema>)>;
 
-/// What [`Text`] refuses: control characters, and those that change the direction of writing.
+/// Matches text without the characters that [`Text`] forbids.
 const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*$";
-/// A UUID as [`OrderId`] spells it.
+/// Matches a UUID in the spelling of [`OrderId`].
 const ORDER_ID: &str = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$";
 
 impl<const MAX: usize> PartialSchema for Text<MAX> {
@@ -32,7 +32,7 @@ impl<const MAX: usize> PartialSchema for Text<MAX> {
             .min_length(Some(1))
             .max_length(Some(MAX))
             .pattern(Some(TEXT))
-            .description(Some("Without characters that control a terminal or the direction of writing."))
+            .description(Some("Must not contain control or bidirectional formatting characters."))
             .into()
     }
 }
@@ -81,13 +81,13 @@ impl ToSchema for OrderItems {
     }
 }
 
-/// As many of these as an order has items.
+/// Returns the schema of an array with 1 to [`MAX_ITEMS`] of `T`.
 pub fn items_of<T: ToSchema>() -> RefOr<Schema> {
     let items = ArrayBuilder::new().items(Ref::from_schema_name(T::name()));
     items.min_items(Some(1)).max_items(Some(MAX_ITEMS)).into()
 }
 
-/// Adds the schema of `T`, and those that it refers to.
+/// Adds the schema of `T` and every schema that it refers to.
 pub fn refer_to<T: ToSchema>(schemas: &mut Schemas) {
     schemas.push((T::name().into(), T::schema()));
     T::schemas(schemas);
@@ -102,7 +102,7 @@ impl PartialSchema for CurrencyCode {
         ObjectBuilder::new()
             .schema_type(Type::String)
             .enum_values(Some(Currency::iter().map(|currency| Value::from(currency.code()))))
-            .description(Some("An ISO 4217 code."))
+            .description(Some("An ISO 4217 currency code."))
             .examples([json!("EUR")])
             .into()
     }
@@ -110,7 +110,7 @@ impl PartialSchema for CurrencyCode {
 
 impl ToSchema for CurrencyCode {}
 
-/// The schema of a number for each [`Status`].
+/// The schema of an object with a count for each [`Status`].
 #[derive(Debug)]
 pub struct CountByStatus;
 
@@ -125,7 +125,7 @@ impl PartialSchema for CountByStatus {
 
 impl ToSchema for CountByStatus {}
 
-/// The schema of an amount for each currency.
+/// The schema of an object with an amount for each currency.
 #[derive(Debug)]
 pub struct Revenue;
 
@@ -134,7 +134,7 @@ impl PartialSchema for Revenue {
         ObjectBuilder::new()
             .property_names(Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Z]{3}$"))))
             .additional_properties(Some(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))))
-            .description(Some("In minor units, by currency."))
+            .description(Some("Amounts in minor units, by currency."))
             .examples([json!({ "EUR": 2500 })])
             .into()
     }

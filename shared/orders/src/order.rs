@@ -1,7 +1,6 @@
-//! The order: the aggregate that decides everything that may happen to one.
+//! The order aggregate: commands, events, rejections, state, decide and evolve, in this order.
 //!
-//! Commands, events, rejections, state, decide, evolve: in this order. The values they are made of stand in files of
-//! their own; each can only be built within its bounds.
+//! The values in commands and events have files of their own. Each can only be built within its bounds.
 
 mod bounded;
 mod ids;
@@ -19,118 +18,98 @@ pub use self::{
     text::Text,
 };
 
-/// Where an order goes.
 pub type ShippingAddress = Text<500>;
-/// Who brings it.
 pub type Carrier = Text<100>;
-/// How its way can be followed.
 pub type TrackingNumber = Text<100>;
-/// Why it was cancelled.
+/// The reason for a cancellation.
 pub type Reason = Text<500>;
 
-/// A value that is not within its bounds; says what it must be, and does not repeat it.
+/// A value outside its bounds. The message states the bounds, as in "must have 1 to 64 characters", without the value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidValue(pub String);
 
 // ── Commands ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// What may be asked of an order. Its serialisation is the canonical request behind a fingerprint: stored for ever.
+/// A request to one order. Its serialisation is the canonical request behind the fingerprint, which is stored for ever,
+/// so it must not change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderCommand {
-    /// Buy something.
     Place(PlaceOrder),
-    /// Hand it over to a carrier.
     Ship(ShipOrder),
-    /// It has arrived.
     Deliver,
-    /// Call it off.
     Cancel(CancelOrder),
 }
 
-/// Buy something.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlaceOrder {
-    /// Whose order it will be.
     pub customer_id: CustomerId,
-    /// What the prices are in.
     pub currency: Currency,
-    /// What is bought.
     pub items: OrderItems,
-    /// Where it goes.
     pub shipping_address: ShippingAddress,
 }
 
-/// Hand it over to a carrier.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ShipOrder {
-    /// Who brings it.
     pub carrier: Carrier,
-    /// How its way can be followed.
     pub tracking_number: TrackingNumber,
 }
 
-/// Call it off.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CancelOrder {
-    /// Why.
     pub reason: Reason,
 }
 
 // ── Events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// What happened to an order. A storage format: every version of every event has a file under `golden/`.
+/// A fact about one order. A storage format: every schema version of every event has a file in `golden/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(description = "An event of an order."))]
 #[serde(tag = "type", content = "data")]
 pub enum OrderEvent {
-    /// It was bought.
+    /// The order was placed.
     #[serde(rename = "order.placed")]
     Placed(OrderPlaced),
-    /// It was handed over to a carrier.
+    /// The order was handed over to a carrier.
     #[serde(rename = "order.shipped")]
     Shipped(OrderShipped),
-    /// It has arrived.
+    /// The order was delivered.
     #[serde(rename = "order.delivered")]
     Delivered {},
-    /// It was called off.
+    /// The order was cancelled.
     #[serde(rename = "order.cancelled")]
     Cancelled(OrderCancelled),
 }
 
-/// It was bought.
+/// The data of `order.placed`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderPlaced {
-    /// Whose order it is.
+    /// The customer who owns the order.
     pub customer_id: CustomerId,
-    /// What the prices are in.
+    /// The currency of the total and of all prices.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::CurrencyCode))]
     pub currency: Currency,
-    /// What was bought.
     pub items: OrderItems,
-    /// What it cost, in minor units.
+    /// The sum of quantity × unit price over all items, in minor units of the currency.
     pub total: u64,
-    /// Where it goes.
     pub shipping_address: ShippingAddress,
 }
 
-/// It was handed over to a carrier.
+/// The data of `order.shipped`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderShipped {
-    /// Who brings it.
     pub carrier: Carrier,
-    /// How its way can be followed.
+    /// The carrier's tracking number.
     pub tracking_number: TrackingNumber,
 }
 
-/// It was called off.
+/// The data of `order.cancelled`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderCancelled {
-    /// Why.
     pub reason: Reason,
 }
 
@@ -142,66 +121,52 @@ impl Event for OrderEvent {
 
 // ── Rejections ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// Why an order does not do what it is asked.
+/// A rule that forbids a command in the order's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OrderRejection {
-    /// There is such an order already.
     #[error("the order has already been placed")]
     AlreadyPlaced,
-    /// There is no such order.
     #[error("the order has not been placed")]
     NotPlaced,
-    /// It has not left the house.
     #[error("the order has not been shipped")]
     NotShipped,
-    /// It has left the house.
     #[error("the order has already been shipped")]
     AlreadyShipped,
-    /// It has arrived.
     #[error("the order has already been delivered")]
     AlreadyDelivered,
-    /// It was called off.
     #[error("the order has already been cancelled")]
     AlreadyCancelled,
 }
 
 // ── State ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// An order, as far as its rules need to know it.
+/// The state of an order, reduced to what its rules and the check of its owner need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Order {
-    /// There is none yet.
     #[default]
     NotPlaced,
-    /// This customer's order has this status.
     Placed {
-        /// Whose order it is.
         customer_id: CustomerId,
-        /// How far it has come.
         status: Status,
     },
 }
 
-/// How far an order has come.
+/// The status of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Bought.
     Placed,
-    /// On its way.
     Shipped,
-    /// Arrived.
     Delivered,
-    /// Called off.
     Cancelled,
 }
 
 impl Status {
-    /// All of them, in the order of an order's life.
+    /// All statuses, in the sequence of an order's life.
     pub const ALL: [Self; 4] = [Self::Placed, Self::Shipped, Self::Delivered, Self::Cancelled];
 
-    /// The word for it in documents and queries.
+    /// Returns the spelling in JSON documents and query parameters.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Placed => "placed",
@@ -213,7 +178,7 @@ impl Status {
 }
 
 impl Order {
-    /// Whose order it is; nobody's before it is placed.
+    /// Returns the customer who owns the order, or `None` before it is placed.
     pub fn customer_id(&self) -> Option<&CustomerId> {
         match self {
             Self::NotPlaced => None,
@@ -221,7 +186,7 @@ impl Order {
         }
     }
 
-    /// How far it has come; nowhere before it is placed.
+    /// Returns the status, or `None` before the order is placed.
     pub fn status(&self) -> Option<Status> {
         match self {
             Self::NotPlaced => None,

@@ -1,4 +1,4 @@
-//! The view of one order: what `GET /orders/{order_id}` answers, and the row of it that a customer's list shows.
+//! The view of an order, which `GET /orders/{order_id}` returns, and its row in a customer's list.
 
 use cqrs::{Projection, Recorded};
 use jiff::Timestamp;
@@ -13,80 +13,74 @@ use crate::order::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OrderSummary {
-    /// Which order.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::order::OrderId))]
     pub order_id: String,
-    /// Whose order.
+    /// The customer who owns the order.
     pub customer_id: CustomerId,
-    /// How far it has come.
     pub status: Status,
-    /// What the prices are in.
+    /// The currency of the total and of all prices.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::CurrencyCode))]
     pub currency: Currency,
-    /// What it costs, in minor units.
+    /// The sum of quantity × unit price over all items, in minor units of the currency.
     pub total: u64,
-    /// How many articles: the sum of the quantities.
+    /// The sum of the quantities.
     pub item_count: u64,
-    /// What was bought.
     pub items: OrderItems,
-    /// Where it goes.
     pub shipping_address: ShippingAddress,
-    /// When it was placed.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub placed_at: Timestamp,
-    /// When something last happened to it.
+    /// The time of the last event.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub updated_at: Timestamp,
-    /// Who brings it.
+    /// The carrier. Present once the order was shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub carrier: Option<Carrier>,
-    /// How its way can be followed.
+    /// The carrier's tracking number. Present once the order was shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub tracking_number: Option<TrackingNumber>,
-    /// When it was shipped.
+    /// The time of shipment. Present once the order was shipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, nullable = false))]
     pub shipped_at: Option<Timestamp>,
-    /// When it arrived.
+    /// The time of delivery. Present once the order was delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, nullable = false))]
     pub delivered_at: Option<Timestamp>,
-    /// When it was called off.
+    /// The time of cancellation. Present once the order was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, nullable = false))]
     pub cancelled_at: Option<Timestamp>,
-    /// Why it was called off.
+    /// The reason for the cancellation. Present once the order was cancelled.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cancel_reason: Option<Reason>,
 }
 
-/// An order as a row in its customer's list: read from the index, where rows of older schemas stand until they are
-/// folded anew. A field that is added needs a default.
+/// An order in its customer's list.
+///
+/// Rows are read from the index, which has rows of older schema versions until their views are folded anew. A new field
+/// therefore needs a default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(description = "An order as a row in a list."))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(description = "An order in a customer's list."))]
 pub struct ListedOrder {
-    /// Which order.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::order::OrderId))]
     pub order_id: String,
-    /// How far it has come.
     pub status: Status,
-    /// What the prices are in.
+    /// The currency of the total.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::CurrencyCode))]
     pub currency: Currency,
-    /// What it costs, in minor units.
+    /// The total, in minor units of the currency.
     pub total: u64,
-    /// How many articles: the sum of the quantities.
+    /// The sum of the quantities.
     pub item_count: u64,
-    /// When it was placed.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub placed_at: Timestamp,
 }
 
 impl ListedOrder {
-    /// Where the row stands in its customer's list: time, to the microsecond and always as wide, then id.
+    /// Returns the position in the customer's list: the time, with exactly six fractional digits, then the id.
     pub fn position(&self) -> String {
         position(self.placed_at, &self.order_id)
     }
@@ -99,7 +93,6 @@ impl From<OrderSummary> for ListedOrder {
     }
 }
 
-/// Where the row of an order that was placed then stands in its customer's list.
 fn position(placed_at: Timestamp, order_id: &str) -> String {
     format!("{placed_at:.6}#{order_id}")
 }
@@ -109,9 +102,9 @@ fn position(placed_at: Timestamp, order_id: &str) -> String {
 pub struct OrderSummaries;
 
 impl OrderSummaries {
-    /// The index that a customer's list is read from.
+    /// The index of orders by customer, sorted by position.
     pub const BY_CUSTOMER: &'static str = "by-customer";
-    /// The index's attribute that holds a row's [position](ListedOrder::position).
+    /// The sort key of the index: the [position](ListedOrder::position) of an order.
     pub const POSITION: &'static str = "placed";
 }
 
@@ -188,22 +181,28 @@ pub(crate) mod tests {
         serde_json::from_value(json!({ "type": event_type, "data": data })).unwrap()
     }
 
+    fn items() -> serde_json::Value {
+        json!([
+            { "sku": "BOOK-1", "quantity": 2, "unit_price": 1250 },
+            { "sku": "PEN-7", "quantity": 1, "unit_price": 300 },
+        ])
+    }
+
     fn placed() -> OrderEvent {
         event(
             "order.placed",
             json!({
-                "customer_id": "alice", "currency": "EUR", "total": 2800, "shipping_address": "1 Main Street",
-                "items": [{ "sku": "BOOK-1", "quantity": 2, "unit_price": 1250 }, { "sku": "PEN-7", "quantity": 1, "unit_price": 300 }],
+                "customer_id": "alice", "currency": "EUR", "items": items(), "total": 2800,
+                "shipping_address": "1 Main Street",
             }),
         )
     }
 
-    /// The summary of the order that this page places, with more or other fields.
+    /// Returns the summary of the order of `placed()`, with the fields of `changes` added or replaced.
     pub(crate) fn summary(changes: serde_json::Value) -> OrderSummary {
         let mut summary = json!({
             "order_id": "42", "customer_id": "alice", "status": "placed", "currency": "EUR", "total": 2800,
-            "item_count": 3, "shipping_address": "1 Main Street",
-            "items": [{ "sku": "BOOK-1", "quantity": 2, "unit_price": 1250 }, { "sku": "PEN-7", "quantity": 1, "unit_price": 300 }],
+            "item_count": 3, "items": items(), "shipping_address": "1 Main Street",
             "placed_at": "2026-11-22T10:00:00Z", "updated_at": "2026-11-22T10:00:00Z",
         });
         summary.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
@@ -215,12 +214,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_placed_order_shows_its_items_and_their_total() {
+    fn the_summary_of_a_placed_order_has_its_items_and_their_total() {
         given_stream::<OrderSummaries>("42", [("2026-11-22T10:00:00Z", placed())]).then(summary(json!({})));
     }
 
     #[test]
-    fn a_delivered_order_shows_its_whole_way() {
+    fn the_summary_of_a_delivered_order_has_its_shipment_and_delivery() {
         given_stream::<OrderSummaries>(
             "42",
             [
@@ -237,7 +236,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_cancelled_order_shows_why() {
+    fn the_summary_of_a_cancelled_order_has_the_reason() {
         given_stream::<OrderSummaries>(
             "42",
             [
@@ -252,12 +251,12 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nothing_is_shown_of_an_order_that_was_not_placed() {
+    fn an_order_that_was_not_placed_has_no_summary() {
         given_stream::<OrderSummaries>("42", [("2026-11-22T10:00:00Z", shipped())]).then(None);
     }
 
     #[test]
-    fn positions_in_a_list_sort_as_times_do_whatever_their_fractions() {
+    fn positions_in_a_list_sort_by_time_to_the_microsecond() {
         let at = |time: &str| position(time.parse().unwrap(), "42");
         assert_eq!(at("2026-11-22T10:00:00Z"), "2026-11-22T10:00:00.000000Z#42");
         assert!(at("2026-11-22T10:00:00Z") < at("2026-11-22T10:00:00.5Z"));

@@ -1,4 +1,4 @@
-//! Whole numbers within bounds.
+//! Bounded whole numbers.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,6 @@ use super::InvalidValue;
 pub struct Bounded<const MIN: u64, const MAX: u64>(u64);
 
 impl<const MIN: u64, const MAX: u64> Bounded<MIN, MAX> {
-    /// The number.
     pub const fn get(self) -> u64 {
         self.0
     }

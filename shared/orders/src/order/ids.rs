@@ -1,4 +1,4 @@
-//! Who and which.
+//! The ids of customers and orders.
 
 use std::{
     fmt::{self, Display},
@@ -11,22 +11,22 @@ use uuid::{Builder, Uuid};
 
 use super::{InvalidValue, Text};
 
-/// The customer who owns an order: the `sub` of an identity, as the issuer spells it.
+/// The customer who owns an order: the `sub` claim of the customer's token, unchanged.
 pub type CustomerId = Text<128>;
 
-/// Which order: a UUID in its one canonical spelling, lower case with dashes.
+/// Identifies an order: a UUID other than nil, in its canonical spelling (lower case with dashes).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OrderId(Uuid);
 
 impl OrderId {
-    /// The id of the order that `caller` places under the idempotency key `key`: always the same, so that a repeated
-    /// PlaceOrder meets its own first commit.
+    /// Derives the id of the order that `caller` places under the idempotency key `key`. A repeated `PlaceOrder` gets
+    /// the same id and therefore finds its own first commit.
     pub fn derived(caller: &str, key: &str) -> Self {
         Self(derived_id(&["order", caller, key]))
     }
 
-    /// The id of an order that is placed without a key, from random bytes.
+    /// Builds the id of an order that is placed without an idempotency key.
     pub fn random(bytes: [u8; 16]) -> Self {
         Self(Builder::from_random_bytes(bytes).into_uuid())
     }
@@ -69,9 +69,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_id_has_one_spelling() {
+    fn an_order_id_has_exactly_one_spelling() {
         assert!("7c9e6679-7425-40de-944b-e07fc1f90ae7".parse::<OrderId>().is_ok());
-        for other in [
+        for invalid in [
             "",
             "00000000-0000-0000-0000-000000000000",
             "7C9E6679-7425-40DE-944B-E07FC1F90AE7",
@@ -80,12 +80,12 @@ mod tests {
             "urn:uuid:7c9e6679-7425-40de-944b-e07fc1f90ae7",
             "7c9e6679-7425-40de-944b-e07fc1f90ae7 ",
         ] {
-            assert!(other.parse::<OrderId>().is_err(), "{other}");
+            assert!(invalid.parse::<OrderId>().is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn two_callers_with_one_key_place_two_orders() {
+    fn callers_with_equal_keys_place_different_orders() {
         assert_eq!(OrderId::derived("alice", "1"), OrderId::derived("alice", "1"));
         assert_ne!(OrderId::derived("alice", "1"), OrderId::derived("bob", "1"));
     }

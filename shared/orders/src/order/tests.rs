@@ -1,4 +1,4 @@
-//! The rules of an order, as sentences; and its events, as they are stored for ever.
+//! The rules of an order in given/when/then, and the stored form of its events and canonical requests.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -35,7 +35,6 @@ fn cancel() -> OrderCommand {
     OrderCommand::Cancel(CancelOrder { reason: text("changed my mind") })
 }
 
-/// What the commands of this page cause.
 fn placed() -> OrderEvent {
     let OrderCommand::Place(PlaceOrder { customer_id, currency, items, shipping_address }) = place() else {
         unreachable!()
@@ -56,12 +55,12 @@ fn cancelled() -> OrderEvent {
 }
 
 #[test]
-fn an_order_is_placed_at_the_total_of_its_items() {
+fn a_placed_order_records_the_total_of_its_items() {
     given::<Order>([]).when(place()).then([placed()]);
 }
 
 #[test]
-fn an_order_is_placed_once() {
+fn an_order_can_be_placed_only_once() {
     given::<Order>([placed()]).when(place()).then_rejected(AlreadyPlaced);
     given::<Order>([placed(), cancelled()]).when(place()).then_rejected(AlreadyPlaced);
 }
@@ -73,7 +72,7 @@ fn a_placed_order_can_be_shipped_then_delivered() {
 }
 
 #[test]
-fn only_an_order_that_has_not_left_the_house_can_be_cancelled() {
+fn only_an_order_that_is_placed_and_not_shipped_can_be_cancelled() {
     given::<Order>([placed()]).when(cancel()).then([cancelled()]);
     given::<Order>([placed(), shipped()]).when(cancel()).then_rejected(AlreadyShipped);
     given::<Order>([placed(), shipped(), delivered()]).when(cancel()).then_rejected(AlreadyDelivered);
@@ -81,7 +80,7 @@ fn only_an_order_that_has_not_left_the_house_can_be_cancelled() {
 }
 
 #[test]
-fn an_order_is_shipped_once_and_never_after_it_was_cancelled() {
+fn an_order_can_be_shipped_only_once_and_not_after_its_cancellation() {
     given::<Order>([placed(), shipped()]).when(ship()).then_rejected(AlreadyShipped);
     given::<Order>([placed(), shipped(), delivered()]).when(ship()).then_rejected(AlreadyDelivered);
     given::<Order>([placed(), cancelled()]).when(ship()).then_rejected(AlreadyCancelled);
@@ -95,13 +94,13 @@ fn only_a_shipped_order_can_be_delivered() {
 }
 
 #[test]
-fn nothing_can_be_asked_of_an_order_that_was_not_placed() {
+fn an_order_that_was_not_placed_cannot_be_shipped_delivered_or_cancelled() {
     for command in [ship(), OrderCommand::Deliver, cancel()] {
         given::<Order>([]).when(command).then_rejected(NotPlaced);
     }
 }
 
-/// Each published event version has one file, which is never changed: its name is `<type>.v<schema>.json`.
+/// Reads the golden files: one for each schema version of each event, named `<type>.v<schema>.json` and never changed.
 fn golden_events() -> BTreeMap<String, EventRecord> {
     fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("golden"))
         .unwrap()
@@ -114,7 +113,7 @@ fn golden_events() -> BTreeMap<String, EventRecord> {
 }
 
 #[test]
-fn every_event_version_that_was_ever_published_still_decodes() {
+fn every_schema_version_of_every_event_decodes() {
     let events = BTreeMap::from([
         ("order.placed.v1.json", placed()),
         ("order.shipped.v1.json", shipped()),
@@ -122,7 +121,7 @@ fn every_event_version_that_was_ever_published_still_decodes() {
         ("order.cancelled.v1.json", cancelled()),
     ]);
     let golden = golden_events();
-    assert!(golden.keys().eq(events.keys()), "a golden file without an event, or the other way round");
+    assert!(golden.keys().eq(events.keys()), "the golden files and the events of this test differ");
     for (name, record) in golden {
         assert_eq!(name, format!("{}.v{}.json", record.event_type, record.schema));
         assert_eq!(record.decode::<OrderEvent>().unwrap(), events[name.as_str()], "{name}");
@@ -130,7 +129,7 @@ fn every_event_version_that_was_ever_published_still_decodes() {
 }
 
 #[test]
-fn every_event_is_written_as_its_newest_golden_file_shows() {
+fn every_event_encodes_to_its_newest_golden_file() {
     let golden = golden_events();
     for event in [placed(), shipped(), delivered(), cancelled()] {
         let record = EventRecord::encode(&event).unwrap();
@@ -142,11 +141,15 @@ fn every_event_is_written_as_its_newest_golden_file_shows() {
 }
 
 #[test]
-fn the_canonical_request_behind_a_fingerprint_never_changes() {
+fn canonical_requests_never_change() {
     let canonical = |command| serde_json::to_string(&command).unwrap();
     assert_eq!(
         canonical(place()),
-        r#"{"place":{"customer_id":"alice","currency":"EUR","items":[{"sku":"BOOK-1","quantity":2,"unit_price":1250},{"sku":"PEN-7","quantity":1,"unit_price":300}],"shipping_address":"1 Main Street, Springfield"}}"#
+        concat!(
+            r#"{"place":{"customer_id":"alice","currency":"EUR","items":["#,
+            r#"{"sku":"BOOK-1","quantity":2,"unit_price":1250},{"sku":"PEN-7","quantity":1,"unit_price":300}],"#,
+            r#""shipping_address":"1 Main Street, Springfield"}}"#
+        )
     );
     assert_eq!(canonical(ship()), r#"{"ship":{"carrier":"DHL","tracking_number":"JD0123456789"}}"#);
     assert_eq!(canonical(OrderCommand::Deliver), r#""deliver""#);

@@ -1,4 +1,4 @@
-//! Text that people read and type.
+//! Bounded text without control characters.
 
 use std::fmt::{self, Display};
 
@@ -6,20 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use super::InvalidValue;
 
-/// 1 to `MAX` characters, none of which controls a terminal or the direction of writing.
+/// Text of 1 to `MAX` characters, without control characters and bidirectional formatting characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {
-    /// The text as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Whether a character is a control character (Unicode category Cc) or changes the direction of writing.
-fn controls(character: char) -> bool {
+/// Returns whether a character is in the Unicode category Cc (control) or has the Unicode property `Bidi_Control`.
+fn is_control_or_bidi(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -31,7 +30,7 @@ impl<const MAX: usize> TryFrom<String> for Text<MAX> {
         if !(1..=MAX).contains(&text.chars().count()) {
             return Err(InvalidValue(format!("must have 1 to {MAX} characters")));
         }
-        if text.contains(controls) {
+        if text.contains(is_control_or_bidi) {
             return Err(InvalidValue("must not contain control or bidirectional formatting characters".to_owned()));
         }
         Ok(Self(text))
@@ -59,16 +58,16 @@ mod tests {
     }
 
     #[test]
-    fn length_is_counted_in_characters() {
+    fn the_length_is_counted_in_characters_not_in_bytes() {
         assert!(text("äöüßé").is_ok());
         assert!(text("").is_err());
         assert!(text("123456").is_err());
     }
 
     #[test]
-    fn control_and_bidi_characters_are_refused() {
-        for refused in ["\0", "a\nb", "\u{7f}", "\u{202e}x", "\u{2066}x"] {
-            assert!(text(refused).is_err(), "{refused:?}");
+    fn control_and_bidi_characters_are_invalid() {
+        for invalid in ["\0", "a\nb", "\u{7f}", "\u{202e}x", "\u{2066}x"] {
+            assert!(text(invalid).is_err(), "{invalid:?}");
         }
     }
 }
