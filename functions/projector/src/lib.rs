@@ -1,8 +1,8 @@
-//! The projector: a batch of stream records in, caught-up read models out, and the first record that failed.
+//! The projector function: catches up the read models on a batch of stream records. Read it in this order:
 //!
-//! 1. Which projections there are, here.
-//! 2. [`batch`]: what a batch of stream records says.
-//! 3. [`telemetry`]: what operators see of it.
+//! 1. [`handle`]: one invocation; [`projector()`]: the projections of the system.
+//! 2. [`batch`]: sorts the records of a batch by stream.
+//! 3. [`telemetry`]: metrics, logs and traces of a batch.
 
 mod batch;
 mod telemetry;
@@ -18,29 +18,30 @@ use orders::{Dashboard, OrderSummaries};
 
 use crate::batch::Batch;
 
-/// All projections there are.
+/// Builds the projector with every projection of the system.
 pub fn projector(app: &App) -> Projector {
     let order_summaries = Views::<OrderSummaries>::new(app.dynamo.clone(), app.tables.order_summaries.clone());
     let dashboard = CountersTable::new(app.dynamo.clone(), app.tables.dashboard.clone());
     Projector::new(app.events()).with_rollup::<OrderSummaries, Dashboard>(order_summaries, dashboard)
 }
 
-/// Brings the read models to where the batch says that the streams are. Safe with any batch, any number of times.
+/// Catches up every stream that the batch mentions. Safe for any batch, any number of times.
 ///
-/// Answers with the first record whose stream could not be caught up: Lambda delivers it and all after it again.
+/// The response names the first record whose stream was not caught up. Lambda delivers this record and all later ones
+/// again.
 ///
 /// # Errors
-/// If a record that failed has no sequence number: an answer without one would not be understood.
+/// If that record has no sequence number, without which the response cannot name it.
 pub async fn handle(app: &App, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
     let (app, began) = (app.with_deadline(event.context.deadline), app.dynamo.environment.now());
     let batch = Batch::read(event.payload.records);
     let report = projector(&app).catch_up(&batch.requests).await;
-    telemetry::tell(&app, &event.context, began, &batch, &report);
+    telemetry::emit(&app, &event.context, began, &batch, &report);
 
     let mut response = DynamoDbEventResponse::default();
     if let Some(record) = batch.first_of(report.failed.keys()) {
         let mut failure = DynamoDbBatchItemFailure::default();
-        failure.item_identifier = Some(record.ok_or("a record that failed has no sequence number")?);
+        failure.item_identifier = Some(record.ok_or("the failed record has no sequence number")?);
         response.batch_item_failures.push(failure);
     }
     Ok(response)

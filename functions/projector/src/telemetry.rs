@@ -1,6 +1,6 @@
-//! What operators see of a batch: a line of metrics, a line for each failure, and a part of the trace.
+//! Telemetry of one batch: a line of metrics, a log line for each failure, and an X-Ray subsegment.
 //!
-//! No ids: a stream is named only where an operator has to look into it.
+//! Metrics carry no ids. A log line names a stream only if an operator must look into it.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,19 @@ use lambda_runtime::Context;
 
 use crate::batch::Batch;
 
-/// Tells what became of the batch that came at `began`.
-pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch, report: &CatchUpReport) {
+/// Emits the telemetry of a batch whose invocation began at `began`.
+pub(crate) fn emit(app: &App, context: &Context, began: Timestamp, batch: &Batch, report: &CatchUpReport) {
     let environment = &app.dynamo.environment;
     let ended = environment.now();
-    let done = || {
+    let projected = || {
         batch
             .commits()
-            .filter(|commit| ![&report.failed, &report.parked].iter().any(|it| it.contains_key(&commit.stream)))
+            .filter(|commit| !report.failed.contains_key(&commit.stream) && !report.parked.contains_key(&commit.stream))
     };
     let links: Vec<String> =
-        done().filter_map(|commit| commit.trace.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-    let lags = done().map(|commit| ended.duration_since(commit.recorded_at).as_millis());
-    let measured = Measurements::default()
+        projected().filter_map(|commit| commit.trace.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let lags = projected().map(|commit| ended.duration_since(commit.recorded_at).as_millis());
+    let measurements = Measurements::default()
         .count("CommitsProjected", report.commits)
         .count("Duplicates", report.duplicates)
         .count("GapsFilled", report.gaps_filled)
@@ -36,16 +36,16 @@ pub(crate) fn tell(app: &App, context: &Context, began: Timestamp, batch: &Batch
         .milliseconds("ProjectionLag", lags.filter_map(|lag| i64::try_from(lag).ok()).collect())
         .note("records", batch.records)
         .note("links", links.clone());
-    app.metrics.emit(ended, measured);
+    app.metrics.emit(ended, measurements);
 
     if batch.tampered > 0 {
-        tracing::error!(tampered = batch.tampered, "commits were changed or removed");
+        tracing::error!(tampered = batch.tampered, "stored commits were modified or removed");
     }
-    for (stream, failure) in &report.failed {
-        tracing::error!(%stream, causes = causes(failure.as_ref()), "{failure}");
+    for (stream, error) in &report.failed {
+        tracing::error!(%stream, causes = causes(error.as_ref()), "{error}");
     }
-    for (stream, failure) in &report.parked {
-        tracing::error!(%stream, parked = true, causes = causes(failure.as_ref()), "{failure}");
+    for (stream, error) in &report.parked {
+        tracing::error!(%stream, parked = true, causes = causes(error.as_ref()), "{error}");
     }
     if let Some(header) = &context.xray_trace_id {
         let [a, b, c, d, e, f, g, h, ..] = environment.random_bytes();
