@@ -1,16 +1,14 @@
-//! What operators do with read models: rebuild them, hold them against the events, and set free what is parked.
+//! The maintain function and `cargo operate`: verify, rebuild, redrive and sweep the read models of a live system.
 //!
-//! All of it may be done while the system is live, cut short at any point, and done again: everything goes through
-//! [`Projector::catch_up`], whose writes are conditional. Nothing here writes an event.
+//! Every operation may be interrupted at any point and repeated. All writes go through [`Projector::catch_up`] and are
+//! conditional. No operation writes an event. Read the crate in this order:
 //!
-//! 1. [`rebuild`]: catches up all streams, in place.
-//! 2. [`verify`]: holds views and counters against the events.
-//! 3. [`redrive`]: tries parked streams again, or any.
-//! 4. [`sweep`]: catches up what batches that were given up were about.
-//! 5. [`segments`]: how all streams are gone through, side by side.
-//! 6. [`step`]: as much of it as an invocation has time for.
-//!
-//! On AWS it is a function, whose steps a state machine asks for. The command line of it is `cargo operate`.
+//! 1. [`rebuild`]: catches up all streams in place.
+//! 2. [`verify`]: compares views and counters with the events.
+//! 3. [`redrive`]: catches up parked streams.
+//! 4. [`sweep`]: catches up the streams of discarded batches.
+//! 5. [`segments`]: walks all streams in parallel segments.
+//! 6. [`step`]: the part of a job that fits into one invocation. A state machine invokes the function step by step.
 
 pub mod rebuild;
 pub mod redrive;
@@ -26,22 +24,22 @@ use orders::{Dashboard, OrderSummaries};
 
 use crate::step::MaintenanceStep;
 
-/// All projections there are: those of the projector function, as a test sees to.
+/// Builds the projector with every projection of the system. A test compares them with those of the projector function.
 pub fn projector(app: &App) -> Projector {
     let order_summaries = Views::<OrderSummaries>::new(app.dynamo.clone(), app.tables.order_summaries.clone());
     let dashboard = CountersTable::new(app.dynamo.clone(), app.tables.dashboard.clone());
     Projector::new(app.events()).with_rollup::<OrderSummaries, Dashboard>(order_summaries, dashboard)
 }
 
-/// A failure and its causes, in one line for operators.
+/// Formats an error and its chain of sources as one line.
 pub fn with_causes(error: &StoreError) -> String {
     format!("{error}: {}", causes(error))
 }
 
-/// Goes on with a segment of a job, as long as there is time. Answers with what is left of it.
+/// Runs one step of a job and returns the updated step. Safe to repeat: all writes are conditional.
 ///
 /// # Errors
-/// [`step::StepError`]: it is to be begun again.
+/// [`step::StepError`]. The state machine retries the step from its input.
 pub async fn handle(app: &App, event: LambdaEvent<MaintenanceStep>) -> Result<MaintenanceStep, Error> {
-    Ok(event.payload.take(&app.with_deadline(event.context.deadline)).await?)
+    Ok(event.payload.run(&app.with_deadline(event.context.deadline)).await?)
 }

@@ -1,5 +1,6 @@
-//! Rebuilds views and counters in place: catches up all streams. Views of an older schema are folded anew, others only as far
-//! as they are behind.
+//! Rebuilds views and counters in place by catching up all streams.
+//!
+//! A view of an older schema version is folded anew. Any other view only gets the commits that it lacks.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,65 +15,65 @@ use crate::{
     with_causes,
 };
 
-/// What a rebuild came to.
+/// The result of a rebuild, a redrive or a sweep.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RebuildReport {
-    /// Streams that were gone through.
+    /// Streams visited.
     pub streams: usize,
-    /// Views that were written.
+    /// Views written.
     pub written: usize,
-    /// Views that were as they must be.
+    /// Views that had all commits and the current schema version already.
     pub unchanged: usize,
-    /// Views whose stream is parked, since now or since before.
+    /// Views of parked streams, whenever these were parked.
     pub parked: usize,
-    /// Streams that were parked now, or tried again in vain, and why.
+    /// Streams that were parked now, or retried without success, with the reason.
     pub parked_now: BTreeMap<StreamId, String>,
-    /// Streams that could not be caught up, and why; the rebuild is to be done again for them.
+    /// Streams that were not caught up, with the reason. They must be visited again.
     pub failed: BTreeMap<StreamId, String>,
 }
 
 impl RebuildReport {
-    /// Adds what became of so many streams.
+    /// Adds the report on `streams` more streams.
     pub fn add(&mut self, streams: usize, report: &CatchUpReport) {
         self.streams += streams;
         self.written += report.views_written;
         self.unchanged += report.duplicates;
         self.parked += report.skipped + report.parked.len();
-        let told = |(stream, failure): (&StreamId, &Arc<StoreError>)| (stream.clone(), with_causes(failure));
-        self.parked_now.extend(report.parked.iter().map(told));
-        self.failed.extend(report.failed.iter().map(told));
+        let with_reason = |(stream, error): (&StreamId, &Arc<StoreError>)| (stream.clone(), with_causes(error));
+        self.parked_now.extend(report.parked.iter().map(with_reason));
+        self.failed.extend(report.failed.iter().map(with_reason));
     }
 }
 
-/// Rebuilds from `checkpoint` on, and tells `each` what it has come to so far.
+/// Rebuilds all views from `checkpoint` on. Calls `on_page` after each page with the report and the checkpoint so far.
 ///
 /// # Errors
-/// [`StoreError`] of a read of the events table.
+/// [`StoreError`], if a read of the events table fails. Views that cannot be written are in the report.
 pub async fn rebuild(
     app: &App,
     checkpoint: Checkpoint,
-    each: impl FnMut(&RebuildReport, &Checkpoint),
+    on_page: impl FnMut(&RebuildReport, &Checkpoint),
 ) -> Result<RebuildReport, StoreError> {
-    catch_up(app, StreamFilter::All, CatchUpRequest::new, checkpoint, each).await
+    catch_up(app, StreamFilter::All, CatchUpRequest::new, checkpoint, on_page).await
 }
 
-/// Catches up these streams from `checkpoint` on, with requests of this kind, and tells `each` what it has come to so far.
+/// Catches up the streams that match `filter`, from `checkpoint` on, with a request that `request` builds for each.
 pub(crate) async fn catch_up(
     app: &App,
-    which: StreamFilter,
+    filter: StreamFilter,
     request: fn(StreamId) -> CatchUpRequest,
     checkpoint: Checkpoint,
-    mut each: impl FnMut(&RebuildReport, &Checkpoint),
+    mut on_page: impl FnMut(&RebuildReport, &Checkpoint),
 ) -> Result<RebuildReport, StoreError> {
-    let mut rebuilt = RebuildReport::default();
-    let catch_up = |streams: Vec<StreamId>| async move {
+    let mut total = RebuildReport::default();
+    let catch_up_page = |streams: Vec<StreamId>| async move {
         let requests: Vec<CatchUpRequest> = streams.into_iter().map(request).collect();
         Ok((requests.len(), projector(app).catch_up(&requests).await))
     };
-    walk(app, which, checkpoint, catch_up, |(streams, report), checkpoint| {
-        rebuilt.add(streams, &report);
-        each(&rebuilt, checkpoint);
+    walk(app, filter, checkpoint, catch_up_page, |(streams, report), checkpoint| {
+        total.add(streams, &report);
+        on_page(&total, checkpoint);
     })
     .await?;
-    Ok(rebuilt)
+    Ok(total)
 }

@@ -1,4 +1,4 @@
-//! Tries parked streams again, or any other.
+//! Redrives streams: catches them up although they are parked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,21 +9,21 @@ use orders::OrderEvent;
 
 use crate::projector;
 
-/// How many streams are caught up at once.
+/// The number of streams that are caught up at once.
 const BATCH: usize = 100;
 
-/// The parked streams, by projection; as of a moment ago.
+/// Returns the parked streams of each projection. The read is eventually consistent.
 ///
 /// # Errors
-/// [`StoreError`] of a read.
+/// [`StoreError`], if a read fails.
 pub async fn parked(app: &App) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, StoreError> {
     projector(app).parked().await
 }
 
-/// The streams of these orders, or of all that are parked, each once.
+/// Returns the streams of `orders`, or all parked streams if `orders` is empty. Each stream occurs once.
 ///
 /// # Errors
-/// [`StoreError`] of a read.
+/// [`StoreError`], if a read fails.
 pub async fn streams(app: &App, orders: &[String]) -> Result<Vec<StreamId>, StoreError> {
     let parked = if orders.is_empty() { parked(app).await? } else { BTreeMap::new() };
     let keys: BTreeSet<String> =
@@ -31,7 +31,7 @@ pub async fn streams(app: &App, orders: &[String]) -> Result<Vec<StreamId>, Stor
     Ok(keys.into_iter().map(StreamId::of::<OrderEvent>).collect())
 }
 
-/// Catches up these streams, parked or not. Safe to repeat.
+/// Catches up `streams`, parked or not. Safe to repeat.
 pub async fn redrive(app: &App, streams: &[StreamId]) -> Vec<CatchUpReport> {
     let mut reports = Vec::new();
     for batch in streams.chunks(BATCH) {

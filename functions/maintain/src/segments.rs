@@ -1,6 +1,6 @@
-//! Goes through all streams, some segments at once, a page at a time; and on from where it was left.
+//! Walks all streams page by page, several segments at once, and resumes from a checkpoint.
 //!
-//! An invocation has a deadline. What is not begun in time is left for the next one.
+//! An invocation has a deadline. Pages that there is no time to start are left to the next invocation.
 
 use std::collections::BTreeMap;
 
@@ -11,62 +11,64 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-/// How much of an invocation's time must be left for a page to be begun: a page is a thousand streams at most.
-const FOR_A_PAGE: SignedDuration = SignedDuration::from_secs(120);
+/// The invocation's remaining time that is needed to start a page, which has at most a thousand streams.
+const TIME_FOR_A_PAGE: SignedDuration = SignedDuration::from_secs(120);
 
-/// How far each segment has come: what a walk that was cut short goes on from.
+/// The progress of a walk in each segment. A walk that stopped early resumes from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Of how many segments.
+    /// The number of segments.
     pub of: u16,
-    /// By the segment's number; none for those that are done.
+    /// The cursor in each unfinished segment, by the segment's number from 0. `None` is the start of the segment.
     pub at: BTreeMap<u16, Option<ScanCursor>>,
 }
 
 impl Checkpoint {
-    /// At the start of all of so many segments.
+    /// Returns the checkpoint at the start of all of `of` segments.
     pub fn start(of: u16) -> Self {
         Self { of, at: (0..of).map(|number| (number, None)).collect() }
     }
 
-    /// At the start of one segment.
+    /// Returns the checkpoint at the start of a single segment. The other segments count as finished.
     pub fn start_of(segment: Segment) -> Self {
         Self { of: segment.of, at: BTreeMap::from([(segment.number, None)]) }
     }
 }
 
-/// Does `work` with each page of streams, in all segments that are not done, and tells `each` what came of it and how
-/// far it is. Ends early if the time of the invocation does.
+/// Calls `work` on each page of streams that match `filter`, in all unfinished segments of `checkpoint`. After each
+/// page, calls `on_page` with the result of `work` and the new checkpoint. Stops early if the time of the invocation
+/// runs out.
 ///
 /// # Errors
-/// The first [`StoreError`] of a read or of the work. What was told is done; the rest can be gone on with.
+/// The first [`StoreError`] of a read or of `work`. The pages that `on_page` has seen are finished, and a new walk can
+/// resume from the last checkpoint.
 pub async fn walk<T, F: Future<Output = Result<T, StoreError>>>(
     app: &App,
-    which: StreamFilter,
+    filter: StreamFilter,
     mut checkpoint: Checkpoint,
     work: impl Fn(Vec<StreamId>) -> F,
-    mut each: impl FnMut(T, &Checkpoint),
+    mut on_page: impl FnMut(T, &Checkpoint),
 ) -> Result<(), StoreError> {
     let (events, work) = (app.events(), &work);
     let page = |number: u16, after: Option<ScanCursor>| {
         let (events, segment) = (events.clone(), Segment { number, of: checkpoint.of });
         async move {
-            let page = events.streams(which, segment, after.as_ref()).await?;
+            let page = events.streams(filter, segment, after.as_ref()).await?;
             Ok::<_, StoreError>((number, work(page.streams).await?, page.next))
         }
     };
-    let mut under_way: FuturesUnordered<_> =
+    let mut pages: FuturesUnordered<_> =
         checkpoint.at.clone().into_iter().map(|(number, after)| page(number, after)).collect();
-    while let Some(done) = under_way.next().await {
-        let (number, outcome, after) = done?;
+    while let Some(finished) = pages.next().await {
+        let (number, result, after) = finished?;
         match &after {
             Some(_) => drop(checkpoint.at.insert(number, after.clone())),
             None => drop(checkpoint.at.remove(&number)),
         }
-        each(outcome, &checkpoint);
-        let in_time = app.dynamo.time_left().is_none_or(|left| left > FOR_A_PAGE);
-        if after.is_some() && in_time {
-            under_way.push(page(number, after));
+        on_page(result, &checkpoint);
+        let time_for_a_page = app.dynamo.time_left().is_none_or(|time_left| time_left > TIME_FOR_A_PAGE);
+        if after.is_some() && time_for_a_page {
+            pages.push(page(number, after));
         }
     }
     Ok(())

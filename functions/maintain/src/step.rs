@@ -1,7 +1,8 @@
-//! A step of the state machine in `template.yaml`: part of a task, as much as an invocation has time for.
+//! A step of the state machine `Maintenance` in `template.yaml`: the part of a job that fits into one invocation.
 //!
-//! The state machine maps a job to its segments, and asks for steps of each until it is done. A step is answered with
-//! itself, further on; so a step that failed or was killed is begun again where it began, which does no harm.
+//! The state machine maps a job to its segments and invokes steps of each segment until it is done. The function
+//! returns the updated step, and the state machine passes it back in. A failed step is retried from its input, which is
+//! safe because all writes are idempotent.
 
 use std::{collections::BTreeMap, num::NonZeroU16, ops::Add};
 
@@ -17,133 +18,125 @@ use crate::{
     verify::{self, CountersStatus},
 };
 
-/// For how long a view may lack a commit before it is wrong: as long as an alarm of the projector takes.
+/// The time for which a view may lack a commit before it counts as wrong. The alarm on a late projector takes as long.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
-/// What is to be done, in how many segments.
+/// The input of the state machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MaintenanceJob {
-    /// What.
     #[serde(flatten)]
     pub task: MaintenanceTask,
-    /// In how many.
     pub segments: NonZeroU16,
 }
 
-/// What is to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case")]
 pub enum MaintenanceTask {
-    /// All streams are caught up.
+    /// Catches up all streams.
     Rebuild,
-    /// All views are held against their streams. Counters are compared only where one step sees all views: in one segment, in
-    /// the time of an invocation. `cargo operate verify` always does.
+    /// Compares all views with their streams. Compares the counters only if one step covers all views: the job has one
+    /// segment, and one invocation has time for it.
     Verify,
-    /// The streams of batches that were given up are caught up.
-    Sweep {
-        /// What the on-failure queue has of them.
-        discarded: Vec<sweep::DiscardedBatch>,
-    },
+    /// Catches up the streams of discarded batches.
+    Sweep { discarded: Vec<sweep::DiscardedBatch> },
 }
 
-/// Part of a job.
+/// The progress in one segment of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MaintenanceStep {
-    /// Of which.
     pub job: MaintenanceJob,
-    /// Which segment, from 0.
+    /// From 0.
     pub segment: u16,
-    /// After which place in the segment; none for its beginning.
+    /// The cursor in the segment; `None` at its start and at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<ScanCursor>,
-    /// Whether the segment is done.
     #[serde(default)]
     pub done: bool,
-    /// What was done so far.
     #[serde(default)]
     pub totals: Totals,
 }
 
-/// What was done of a segment.
+/// The work done in one segment so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Orders that were gone through.
+    /// Orders visited.
     pub orders: usize,
-    /// Views that were written.
+    /// Views written.
     pub written: usize,
-    /// Views that are parked.
+    /// Views of parked streams.
     pub parked: usize,
-    /// Views that are wrong, or late; and counters that are wrong.
+    /// Views that are defective or late, plus one for each projection whose counters are wrong.
     pub wrong: usize,
 }
 
-/// Why a step is to be begun again.
+/// An error after which the step must be retried.
 #[derive(Debug, thiserror::Error)]
 pub enum StepError {
-    /// The events or the views could not be read.
+    /// A read of events, views or counters failed.
     #[error(transparent)]
     Failed(#[from] StoreError),
-    /// Some views could not be written.
     #[error("{0} orders could not be caught up")]
     Behind(usize),
 }
 
 impl MaintenanceStep {
-    /// Goes on with the segment, as long as there is time.
+    /// Continues the segment until it is done or the invocation's time runs out, and returns the updated step.
     ///
     /// # Errors
-    /// [`StepError`].
-    pub async fn take(self, app: &App) -> Result<Self, StepError> {
-        let mut left = self.checkpoint();
-        let (start, keep) = (left.clone(), |_: &RebuildReport, checkpoint: &Checkpoint| left.clone_from(checkpoint));
+    /// [`StepError`], if a read fails or a stream was not caught up.
+    pub async fn run(self, app: &App) -> Result<Self, StepError> {
+        let start = self.checkpoint();
+        let mut reached = start.clone();
+        let on_page = |_: &RebuildReport, checkpoint: &Checkpoint| reached.clone_from(checkpoint);
         let totals = match &self.job.task {
-            MaintenanceTask::Verify => verified(app, &mut left).await?,
-            MaintenanceTask::Rebuild => caught_up(app, rebuild(app, start, keep)).await?,
-            MaintenanceTask::Sweep { discarded } => caught_up(app, sweep::sweep(app, discarded, start, keep)).await?,
+            MaintenanceTask::Verify => verify_views(app, &mut reached).await?,
+            MaintenanceTask::Rebuild => catch_up(app, rebuild(app, start, on_page)).await?,
+            MaintenanceTask::Sweep { discarded } => catch_up(app, sweep::sweep(app, discarded, start, on_page)).await?,
         };
-        let after = left.at.remove(&self.segment);
+        let after = reached.at.remove(&self.segment);
         Ok(Self { done: after.is_none(), after: after.flatten(), totals: self.totals + totals, ..self })
     }
 
-    /// Where the segment is to be gone on with.
     fn checkpoint(&self) -> Checkpoint {
         Checkpoint { of: self.job.segments.get(), at: BTreeMap::from([(self.segment, self.after.clone())]) }
     }
 }
 
-async fn caught_up(
+/// Awaits a rebuild or a sweep, and emits its metrics and logs.
+async fn catch_up(
     app: &App,
-    rebuilt: impl Future<Output = Result<RebuildReport, StoreError>>,
+    report: impl Future<Output = Result<RebuildReport, StoreError>>,
 ) -> Result<Totals, StepError> {
-    let RebuildReport { streams, written, parked, parked_now, failed, .. } = rebuilt.await?;
+    let RebuildReport { streams, written, parked, parked_now, failed, .. } = report.await?;
     app.metrics.emit(app.dynamo.environment.now(), Measurements::default().count("Parked", parked_now.len()));
     for (stream, reason) in &parked_now {
-        tracing::error!(%stream, parked = true, reason, "an order cannot be views_written");
+        tracing::error!(%stream, parked = true, reason, "the order is parked");
     }
     for (stream, reason) in &failed {
-        tracing::error!(%stream, reason, "an order could not be caught up");
+        tracing::error!(%stream, reason, "the order was not caught up");
     }
     match failed.len() {
         0 => Ok(Totals { orders: streams, written, parked, wrong: 0 }),
-        behind => Err(StepError::Behind(behind)),
+        number => Err(StepError::Behind(number)),
     }
 }
 
-async fn verified(app: &App, left: &mut Checkpoint) -> Result<Totals, StepError> {
+/// Verifies from `checkpoint` on, advances it, and emits metrics and logs.
+async fn verify_views(app: &App, checkpoint: &mut Checkpoint) -> Result<Totals, StepError> {
     let mut totals = Totals::default();
-    let reports = verify::verify(app, PATIENCE, left.clone(), |orders, checkpoint| {
+    let reports = verify::verify(app, PATIENCE, checkpoint.clone(), |orders, reached| {
         totals.orders = orders;
-        left.clone_from(checkpoint);
+        checkpoint.clone_from(reached);
     });
     for (projection, report) in reports.await? {
-        let wrong = report.views.defective.iter().map(|(stream, wrong)| (stream, format!("{wrong:?}")));
+        let defective = report.views.defective.iter().map(|(stream, defect)| (stream, format!("{defect:?}")));
         let late = report.late.iter().map(|(stream, since)| (stream, format!("behind since {since}")));
-        for (stream, wrong) in wrong.chain(late) {
-            tracing::error!(projection, %stream, wrong, "a view is not what its stream says");
+        for (stream, defect) in defective.chain(late) {
+            tracing::error!(projection, %stream, defect, "the view differs from the fold of its stream");
             totals.wrong += 1;
         }
         if report.counters == CountersStatus::Wrong {
-            tracing::error!(projection, "the counters are not what the views have counted");
+            tracing::error!(projection, "the counters differ from the sum of the views' contributions");
             totals.wrong += 1;
         }
         totals.parked += report.views.parked;

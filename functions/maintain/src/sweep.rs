@@ -1,7 +1,7 @@
-//! Sweeps up after batches that were given up: catches up the streams that they were about.
+//! Sweeps up after discarded batches: catches up the streams that they mentioned.
 //!
-//! What the on-failure queue has of a batch is its place in the stream and when its records arrived. The stream forgets
-//! after a day, so it is the events table that is asked: for streams with a commit of that time.
+//! The on-failure queue has the position of a batch in the DynamoDB stream and the arrival times of its records. The
+//! stream keeps records for 24 hours only. A sweep therefore reads the events table and looks for commits of that time.
 
 use app::App;
 use cqrs::StreamId;
@@ -14,40 +14,40 @@ use crate::{
     segments::{Checkpoint, walk},
 };
 
-/// By how much the clocks of a function and of a stream may differ; Amazon DynamoDB Local rounds to the minute.
-const APART: SignedDuration = SignedDuration::from_mins(5);
+/// The assumed skew between the clocks of a function and of the stream. Amazon DynamoDB Local rounds to the minute.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// A batch that was given up, as Lambda tells the on-failure destination.
+/// A batch that Lambda discarded, in the form that it sends to the on-failure destination.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DiscardedBatch {
     #[serde(rename = "DDBStreamBatchInfo")]
-    batch: BatchInfo,
+    batch: ArrivalTimes,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct BatchInfo {
+struct ArrivalTimes {
     approximate_arrival_of_first_record: Timestamp,
     approximate_arrival_of_last_record: Timestamp,
 }
 
-/// What `aws sqs receive-message` prints.
+/// The output of `aws sqs receive-message`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Received {
-    messages: Vec<Message>,
+struct ReceivedMessages {
+    messages: Vec<QueueMessage>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Message {
+struct QueueMessage {
     body: String,
 }
 
-/// Reads messages: their bodies, a line of JSON each, or what `aws sqs receive-message` prints.
+/// Parses messages of the on-failure queue: one body in JSON per line, or the output of `aws sqs receive-message`.
 ///
 /// # Errors
-/// What cannot be read.
+/// The error of the first message that is not JSON or describes no batch.
 pub fn read(text: &str) -> Result<Vec<DiscardedBatch>, serde_json::Error> {
     let mut discarded = Vec::new();
     for document in serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>() {
@@ -56,56 +56,56 @@ pub fn read(text: &str) -> Result<Vec<DiscardedBatch>, serde_json::Error> {
             discarded.push(serde_json::from_value(document)?);
             continue;
         }
-        for message in serde_json::from_value::<Received>(document)?.messages {
+        for message in serde_json::from_value::<ReceivedMessages>(document)?.messages {
             discarded.push(serde_json::from_str(&message.body)?);
         }
     }
     Ok(discarded)
 }
 
-/// Catches up the streams that these batches may have been about, parked or not: all with a commit of their time, and a
-/// few more. Reads the whole events table once, from `checkpoint` on, and tells `each` what it has come to so far.
+/// Catches up every stream with a commit of the time of these batches, parked or not. Reads the whole events table
+/// once, from `checkpoint` on. Calls `on_page` after each page with the report and the checkpoint so far.
 ///
 /// # Errors
-/// [`StoreError`] of a read of the events table.
+/// [`StoreError`], if a read of the events table fails. Views that cannot be written are in the report.
 pub async fn sweep(
     app: &App,
     discarded: &[DiscardedBatch],
     checkpoint: Checkpoint,
-    mut each: impl FnMut(&RebuildReport, &Checkpoint),
+    mut on_page: impl FnMut(&RebuildReport, &Checkpoint),
 ) -> Result<RebuildReport, StoreError> {
-    if let Some(time) = time_of(discarded) {
-        return catch_up(app, time, CatchUpRequest::redrive, checkpoint, each).await;
+    if let Some(filter) = recorded_around(discarded) {
+        return catch_up(app, filter, CatchUpRequest::redrive, checkpoint, on_page).await;
     }
     let nothing = RebuildReport::default();
-    each(&nothing, &Checkpoint::start(0));
+    on_page(&nothing, &Checkpoint::start(0));
     Ok(nothing)
 }
 
-/// The streams that a sweep would catch up.
+/// Returns the streams that a sweep would catch up.
 ///
 /// # Errors
-/// [`StoreError`] of a read.
+/// [`StoreError`], if a read fails.
 pub async fn streams(
     app: &App,
     discarded: &[DiscardedBatch],
     checkpoint: Checkpoint,
 ) -> Result<Vec<StreamId>, StoreError> {
     let mut found = Vec::new();
-    if let Some(time) = time_of(discarded) {
-        let keep = |streams| async { Ok(streams) };
-        walk(app, time, checkpoint, keep, |streams, _| found.extend(streams)).await?;
+    if let Some(filter) = recorded_around(discarded) {
+        let pass_through = |streams| async { Ok(streams) };
+        walk(app, filter, checkpoint, pass_through, |streams, _| found.extend(streams)).await?;
     }
     found.sort();
     found.dedup();
     Ok(found)
 }
 
-/// The time that the records of these batches were written in, and a little around it.
-fn time_of(discarded: &[DiscardedBatch]) -> Option<StreamFilter> {
+/// Returns the filter for commits of the time of these batches, widened by the clock skew. `None` without batches.
+fn recorded_around(discarded: &[DiscardedBatch]) -> Option<StreamFilter> {
     let first = discarded.iter().map(|discarded| discarded.batch.approximate_arrival_of_first_record).min()?;
     let last = discarded.iter().map(|discarded| discarded.batch.approximate_arrival_of_last_record).max()?;
-    let from = first.checked_sub(APART).unwrap_or(Timestamp::MIN);
-    let to = last.checked_add(APART).unwrap_or(Timestamp::MAX);
+    let from = first.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
+    let to = last.checked_add(CLOCK_SKEW).unwrap_or(Timestamp::MAX);
     Some(StreamFilter::RecordedBetween(from, to))
 }

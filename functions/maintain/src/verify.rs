@@ -1,4 +1,4 @@
-//! Holds views and counters against the events, byte for byte. Nothing is written, and it may be done while live.
+//! Compares views and counters with the events, byte for byte. Writes nothing, and is safe on a live system.
 
 use std::collections::BTreeMap;
 
@@ -13,80 +13,84 @@ use crate::{
     segments::{Checkpoint, walk},
 };
 
-/// What a look at a projection found.
+/// The result of verifying one projection.
 #[derive(Debug, Default, Serialize)]
 pub struct VerifyReport {
-    /// Its views.
     #[serde(flatten)]
     pub views: VerifiedViews,
-    /// Those of the views that are behind which have been so for too long, and since when.
+    /// The views that have been behind for longer than the patience, with the time of the first commit that they lack.
     pub late: BTreeMap<StreamId, Timestamp>,
-    /// Its counters.
     pub counters: CountersStatus,
 }
 
-/// What a look at counters found.
+/// The result of comparing the counters with the contributions of all views.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CountersStatus {
-    /// They are the counters of what the views have contribution.
+    /// The counters are the sum of the contributions.
     Correct,
-    /// They are not.
     Wrong,
-    /// They changed while the views were read, or not all views were: nothing can be said.
+    /// The counters changed during the walk, or the walk did not cover all views.
     #[default]
     NotCompared,
-    /// There are none.
+    /// The projection has no counters.
     None,
 }
 
 impl VerifyReport {
-    /// Whether something is wrong: a view, a view that is late, or a sum.
+    /// Returns whether a view is defective, a view is late, or the counters are wrong.
     pub fn is_wrong(&self) -> bool {
         !self.views.defective.is_empty() || !self.late.is_empty() || self.counters == CountersStatus::Wrong
     }
 }
 
-/// Verifies from `checkpoint` on, by projection; the counters too if that comes to all there is. A view may lack a commit for as
-/// long as `patience` says. Tells `each` how many streams were looked at so far.
+/// Verifies all streams from `checkpoint` on and reports on each projection. A view may lack a commit for as long as
+/// `patience`. The counters are compared only if the walk covers all streams. Calls `on_page` after each page with the
+/// number of streams visited so far.
 ///
 /// # Errors
-/// [`StoreError`] of a read.
+/// [`StoreError`], if a read fails.
 pub async fn verify(
     app: &App,
     patience: SignedDuration,
     checkpoint: Checkpoint,
-    mut each: impl FnMut(usize, &Checkpoint),
+    mut on_page: impl FnMut(usize, &Checkpoint),
 ) -> Result<BTreeMap<&'static str, VerifyReport>, StoreError> {
     let projector = &projector(app);
-    // As of the beginning: how long it takes to look at all views says nothing about any of them.
+    // Measured from the start of the walk, so that a long walk makes no view late.
     let deadline = app.dynamo.environment.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
     let from_the_start = checkpoint == Checkpoint::start(checkpoint.of);
-    let before = projector.counters().await?;
+    let counters_before = projector.counters().await?;
     let mut reports: BTreeMap<&'static str, VerifyReport> = BTreeMap::new();
-    let (mut looked_at, mut to_the_end) = (0, false);
-    let look = |streams: Vec<StreamId>| async move { Ok((streams.len(), projector.verify(&streams).await?)) };
-    walk(app, StreamFilter::All, checkpoint, look, |(streams, verified), checkpoint| {
-        looked_at += streams;
+    let (mut visited, mut to_the_end) = (0, false);
+    let verify_page = |streams: Vec<StreamId>| async move { Ok((streams.len(), projector.verify(&streams).await?)) };
+    walk(app, StreamFilter::All, checkpoint, verify_page, |(streams, verified), checkpoint| {
+        visited += streams;
         to_the_end = checkpoint.at.is_empty();
         verified.into_iter().for_each(|(name, views)| reports.entry(name).or_default().views.add(views));
-        each(looked_at, checkpoint);
+        on_page(visited, checkpoint);
     })
     .await?;
-    let after = projector.counters().await?;
-    let all = from_the_start && to_the_end;
+    let counters_after = projector.counters().await?;
+    let complete = from_the_start && to_the_end;
     for (name, report) in &mut reports {
         report.late = report.views.behind.clone();
         report.late.retain(|_, since| *since < deadline);
-        report.counters = counters(before.get(name), after.get(name), &report.views.contribution, all);
+        let (before, after) = (counters_before.get(name), counters_after.get(name));
+        report.counters = compare_counters(before, after, &report.views.contribution, complete);
     }
     Ok(reports)
 }
 
-fn counters(before: Option<&Counters>, after: Option<&Counters>, contribution: &Counters, all: bool) -> CountersStatus {
+fn compare_counters(
+    before: Option<&Counters>,
+    after: Option<&Counters>,
+    contribution: &Counters,
+    complete: bool,
+) -> CountersStatus {
     match (before, after) {
         (None, _) | (_, None) => CountersStatus::None,
-        (Some(before), Some(after)) if before != after || !all => CountersStatus::NotCompared,
+        (Some(before), Some(after)) if before != after || !complete => CountersStatus::NotCompared,
         (_, Some(counters)) if counters == contribution => CountersStatus::Correct,
         (Some(_), Some(_)) => CountersStatus::Wrong,
     }

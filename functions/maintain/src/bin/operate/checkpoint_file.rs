@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commands::CliError;
 
-/// A checkpoint file for one rebuild: of one system, to the schema versions of this code.
+/// The checkpoint file of one rebuild.
 pub(crate) struct CheckpointFile<'a> {
     path: &'a Path,
     rebuild: RebuildIdentity,
@@ -16,11 +16,12 @@ pub(crate) struct CheckpointFile<'a> {
 
 #[derive(Serialize, Deserialize)]
 struct SavedCheckpoint {
-    of: RebuildIdentity,
+    #[serde(rename = "of")]
+    rebuild: RebuildIdentity,
     checkpoint: Checkpoint,
 }
 
-/// Identifies a rebuild. Another system, or another schema version, is another rebuild.
+/// Identifies a rebuild: a checkpoint is valid only for the same system and the same schema versions.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct RebuildIdentity {
     /// The ARN of the events table.
@@ -32,7 +33,7 @@ struct RebuildIdentity {
 }
 
 impl<'a> CheckpointFile<'a> {
-    /// Returns the checkpoint file at `path` for a rebuild of the system of `app`. The file need not exist yet.
+    /// Returns the checkpoint file at `path` for a rebuild of this system. The file need not exist yet.
     ///
     /// # Errors
     /// If the events table cannot be described.
@@ -65,9 +66,9 @@ impl<'a> CheckpointFile<'a> {
         };
         let saved: SavedCheckpoint =
             serde_json::from_slice(&text).map_err(|error| format!("{path} is not a checkpoint file: {error}"))?;
-        if saved.of != self.rebuild {
+        if saved.rebuild != self.rebuild {
             return Err(format!(
-                "{path} belongs to another system or to other schema versions: remove it, or give another file"
+                "{path} belongs to another system or to other schema versions; remove it or pass another file"
             ));
         }
         Ok(Some(saved.checkpoint))
@@ -75,11 +76,11 @@ impl<'a> CheckpointFile<'a> {
 
     /// Saves the checkpoint atomically: after a kill, the file holds this checkpoint or the previous one.
     pub(crate) fn save(&self, checkpoint: &Checkpoint) {
-        let saved = SavedCheckpoint { of: self.rebuild.clone(), checkpoint: checkpoint.clone() };
+        let saved = SavedCheckpoint { rebuild: self.rebuild.clone(), checkpoint: checkpoint.clone() };
         let new = self.path.with_extension("new");
         let text = serde_json::to_vec(&saved).map_err(Into::into);
         if text.and_then(|text| fs::write(&new, text)).and_then(|()| fs::rename(&new, self.path)).is_err() {
-            eprintln!("cargo operate: cannot write {}; after a kill the rebuild starts over", self.path.display());
+            eprintln!("cargo operate: cannot save the checkpoint to {}", self.path.display());
         }
     }
 

@@ -1,4 +1,4 @@
-//! What each command does, and how it is told.
+//! The commands and their output.
 
 use std::{collections::BTreeMap, fs, io, path::Path, process::ExitCode};
 
@@ -19,66 +19,71 @@ use orders::OrderEvent;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{Command, Part, checkpoint_file::CheckpointFile};
+use crate::{OperateCommand, SegmentArgs, checkpoint_file::CheckpointFile};
 
-/// In how many parts the events are read for a sweep.
-const SEGMENTS: u16 = 4;
+/// The number of parallel segments of a sweep.
+const SWEEP_SEGMENTS: u16 = 4;
 
-/// What went wrong, for the terminal.
+/// An error message for the terminal.
 pub(crate) type CliError = String;
 
-pub(crate) async fn run(app: &App, command: Command, json: bool) -> Result<ExitCode, CliError> {
+pub(crate) async fn run(app: &App, command: OperateCommand, json: bool) -> Result<ExitCode, CliError> {
     match command {
-        Command::Verify { part, patience } => verify(app, &part, patience, json).await,
-        Command::Rebuild { part, checkpoint, dry_run } => match dry_run {
-            true => would_rebuild(app, &part, json).await,
-            false => rebuild_all(app, &part, checkpoint.as_deref(), json).await,
+        OperateCommand::Verify { segments, patience } => verify(app, &segments, patience, json).await,
+        OperateCommand::Rebuild { segments, checkpoint, dry_run } => match dry_run {
+            true => preview_rebuild(app, &segments, json).await,
+            false => rebuild_views(app, &segments, checkpoint.as_deref(), json).await,
         },
-        Command::Parked => parked(app, json).await,
-        Command::Redrive { orders, dry_run } => {
+        OperateCommand::Parked => parked(app, json).await,
+        OperateCommand::Redrive { orders, dry_run } => {
             for order in &orders {
-                exists(app, order).await?;
+                check_exists(app, order).await?;
             }
-            let streams = redrive::streams(app, &orders).await.map_err(in_words)?;
+            let streams = redrive::streams(app, &orders).await.map_err(message)?;
             match dry_run {
-                true => would_catch_up(&streams, json),
-                false => catch_up(app, &streams, json).await,
+                true => preview_catch_up(&streams, json),
+                false => redrive_streams(app, &streams, json).await,
             }
         }
-        Command::Sweep { messages, dry_run } => {
-            let discarded = sweep::read(&read(&messages)?).map_err(|error| format!("{messages:?}: {error}"))?;
+        OperateCommand::Sweep { messages, dry_run } => {
+            let discarded =
+                sweep::read(&read_file(&messages)?).map_err(|error| format!("{}: {error}", messages.display()))?;
             match dry_run {
                 true => {
                     let streams =
-                        sweep::streams(app, &discarded, Checkpoint::start(SEGMENTS)).await.map_err(in_words)?;
-                    would_catch_up(&streams, json)
+                        sweep::streams(app, &discarded, Checkpoint::start(SWEEP_SEGMENTS)).await.map_err(message)?;
+                    preview_catch_up(&streams, json)
                 }
-                false => sweep_all(app, &discarded, json).await,
+                false => sweep_streams(app, &discarded, json).await,
             }
         }
-        Command::History { order } => history(app, &order, json).await,
+        OperateCommand::History { order } => history(app, &order, json).await,
     }
 }
 
-impl Part {
+impl SegmentArgs {
     fn checkpoint(&self) -> Checkpoint {
         self.segment.map_or_else(|| Checkpoint::start(self.segments), Checkpoint::start_of)
     }
 }
 
-async fn look(app: &App, part: &Part, patience: i64) -> Result<BTreeMap<&'static str, VerifyReport>, CliError> {
-    let (bar, patience) = (bar(app).await, SignedDuration::from_secs(patience));
-    let looked =
-        verify::verify(app, patience, part.checkpoint(), |looked_at, _| bar.set_position(looked_at as u64)).await;
+async fn verify_views(
+    app: &App,
+    segments: &SegmentArgs,
+    patience: i64,
+) -> Result<BTreeMap<&'static str, VerifyReport>, CliError> {
+    let (bar, patience) = (progress_bar(app).await, SignedDuration::from_secs(patience));
+    let on_page = |visited: usize, _: &Checkpoint| bar.set_position(visited as u64);
+    let reports = verify::verify(app, patience, segments.checkpoint(), on_page).await;
     bar.finish_and_clear();
-    looked.map_err(in_words)
+    reports.map_err(message)
 }
 
-async fn verify(app: &App, part: &Part, patience: i64, json: bool) -> Result<ExitCode, CliError> {
-    let reports = look(app, part, patience).await?;
+async fn verify(app: &App, segments: &SegmentArgs, patience: i64, json: bool) -> Result<ExitCode, CliError> {
+    let reports = verify_views(app, segments, patience).await?;
     let wrong = reports.values().any(VerifyReport::is_wrong);
     if json {
-        line(&json!({ "wrong": wrong, "projections": reports }))?;
+        print_json(&json!({ "wrong": wrong, "projections": reports }))?;
     } else {
         for (name, report) in &reports {
             let views = &report.views;
@@ -90,24 +95,29 @@ async fn verify(app: &App, part: &Part, patience: i64, json: bool) -> Result<Exi
                 views.parked,
                 report.counters
             );
-            views.defective.iter().for_each(|(stream, wrong)| println!("  {stream}: {wrong:?}"));
+            views.defective.iter().for_each(|(stream, defect)| println!("  {stream}: {defect:?}"));
             views.behind.iter().for_each(|(stream, since)| println!("  {stream}: behind since {since}"));
         }
     }
     Ok(ExitCode::from(u8::from(wrong)))
 }
 
-async fn rebuild_all(app: &App, part: &Part, file: Option<&Path>, json: bool) -> Result<ExitCode, CliError> {
+async fn rebuild_views(
+    app: &App,
+    segments: &SegmentArgs,
+    file: Option<&Path>,
+    json: bool,
+) -> Result<ExitCode, CliError> {
     let file = match file {
         Some(file) => Some(CheckpointFile::open(file, app).await?),
         None => None,
     };
     let saved = file.as_ref().map(CheckpointFile::load).transpose()?.flatten();
     if let (Some(file), Some(saved)) = (&file, &saved) {
-        eprintln!("cargo operate: resuming from {}, with its {} segments", file.path().display(), saved.of);
+        eprintln!("cargo operate: resuming from {} with {} segments", file.path().display(), saved.of);
     }
-    let bar = bar(app).await;
-    let rebuilt = rebuild(app, saved.unwrap_or_else(|| part.checkpoint()), |report, checkpoint| {
+    let bar = progress_bar(app).await;
+    let report = rebuild(app, saved.unwrap_or_else(|| segments.checkpoint()), |report, checkpoint| {
         bar.set_position(report.streams as u64);
         // A resumed rebuild must visit the failed streams again, so the checkpoint stays before them.
         if report.failed.is_empty() {
@@ -116,49 +126,48 @@ async fn rebuild_all(app: &App, part: &Part, file: Option<&Path>, json: bool) ->
     })
     .await;
     bar.finish_and_clear();
-    let report = rebuilt.map_err(in_words)?;
+    let report = report.map_err(message)?;
     if report.failed.is_empty() {
         file.iter().for_each(CheckpointFile::remove);
     }
-    print_rebuild(&report, json)?;
+    print_report(&report, json)?;
     Ok(ExitCode::from(u8::from(!report.failed.is_empty())))
 }
 
-fn print_rebuild(rebuilt: &RebuildReport, json: bool) -> Result<(), CliError> {
+fn print_report(report: &RebuildReport, json: bool) -> Result<(), CliError> {
     if json {
-        return line(rebuilt);
+        return print_json(report);
     }
-    let RebuildReport { streams, written, unchanged, parked, parked_now, failed } = rebuilt;
+    let RebuildReport { streams, written, unchanged, parked, parked_now, failed } = report;
     println!(
-        "{streams} orders: {written} views written, {unchanged} as they must be, {parked} parked, {} failed",
+        "{streams} orders: {written} views written, {unchanged} unchanged, {parked} parked, {} failed",
         failed.len()
     );
     parked_now.iter().for_each(|(stream, reason)| println!("  {stream} is parked: {reason}"));
     failed.iter().for_each(|(stream, reason)| println!("  {stream} failed: {reason}"));
     if !failed.is_empty() {
         let keys: Vec<_> = failed.keys().map(StreamId::key).collect();
-        println!("Once mended: cargo operate redrive {}", keys.join(" "));
+        println!("After the fix, run: cargo operate redrive {}", keys.join(" "));
     }
     Ok(())
 }
 
-async fn would_rebuild(app: &App, part: &Part, json: bool) -> Result<ExitCode, CliError> {
-    for (name, report) in look(app, part, 0).await? {
-        let (would, views) = (report.views.defective.len() + report.views.behind.len(), report.views.views);
+async fn preview_rebuild(app: &App, segments: &SegmentArgs, json: bool) -> Result<ExitCode, CliError> {
+    for (name, report) in verify_views(app, segments, 0).await? {
+        let views = report.views.views;
+        let outdated = report.views.defective.len() + report.views.behind.len();
         match json {
-            true => line(&json!({ "projection": name, "views": views, "would_be_looked_into": would }))?,
-            false => println!(
-                "{name}: of {views} views, {would} are of another schema, wrong or behind. Nothing was written."
-            ),
+            true => print_json(&json!({ "projection": name, "views": views, "would_be_looked_into": outdated }))?,
+            false => println!("{name}: {outdated} of {views} views are defective or behind; nothing was written"),
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn parked(app: &App, json: bool) -> Result<ExitCode, CliError> {
-    let parked = redrive::parked(app).await.map_err(in_words)?;
+    let parked = redrive::parked(app).await.map_err(message)?;
     if json {
-        line(&parked)?;
+        print_json(&parked)?;
         return Ok(ExitCode::SUCCESS);
     }
     for (name, views) in parked {
@@ -166,65 +175,63 @@ async fn parked(app: &App, json: bool) -> Result<ExitCode, CliError> {
         for view in views {
             let parked = view.parked;
             println!(
-                "  {} before version {}: {} ({} tries since {})",
-                view.key, parked.version, parked.reason, parked.attempts, parked.since
+                "  {}: parked at version {} since {} (attempts: {}): {}",
+                view.key, parked.version, parked.since, parked.attempts, parked.reason
             );
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The text of a file, or of standard input.
-fn read(file: &Path) -> Result<String, CliError> {
+/// Reads a file, or standard input if `file` is `-`.
+fn read_file(file: &Path) -> Result<String, CliError> {
     let text = if file == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(file) };
     text.map_err(|error| format!("{}: {error}", file.display()))
 }
 
-fn would_catch_up(streams: &[StreamId], json: bool) -> Result<ExitCode, CliError> {
+fn preview_catch_up(streams: &[StreamId], json: bool) -> Result<ExitCode, CliError> {
     if json {
-        line(&json!({ "would_be_caught_up": streams }))?;
+        print_json(&json!({ "would_be_caught_up": streams }))?;
     } else {
         streams.iter().for_each(|stream| println!("{stream} would be caught up"));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn sweep_all(app: &App, discarded: &[DiscardedBatch], json: bool) -> Result<ExitCode, CliError> {
-    let bar = bar(app).await;
-    let swept =
-        sweep::sweep(app, discarded, Checkpoint::start(SEGMENTS), |swept, _| bar.set_position(swept.streams as u64));
-    let swept = swept.await;
+async fn sweep_streams(app: &App, discarded: &[DiscardedBatch], json: bool) -> Result<ExitCode, CliError> {
+    let bar = progress_bar(app).await;
+    let on_page = |report: &RebuildReport, _: &Checkpoint| bar.set_position(report.streams as u64);
+    let report = sweep::sweep(app, discarded, Checkpoint::start(SWEEP_SEGMENTS), on_page).await;
     bar.finish_and_clear();
-    print_caught_up(&swept.map_err(in_words)?, json)
+    print_caught_up(&report.map_err(message)?, json)
 }
 
-/// Refuses an order that there is not: nothing could be said of it but that all is well.
-async fn exists(app: &App, order: &str) -> Result<(), CliError> {
+/// Fails for an unknown order. Otherwise redriving it would report success.
+async fn check_exists(app: &App, order: &str) -> Result<(), CliError> {
     match app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await {
-        Ok(commits) if commits.is_empty() => Err(format!("there is no order {order}")),
+        Ok(commits) if commits.is_empty() => Err(format!("order {order} does not exist")),
         Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
-        Err(failure) => Err(in_words(failure)),
+        Err(error) => Err(message(error)),
     }
 }
 
-async fn catch_up(app: &App, streams: &[StreamId], json: bool) -> Result<ExitCode, CliError> {
-    let mut rebuilt = RebuildReport::default();
+async fn redrive_streams(app: &App, streams: &[StreamId], json: bool) -> Result<ExitCode, CliError> {
+    let mut total = RebuildReport { streams: streams.len(), ..RebuildReport::default() };
     for report in redrive::redrive(app, streams).await {
-        rebuilt.add(0, &report);
+        total.add(0, &report);
     }
-    rebuilt.streams = streams.len();
-    print_caught_up(&rebuilt, json)
+    print_caught_up(&total, json)
 }
 
-fn print_caught_up(rebuilt: &RebuildReport, json: bool) -> Result<ExitCode, CliError> {
-    print_rebuild(rebuilt, json)?;
-    Ok(ExitCode::from(u8::from(!rebuilt.failed.is_empty() || rebuilt.parked > 0)))
+fn print_caught_up(report: &RebuildReport, json: bool) -> Result<ExitCode, CliError> {
+    print_report(report, json)?;
+    Ok(ExitCode::from(u8::from(!report.failed.is_empty() || report.parked > 0)))
 }
 
 async fn history(app: &App, order: &str, json: bool) -> Result<ExitCode, CliError> {
-    let commits = app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await.map_err(in_words)?;
+    let commits = app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await.map_err(message)?;
     if json {
-        line(&commits)?;
+        print_json(&commits)?;
     } else {
         for commit in &commits {
             let types: Vec<_> = commit.events.iter().map(|event| event.event_type.as_str()).collect();
@@ -234,11 +241,11 @@ async fn history(app: &App, order: &str, json: bool) -> Result<ExitCode, CliErro
     Ok(ExitCode::from(u8::from(commits.is_empty())))
 }
 
-/// A bar with a rate and the time left, as far as DynamoDB knows how many orders there are: it counts every six hours.
-async fn bar(app: &App) -> ProgressBar {
+/// Returns a progress bar over all orders, or a spinner if their number is unknown. DynamoDB updates `item_count` about
+/// every six hours.
+async fn progress_bar(app: &App) -> ProgressBar {
     let described = app.dynamo.client.describe_table().table_name(&*app.tables.order_summaries).send().await;
-    let orders =
-        described.ok().and_then(|described| described.table?.item_count).and_then(|count| count.try_into().ok());
+    let orders = described.ok().and_then(|output| output.table?.item_count).and_then(|count| count.try_into().ok());
     let (bar, template) = match orders {
         Some(orders) if orders > 0 => (ProgressBar::new(orders), "{bar:40} {pos}/{len} orders  {per_sec}  {eta} left"),
         _ => (ProgressBar::new_spinner(), "{spinner} {pos} orders  {per_sec}  {elapsed}"),
@@ -246,11 +253,11 @@ async fn bar(app: &App) -> ProgressBar {
     bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn line(document: &impl Serialize) -> Result<(), CliError> {
+fn print_json(document: &impl Serialize) -> Result<(), CliError> {
     println!("{}", serde_json::to_string(document).map_err(|error| error.to_string())?);
     Ok(())
 }
 
-fn in_words(error: StoreError) -> CliError {
+fn message(error: StoreError) -> CliError {
     with_causes(&error)
 }

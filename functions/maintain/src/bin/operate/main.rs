@@ -1,6 +1,6 @@
 //! `cargo operate`: the operator's command line, for a local system or one on AWS.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the terminal is what this program talks to")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line writes to the terminal")]
 
 mod checkpoint_file;
 mod commands;
@@ -9,29 +9,30 @@ mod target;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use cqrs_dynamodb::Segment;
 
 use crate::target::Target;
 
-/// Looks after the read models of a system that runs.
+/// Verify, rebuild and repair the read models of a live system
 ///
-/// Without --dynamodb it works on AWS, with the region, the credentials and the names of the tables in the environment:
+/// Without --dynamodb, the system is on AWS. The region, the credentials and the table names come from the environment:
 /// AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, EVENTS_TABLE, ORDER_SUMMARIES_TABLE,
 /// DASHBOARD_TABLE. `aws configure export-credentials --format env` prints the credentials.
 #[derive(Debug, Parser)]
 #[command(name = "cargo operate", bin_name = "cargo operate", version, after_help = EXAMPLES)]
-struct CommandLine {
+struct OperateCli {
     #[command(subcommand)]
-    command: Command,
+    command: OperateCommand,
     #[command(flatten)]
-    tables: Target,
-    /// Print one line of JSON instead of words
+    target: Target,
+    /// Print JSON instead of text
     #[arg(long, global = true)]
     json: bool,
 }
 
 const EXAMPLES: &str = "Examples:
   cargo operate verify --dynamodb http://localhost:8000
-  cargo operate verify --segment 3/100          a hundredth of all orders
+  cargo operate verify --segment 3/100          # a sample of about 1 %
   cargo operate rebuild --segments 8 --checkpoint rebuild.json
   cargo operate parked --json
   cargo operate redrive --dry-run
@@ -39,74 +40,95 @@ const EXAMPLES: &str = "Examples:
   cargo operate history 27debfb8-bd42-8131-9d45-532727018fe6";
 
 #[derive(Debug, Subcommand)]
-enum Command {
-    /// Hold views and counters against the events, byte for byte; exit code 1 if something is wrong
+enum OperateCommand {
+    /// Compare views and counters with the events
+    ///
+    /// Exits with 1 if a view is defective or late, or if the counters are wrong. Compares the counters only if all
+    /// segments are verified and nothing is written meanwhile.
     Verify {
         #[command(flatten)]
-        part: Part,
-        /// For how many seconds a view may lack a commit
+        segments: SegmentArgs,
+        /// Allow a view to be behind for this long before it counts as late
         #[arg(long, value_name = "SECONDS", default_value_t = 300)]
         patience: i64,
     },
-    /// Catch up all streams in place, while the system is live; views of an older schema are folded anew
+    /// Catch up all streams in place
+    ///
+    /// Folds views of an older schema version anew, and adds missing commits to the others. Exits with 1 if a stream
+    /// was not caught up.
     Rebuild {
         #[command(flatten)]
-        part: Part,
-        /// Keep in this file how far it is, and go on from there if it is there and of this very rebuild
+        segments: SegmentArgs,
+        /// Save progress to this file, and resume from it if it exists
+        ///
+        /// Only for the same system and the same schema versions. The file is removed after a rebuild without failures.
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
-        /// Say what would be written, and write nothing
+        /// Count the views that are defective or behind; write nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// List the streams that are parked, and why
+    /// List the parked streams
     Parked,
-    /// Try parked streams again, after the mend; all of them, or those of these orders
+    /// Retry parked streams after a fix
+    ///
+    /// Exits with 1 if a stream is still parked or was not caught up.
     Redrive {
-        /// The ids of the orders; none for all that are parked
+        /// The orders to catch up, parked or not [default: all that are parked]
+        #[arg(value_name = "ORDER_ID")]
         orders: Vec<String>,
-        /// Say what would be tried, and write nothing
+        /// List the streams that would be caught up; write nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Catch up the orders of batches that the projector gave up
+    /// Catch up the orders of batches that Lambda discarded
+    ///
+    /// Exits with 1 if a stream is parked or was not caught up.
     Sweep {
-        /// Messages of the on-failure queue, a line of JSON each, or as `aws sqs receive-message` prints them; - is
-        /// standard input
+        /// A file with messages of the on-failure queue, or - for standard input
+        ///
+        /// One message in JSON per line, or the output of `aws sqs receive-message`.
         messages: PathBuf,
-        /// Say what would be caught up, and write nothing
+        /// List the streams that would be caught up; write nothing
         #[arg(long)]
         dry_run: bool,
     },
-    /// Print what happened to an order, as it is stored
+    /// Print the commits of an order
+    ///
+    /// Exits with 1 if the order has none.
     History {
-        /// The order's id
+        #[arg(value_name = "ORDER_ID")]
         order: String,
     },
 }
 
-/// Which part of all streams.
 #[derive(Debug, Args)]
-struct Part {
-    /// In how many segments, side by side
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1000), conflicts_with = "segment")]
+struct SegmentArgs {
+    /// Scan this many segments in parallel
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u16).range(1..=1000),
+        conflicts_with = "segment"
+    )]
     segments: u16,
-    /// One segment alone, such as 3/100: for a sample, or for one of several machines
+    /// Scan one segment only, as a sample or on one of several machines
     #[arg(long, value_name = "I/N", value_parser = target::segment)]
-    segment: Option<cqrs_dynamodb::Segment>,
+    segment: Option<Segment>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let CommandLine { command, tables, json } = CommandLine::parse();
-    let done = match tables.app() {
+    let OperateCli { command, target, json } = OperateCli::parse();
+    let result = match target.app() {
         Ok(app) => commands::run(&app, command, json).await,
-        Err(trouble) => Err(trouble),
+        Err(error) => Err(error),
     };
-    match done {
+    match result {
         Ok(code) => code,
-        Err(trouble) => {
-            eprintln!("cargo operate: {trouble}");
+        Err(error) => {
+            eprintln!("cargo operate: {error}");
             ExitCode::from(2)
         }
     }

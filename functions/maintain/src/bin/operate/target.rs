@@ -1,4 +1,4 @@
-//! Where the system is, and which part of it is meant.
+//! The system to operate on, and the segment of its streams.
 
 use std::env;
 
@@ -6,23 +6,25 @@ use app::{App, Metrics, Settings, client::client, trace::XRay};
 use clap::Args;
 use cqrs_dynamodb::{Dynamo, Environment, Segment};
 
-/// The tables of a system.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
-    /// A DynamoDB other than that of AWS, such as that of `cargo local` at http://localhost:8000
+    /// Use the DynamoDB at this endpoint, such as `cargo local` at http://localhost:8000
     #[arg(long, value_name = "URL", global = true)]
     dynamodb: Option<String>,
 }
 
 impl Target {
-    /// What the functions would work with, there.
+    /// Builds the context in which the functions would run on this system.
+    ///
+    /// # Errors
+    /// If a setting is missing or malformed.
     pub(crate) fn app(&self) -> Result<App, String> {
         let local = self.dynamodb.is_some();
         let settings = Settings::read(|name| match name {
             "AWS_ENDPOINT_URL_DYNAMODB" if local => self.dynamodb.clone(),
             name => env::var(name).ok().or_else(|| local.then(|| local_name(name)).flatten()),
         });
-        let settings = settings.map_err(|error| format!("{error}. See --help, or give --dynamodb."))?;
+        let settings = settings.map_err(|error| format!("{error}; see --help, or pass --dynamodb"))?;
         Ok(App {
             dynamo: Dynamo::new(client(&settings), Environment::system()),
             tables: settings.tables,
@@ -32,7 +34,7 @@ impl Target {
     }
 }
 
-/// What the local stack calls its tables.
+/// Returns the local stack's name for the table of an environment variable.
 fn local_name(variable: &str) -> Option<String> {
     let name = match variable {
         "EVENTS_TABLE" => "EventsTable",
@@ -43,12 +45,15 @@ fn local_name(variable: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// A segment in the form `3/100`: the third of a hundred.
+/// Parses a segment, numbered from 1: `3/100` is the third of a hundred.
 pub(crate) fn segment(text: &str) -> Result<Segment, String> {
-    let parsed = text.split_once('/').and_then(|(number, of)| Some((number.parse::<u16>().ok()?, of.parse().ok()?)));
+    let parsed =
+        text.split_once('/').and_then(|(number, count)| Some((number.parse::<u16>().ok()?, count.parse().ok()?)));
     match parsed {
-        Some((number, of)) if (1..=of).contains(&number) && of <= 1000 => Ok(Segment { number: number - 1, of }),
-        _ => Err("it must look like 3/100: from 1/N to N/N, and N at most 1000".to_owned()),
+        Some((number, count)) if (1..=count).contains(&number) && count <= 1000 => {
+            Ok(Segment { number: number - 1, of: count })
+        }
+        _ => Err("must be I/N with 1 <= I <= N <= 1000, such as 3/100".to_owned()),
     }
 }
 
@@ -57,11 +62,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn segments_are_counted_from_one() {
+    fn segments_are_numbered_from_one() {
         assert_eq!(segment("1/4"), Ok(Segment { number: 0, of: 4 }));
         assert_eq!(segment("4/4"), Ok(Segment { number: 3, of: 4 }));
-        for wrong in ["0/4", "5/4", "1", "1/1001", "a/b", ""] {
-            assert!(segment(wrong).is_err(), "{wrong}");
+        for invalid in ["0/4", "5/4", "1", "1/1001", "a/b", ""] {
+            assert!(segment(invalid).is_err(), "{invalid}");
         }
     }
 }
