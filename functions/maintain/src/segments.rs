@@ -1,6 +1,6 @@
 //! Walks all streams page by page, several segments at once, and resumes from a checkpoint.
 //!
-//! An invocation has a deadline. Pages that there is no time to start are left to the next invocation.
+//! An invocation has a deadline. A page that cannot start in time is left to the next invocation.
 
 use std::collections::BTreeMap;
 

@@ -31,8 +31,7 @@ pub struct InvalidValue(pub String);
 
 // ── Commands ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// A request to one order. Its serialisation is the canonical request behind the fingerprint, which is stored for ever,
-/// so it must not change.
+/// A request to one order. Its serialisation is the input of the stored fingerprints and must not change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderCommand {
@@ -63,7 +62,7 @@ pub struct CancelOrder {
 
 // ── Events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// A fact about one order. A storage format: every schema version of every event has a file in `golden/`.
+/// An event of an order. This is a storage format: every schema version of every event has a file in `golden/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(description = "An event of an order."))]
 #[serde(tag = "type", content = "data")]

@@ -77,14 +77,14 @@ impl<'a> CheckpointFile<'a> {
     /// Saves the checkpoint atomically: after a kill, the file holds this checkpoint or the previous one.
     pub(crate) fn save(&self, checkpoint: &Checkpoint) {
         let saved = SavedCheckpoint { rebuild: self.rebuild.clone(), checkpoint: checkpoint.clone() };
-        let new = self.path.with_extension("new");
+        let temporary = self.path.with_extension("new");
         let text = serde_json::to_vec(&saved).map_err(Into::into);
-        if text.and_then(|text| fs::write(&new, text)).and_then(|()| fs::rename(&new, self.path)).is_err() {
+        let written = text.and_then(|text| fs::write(&temporary, text));
+        if written.and_then(|()| fs::rename(&temporary, self.path)).is_err() {
             eprintln!("cargo operate: cannot save the checkpoint to {}", self.path.display());
         }
     }
 
-    /// Removes the file after the rebuild is complete.
     pub(crate) fn remove(&self) {
         drop(fs::remove_file(self.path));
     }

@@ -223,6 +223,7 @@ async fn redrive_streams(app: &App, streams: &[StreamId], json: bool) -> Result<
     print_caught_up(&total, json)
 }
 
+/// Prints the report of a redrive or a sweep. Unlike a rebuild, these exit with 1 also if a stream is parked.
 fn print_caught_up(report: &RebuildReport, json: bool) -> Result<ExitCode, CliError> {
     print_report(report, json)?;
     Ok(ExitCode::from(u8::from(!report.failed.is_empty() || report.parked > 0)))

@@ -18,6 +18,8 @@ use crate::target::Target;
 /// Without --dynamodb, the system is on AWS. The region, the credentials and the table names come from the environment:
 /// AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, EVENTS_TABLE, ORDER_SUMMARIES_TABLE,
 /// DASHBOARD_TABLE. `aws configure export-credentials --format env` prints the credentials.
+///
+/// Exits with 2 if a command fails to run.
 #[derive(Debug, Parser)]
 #[command(name = "cargo operate", bin_name = "cargo operate", version, after_help = EXAMPLES)]
 struct OperateCli {
@@ -41,9 +43,9 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 enum OperateCommand {
-    /// Compare views and counters with the events
+    /// Compare views and counters with the events; exit with 1 if they differ
     ///
-    /// Exits with 1 if a view is defective or late, or if the counters are wrong. Compares the counters only if all
+    /// They differ if a view is defective or late, or if the counters are wrong. The counters are compared only if all
     /// segments are verified and nothing is written meanwhile.
     Verify {
         #[command(flatten)]
@@ -97,6 +99,7 @@ enum OperateCommand {
     ///
     /// Exits with 1 if the order has none.
     History {
+        /// The id of the order
         #[arg(value_name = "ORDER_ID")]
         order: String,
     },
