@@ -1,7 +1,6 @@
 //! Cursors for the pages of a list.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
 
 const DIGEST_BYTES: usize = 8;
 
@@ -31,13 +30,9 @@ impl Cursor<'_> {
     }
 
     fn digest(&self, sort_key: &str) -> [u8; DIGEST_BYTES] {
-        let mut hash = Sha256::new();
-        for part in self.list.iter().chain([&sort_key]) {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
+        let parts: Vec<&str> = self.list.iter().copied().chain([sort_key]).collect();
         let mut digest = [0; DIGEST_BYTES];
-        digest.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+        digest.iter_mut().zip(cqrs::digest(&parts)).for_each(|(byte, digest_byte)| *byte = digest_byte);
         digest
     }
 }

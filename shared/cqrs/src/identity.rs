@@ -66,13 +66,13 @@ pub fn derived_id(parts: &[&str]) -> Uuid {
 }
 
 /// Hashes the parts with SHA-256, each prefixed with its length in bytes: `["ab", "c"]` and `["a", "bc"]` differ.
-fn digest(parts: &[&str]) -> impl IntoIterator<Item = u8> + use<> {
+pub fn digest(parts: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     }
-    hash.finalize()
+    hash.finalize().into()
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub mod stream;
 pub use aggregate::Aggregate;
 pub use commit::{Commit, Recorded, StoredCommit, recorded_at};
 pub use event::{Event, EventRecord, Undecodable};
-pub use identity::{CommandId, Fingerprint, derived_id};
+pub use identity::{CommandId, Fingerprint, derived_id, digest};
 pub use projection::Projection;
 pub use rollup::{Counters, Rollup};
 pub use stream::{InvalidStreamId, StreamId, Version};
