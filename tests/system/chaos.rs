@@ -14,7 +14,7 @@ use crate::harness::{Caller, System, cancellation, engine, order, shipment};
 
 async fn hostile(seed: u64, shards: usize) -> (System, Arc<Chaos>) {
     let chaos = Arc::new(Chaos::new(seed));
-    let engine = engine().over(chaos.clone());
+    let engine = engine().with_interceptor(chaos.clone());
     let pump = chaos.clone();
     (System::start_on(engine, move |calm| calm.with_shards(shards).hostile(pump)).await, chaos)
 }

@@ -54,7 +54,7 @@ async fn a_command_that_is_overtaken_again_and_again_is_put_off() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     // Wherever the command wants to go, another one is already.
-    system.wire.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
+    system.interceptor.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
     let refused = system.fulfilment().post(format!("/orders/{id}/ship")).json(&shipment()).await;
     assert_eq!(refused.expect_problem(503, "contended").header("retry-after"), Some("1"));
 }

@@ -10,7 +10,7 @@ use crate::harness::System;
 /// `engines::dynamodb_local_counts_units_differently`.
 #[track_caller]
 fn expect_spent(system: &System, expected: &[(&str, f64)]) {
-    let mut spent = system.wire.spent();
+    let mut spent = system.interceptor.spent();
     if !system.stack.engine().is_embedded() {
         spent.iter_mut().zip(expected).for_each(|((_, units), (_, expected))| *units = *expected);
     }
@@ -35,7 +35,7 @@ async fn a_repeat_costs_a_write_that_fails_or_one_query() {
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
     alice.cancels(&id).await;
-    system.wire.spent();
+    system.interceptor.spent();
     alice.places_order("first").await;
     // The engine gives no capacity with a condition that fails. On AWS it costs one write unit.
     expect_spent(&system, &[]);
@@ -45,12 +45,12 @@ async fn a_repeat_costs_a_write_that_fails_or_one_query() {
 async fn projecting_costs_a_transaction_and_from_version_2_on_one_read() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
-    system.wire.spent();
+    system.interceptor.spent();
     system.project().await;
     // 2 for the view, 1 for its index, 2 for each of two rows.
     expect_spent(&system, &[("TransactWriteItems", 7.0)]);
     system.fulfilment().ships(&id).await;
-    system.wire.spent();
+    system.interceptor.spent();
     system.project().await;
     // 2 for the view, 1 for its index, 2 for the one row that changes.
     expect_spent(&system, &[("BatchGetItem", 1.0), ("TransactWriteItems", 5.0)]);
@@ -62,7 +62,7 @@ async fn many_orders_share_the_rows_of_one_transaction() {
     for number in 0..50 {
         system.customer("alice").places_order(&format!("order-{number}")).await;
     }
-    system.wire.spent();
+    system.interceptor.spent();
     system.project().await;
     expect_spent(&system, &[("TransactWriteItems", 50.0 * 3.0 + 4.0)]);
 }
@@ -73,7 +73,7 @@ async fn a_query_costs_half_a_read_unit_and_the_dashboard_its_lanes() {
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
     system.project().await;
-    system.wire.spent();
+    system.interceptor.spent();
     alice.get(format!("/orders/{id}")).await.expect(200);
     expect_spent(&system, &[("GetItem", 0.5)]);
     alice.get(format!("/orders/{id}?min_version=1")).await.expect(200);
@@ -93,7 +93,7 @@ async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_i
     let ids = ["1", "2", "3"].map(|key| async { system.customer("alice").places_order(key).await });
     let ids = futures_util::future::join_all(ids).await;
     system.project().await;
-    system.wire.spent();
+    system.interceptor.spent();
     let app = &system.stack.app;
     rebuild(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     // 1 for the view, and 1 for its index, which shows what has changed.
@@ -102,7 +102,7 @@ async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_i
     for id in &ids {
         system.make_older(id).await;
     }
-    system.wire.spent();
+    system.interceptor.spent();
     rebuild(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     expect_spent(&system, &[("Scan", 0.5), views, stream, stream, stream, view, view, view]);
 }

@@ -159,7 +159,7 @@ async fn an_index_is_never_behind_its_table() {
     }
 }
 
-/// On AWS: one of them meets a `TransactionConflict` now and then. The wire plays it: see [`local::engine::wire::Fault`].
+/// On AWS: one of them meets a `TransactionConflict` now and then. The interceptor plays it: see [`local::engine::interceptor::Fault`].
 #[tokio::test]
 async fn transactions_on_one_item_never_collide() {
     let probe = Probe::start().await;

@@ -1,8 +1,8 @@
 //! A system to test, and callers who talk to it.
 
 pub mod canary;
+pub mod interceptor;
 pub mod tables;
-pub mod wire;
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::Mutex};
 
-use self::wire::TestWire;
+use self::interceptor::TestInterceptor;
 
 /// When every test begins.
 pub const START: &str = "2026-11-22T10:00:00Z";
@@ -39,10 +39,10 @@ pub const FAR: i64 = 4_102_444_800;
 /// A system of its own.
 pub struct System {
     pub stack: Stack,
-    pub wire: Arc<TestWire>,
+    pub interceptor: Arc<TestInterceptor>,
     pub clock: Clock,
     measured: Arc<Measurements>,
-    /// The same tables, past the wire and whatever is on it.
+    /// The same tables, past the interceptor and whatever is on it.
     direct: App,
     url: String,
     client: Client,
@@ -88,11 +88,11 @@ pub fn prefix() -> String {
 }
 
 impl System {
-    /// A system with one shard, over a wire that the test holds.
+    /// A system with one shard, over an interceptor that the test holds.
     pub async fn start() -> Self {
-        let wire = Arc::new(TestWire::default());
-        let engine = engine().over(wire.clone());
-        Self { wire, ..Self::start_on(engine, |pump| pump).await }
+        let interceptor = Arc::new(TestInterceptor::default());
+        let engine = engine().with_interceptor(interceptor.clone());
+        Self { interceptor, ..Self::start_on(engine, |pump| pump).await }
     }
 
     /// A system on this engine, whose pump is as `equip` makes it.
@@ -123,7 +123,7 @@ impl System {
         let direct = stack::app(&stack.template, &direct, &environment, &prefix).unwrap();
         let pump = Mutex::new(equip(stack.pumps().pop().unwrap()));
         let url = serve(&stack).await;
-        Self { stack, wire: Arc::default(), clock, measured, direct, url, client: Client::new(), pump }
+        Self { stack, interceptor: Arc::default(), clock, measured, direct, url, client: Client::new(), pump }
     }
 
     /// The same system, with its functions behind the Lambda Invoke API at `url`.

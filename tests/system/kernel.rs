@@ -20,7 +20,7 @@ use local::{
 };
 
 use self::jar::{Inventory, Levels, Visits};
-use crate::harness::{self, wire::TestWire};
+use crate::harness::{self, interceptor::TestInterceptor};
 
 /// The partition key of the index of parked streams.
 const PARKED_IN: &str = "parked_in";
@@ -28,14 +28,14 @@ const PARKED_IN: &str = "parked_in";
 /// Tables for jars.
 struct Jars {
     dynamo: Dynamo,
-    wire: Arc<TestWire>,
+    interceptor: Arc<TestInterceptor>,
     prefix: String,
 }
 
 impl Jars {
     async fn start() -> Self {
-        let wire = Arc::new(TestWire::default());
-        let (engine, prefix) = (harness::engine().over(wire.clone()), harness::prefix());
+        let interceptor = Arc::new(TestInterceptor::default());
+        let (engine, prefix) = (harness::engine().with_interceptor(interceptor.clone()), harness::prefix());
         let (time, chance) = (AtomicI64::new(1_700_000_000_000), AtomicU64::new(1));
         let environment = Environment::new(
             move || Timestamp::from_millisecond(time.fetch_add(1, Ordering::SeqCst)).unwrap(),
@@ -65,7 +65,7 @@ impl Jars {
             };
             tables::create(&dynamo.client, &format!("{prefix}{name}"), &table).await.unwrap();
         }
-        Self { dynamo, wire, prefix }
+        Self { dynamo, interceptor, prefix }
     }
 
     fn table(&self, name: &str) -> String {

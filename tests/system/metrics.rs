@@ -1,6 +1,6 @@
 //! What operators see: the metrics of commands and of batches.
 
-use local::engine::wire::Fault;
+use local::engine::interceptor::Fault;
 use serde_json::{Value, json};
 
 use crate::harness::{System, cancellation, order, shipment};
@@ -63,7 +63,7 @@ async fn a_command_that_was_overtaken_and_one_whose_outcome_is_unknown_are_count
     assert_eq!(measured["CommandsAccepted"], 1);
     assert_eq!(measured["CommandsRejected"], 1);
 
-    system.wire.strike("PutItem", Fault::AnswerLost, 100);
+    system.interceptor.strike("PutItem", Fault::ResponseDropped, 100);
     alice.post("/orders").json(&order()).await.expect_problem(503, "outcome-unknown");
     expect_measured(&system, json!({ "OutcomeUnknown": 1 }));
 }

@@ -4,7 +4,7 @@ use ::maintain::{rebuild::rebuild, segments::Checkpoint, verify::verify};
 use cqrs::{StreamId, Version};
 use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, ParkedView, Views, views::StoredView};
 use jiff::SignedDuration;
-use local::engine::wire::Fault;
+use local::engine::interceptor::Fault;
 use orders::{OrderEvent, OrderSummaries, OrderSummary};
 use serde_json::{Value, json};
 
@@ -164,7 +164,7 @@ async fn a_stream_that_cannot_be_parked_is_a_failure_of_its_record() {
     system.append_raw(&ids[1], 2, poisons()[0].clone()).await;
     let records = system.stream_records().await;
     assert_eq!(system.deliver(&records[..2]).await, json!({ "batchItemFailures": [] }));
-    system.wire.strike("UpdateItem", Fault::AccessDenied, 1);
+    system.interceptor.strike("UpdateItem", Fault::AccessDenied, 1);
     let failed = json!({ "batchItemFailures": [{ "itemIdentifier": records[1].sequence_number }] });
     assert_eq!(system.deliver(&records).await, failed);
     assert_eq!(system.deliver(&records[1..]).await, json!({ "batchItemFailures": [] }));
@@ -177,7 +177,7 @@ async fn a_view_says_in_the_same_write_how_far_it_goes_and_that_it_is_parked() {
     system.append_raw(&id, 2, shipped()).await;
     system.append_raw(&id, 3, poisons()[1].clone()).await;
     // A redrive that was killed between two writes would leave a stream that nobody looks after.
-    system.wire.strike("UpdateItem", Fault::AccessDenied, usize::MAX);
+    system.interceptor.strike("UpdateItem", Fault::AccessDenied, usize::MAX);
     let report = redrive(&system, &id).await;
     assert_eq!((report.views_written, report.parked.len(), report.failed.len()), (1, 1, 0));
     let stored = view(&system, &id).await;
@@ -196,9 +196,9 @@ async fn a_projector_that_began_before_a_stream_was_parked_does_not_set_it_free(
     let before = system.stream_records().await.len();
     let mut request = CatchUpRequest::new(StreamId::of::<OrderEvent>(&id));
     request.observe(Version::new(2), None);
-    system.wire.strike("TransactWriteItems", Fault::Conflict, usize::MAX);
+    system.interceptor.strike("TransactWriteItems", Fault::Conflict, usize::MAX);
     let meanwhile = async {
-        system.wire.has_struck().await;
+        system.interceptor.has_struck().await;
         for (name, value) in ["parked", "parked_in"].into_iter().zip(mark) {
             system.damage(&id, name, value).await;
         }
@@ -206,7 +206,7 @@ async fn a_projector_that_began_before_a_stream_was_parked_does_not_set_it_free(
         system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
         let next = system.stream_records().await.split_off(before);
         assert_eq!(system.deliver(&next).await, json!({ "batchItemFailures": [] }));
-        system.wire.mend();
+        system.interceptor.mend();
     };
     let projector = projector::projector(&system.stack.app);
     let requests = [request];
@@ -225,13 +225,13 @@ async fn a_redrive_takes_along_what_came_while_it_was_under_way() {
     system.append_raw(&id, 2, shipped()).await;
     system.project().await;
     let before = system.stream_records().await.len();
-    system.wire.strike("TransactWriteItems", Fault::Conflict, usize::MAX);
+    system.interceptor.strike("TransactWriteItems", Fault::Conflict, usize::MAX);
     let meanwhile = async {
-        system.wire.has_struck().await;
+        system.interceptor.has_struck().await;
         system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
         let next = system.stream_records().await.split_off(before);
         assert_eq!(system.deliver(&next).await, json!({ "batchItemFailures": [] }), "it is parked still");
-        system.wire.mend();
+        system.interceptor.mend();
     };
     let (report, ()) = tokio::join!(redrive(&system, &id), meanwhile);
     assert_eq!((report.views_written, report.commits, report.duplicates), (2, 2, 0));

@@ -1,7 +1,7 @@
 //! Invariant I11: what is about a person stands in orders and in the answers to those who may see them. Every test
 //! listens for it (see `harness::canary`); here is what makes the system talk most.
 
-use local::engine::wire::Fault;
+use local::engine::interceptor::Fault;
 use serde_json::json;
 
 use crate::harness::{System, canary, cancellation, order, shipment};
@@ -26,13 +26,13 @@ async fn whatever_goes_wrong_no_log_no_metric_and_no_problem_shows_personal_data
 
     // Failed, at every kind of call.
     for (operation, fault) in
-        [("PutItem", Fault::AccessDenied), ("PutItem", Fault::AnswerLost), ("Query", Fault::ServerError)]
+        [("PutItem", Fault::AccessDenied), ("PutItem", Fault::ResponseDropped), ("Query", Fault::ServerError)]
     {
-        system.wire.strike(operation, fault, 100);
+        system.interceptor.strike(operation, fault, 100);
         let answer = alice.post(format!("/orders/{id}/cancel")).json(&cancellation()).await;
         assert!(answer.status >= 500, "{operation}");
         alice.post("/orders").json(&order()).header("Idempotency-Key", "alice-2").await;
-        system.wire.mend();
+        system.interceptor.mend();
     }
 
     // What cannot be read, and says so with what it is.

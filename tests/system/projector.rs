@@ -1,9 +1,9 @@
 //! The projector under any delivery: again, late, in another order, cut short, or never.
 
-use local::{engine::wire::Fault, pump::record::Record};
+use local::{engine::interceptor::Fault, pump::record::Record};
 use serde_json::{Value, json};
 
-use crate::harness::{System, wire::ANY};
+use crate::harness::{System, interceptor::ANY};
 
 /// Three orders, of which the second was shipped and the third was shipped and delivered.
 async fn three_orders(system: &System) -> [String; 3] {
@@ -110,15 +110,15 @@ async fn throttling_collisions_and_unprocessed_keys_are_tried_again() {
     let system = System::start().await;
     let ids = three_orders(&system).await;
     let records = system.stream_records().await;
-    system.wire.strike("TransactWriteItems", Fault::Conflict, 3);
-    system.wire.strike("TransactWriteItems", Fault::Throttled, 2);
-    system.wire.strike("TransactWriteItems", Fault::AnswerLost, 1);
+    system.interceptor.strike("TransactWriteItems", Fault::Conflict, 3);
+    system.interceptor.strike("TransactWriteItems", Fault::Throttled, 2);
+    system.interceptor.strike("TransactWriteItems", Fault::ResponseDropped, 1);
     assert_eq!(system.deliver(&records).await, success());
     system.check_read_models().await;
 
     system.customer("alice").cancels(&ids[0]).await;
-    system.wire.leave_unprocessed();
-    system.wire.strike("BatchGetItem", Fault::Throttled, 2);
+    system.interceptor.leave_unprocessed();
+    system.interceptor.strike("BatchGetItem", Fault::Throttled, 2);
     system.project().await;
     system.check_read_models().await;
 }
@@ -129,13 +129,13 @@ async fn tables_that_stay_out_of_reach_are_reported_from_the_first_record_that_n
     let ids = three_orders(&system).await;
     let records = system.stream_records().await;
     // Access denied is not tried again: the whole chunk fails at once.
-    system.wire.strike("TransactWriteItems", Fault::AccessDenied, 1);
+    system.interceptor.strike("TransactWriteItems", Fault::AccessDenied, 1);
     assert_eq!(system.deliver(&records).await, failing(&records[0]));
     assert_eq!(system.deliver(&records).await, success());
     // What needs no write is done; the first record that needs one is reported.
     system.customer("alice").cancels(&ids[0]).await;
     let records = system.stream_records().await;
-    system.wire.strike("TransactWriteItems", Fault::AccessDenied, 1);
+    system.interceptor.strike("TransactWriteItems", Fault::AccessDenied, 1);
     assert_eq!(system.deliver(&records[3..]).await, failing(&records[6]));
     system.check_sums().await;
     assert_eq!(system.deliver(&records).await, success());
@@ -144,7 +144,7 @@ async fn tables_that_stay_out_of_reach_are_reported_from_the_first_record_that_n
 
 #[tokio::test]
 async fn an_invocation_may_end_at_any_call_and_the_batch_come_again() {
-    for fault in [Fault::Unheard, Fault::Silence] {
+    for fault in [Fault::RequestTimeout, Fault::ResponseTimeout] {
         for call in 0.. {
             let system = System::start().await;
             let ids = three_orders(&system).await;
@@ -155,12 +155,12 @@ async fn an_invocation_may_end_at_any_call_and_the_batch_come_again() {
 
             // A gap, so that all kinds of calls are made: the third order's first record does not come.
             let batch = [&records[..2], &records[3..]].concat();
-            system.wire.strike_after(ANY, call, fault, 1);
+            system.interceptor.strike_after(ANY, call, fault, 1);
             let struck = tokio::select! {
-                () = system.wire.has_struck() => true,
+                () = system.interceptor.has_struck() => true,
                 answer = system.deliver(&batch) => { assert_eq!(answer, success()); false }
             };
-            system.wire.mend();
+            system.interceptor.mend();
             system.check_sums().await;
             assert_eq!(system.deliver(&batch).await, success());
             system.check_read_models().await;

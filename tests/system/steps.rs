@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use local::engine::wire::Fault;
+use local::engine::interceptor::Fault;
 use serde_json::{Value, json};
 
 use crate::harness::{System, template};
@@ -70,7 +70,7 @@ async fn a_step_ends_in_time_and_the_next_goes_on_where_it_ended() {
     for id in &ids {
         system.make_older(id).await;
     }
-    system.wire.rewrite("Scan", |body| body["Limit"] = 2.into());
+    system.interceptor.rewrite("Scan", |body| body["Limit"] = 2.into());
     let (totals, number) = steps(&system, SCARCE, &json!({ "task": "rebuild", "segments": 1 }), 0).await;
     assert_eq!(totals, json!({ "orders": 9, "written": 9, "parked": 0, "wrong": 0 }));
     assert!(number >= 5, "{number} steps of two orders each");
@@ -85,10 +85,10 @@ async fn a_step_that_fails_is_an_error_and_is_begun_again() {
     let (system, ids) = with_orders(3).await;
     system.make_older(&ids[1]).await;
     let first = json!({ "job": { "task": "rebuild", "segments": 1 }, "segment": 0 });
-    system.wire.strike("PutItem", Fault::AccessDenied, 1);
+    system.interceptor.strike("PutItem", Fault::AccessDenied, 1);
     let error = step(&system, plenty(), first.clone()).await.unwrap_err();
     assert!(error.contains("1 orders could not be caught up"), "{error}");
-    system.wire.strike("Scan", Fault::AccessDenied, 1);
+    system.interceptor.strike("Scan", Fault::AccessDenied, 1);
     step(&system, plenty(), first.clone()).await.unwrap_err();
     let taken = step(&system, plenty(), first).await.unwrap();
     assert_eq!(taken["totals"], json!({ "orders": 3, "written": 1, "parked": 0, "wrong": 0 }));
@@ -141,7 +141,7 @@ async fn a_verification_of_all_in_one_step_looks_at_the_sums_too() {
 #[tokio::test]
 async fn a_verification_in_several_steps_does_not_compare_the_sums_with_a_part_of_the_views() {
     let (system, _) = with_orders(5).await;
-    system.wire.rewrite("Scan", |body| body["Limit"] = 2.into());
+    system.interceptor.rewrite("Scan", |body| body["Limit"] = 2.into());
     let (totals, number) = steps(&system, SCARCE, &json!({ "task": "verify", "segments": 1 }), 0).await;
     assert_eq!(totals, json!({ "orders": 5, "written": 0, "parked": 0, "wrong": 0 }));
     assert!(number >= 3, "{number} steps of two orders each");

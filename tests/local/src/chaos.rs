@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::{
-    engine::wire::{Call, Fault, Wire},
+    engine::interceptor::{Call, Fault, Interceptor},
     functions::{Function, Invocation},
     hash,
     pump::{
@@ -196,7 +196,7 @@ impl Chaos {
     }
 }
 
-impl Wire for Chaos {
+impl Interceptor for Chaos {
     fn before(&self, call: &mut Call) -> Fault {
         let writes = ["PutItem", "TransactWriteItems"].contains(&call.operation.as_str());
         let reads = ["GetItem", "Query", "BatchGetItem", "TransactGetItems"].contains(&call.operation.as_str());
@@ -206,8 +206,8 @@ impl Wire for Chaos {
         let (fault, what) = match self.roll(&format!("{} {}", call.operation, subject(&call.body)), 1000) {
             0..30 => (Fault::Throttled, "call throttled"),
             30..45 => (Fault::ServerError, "call answered 500"),
-            45..60 => (Fault::Lost, "call lost"),
-            60..90 if writes => (Fault::AnswerLost, "write landed and its answer lost"),
+            45..60 => (Fault::RequestDropped, "call lost"),
+            60..90 if writes => (Fault::ResponseDropped, "write landed and its answer lost"),
             90..140 if call.operation == "TransactWriteItems" => (Fault::Conflict, "transaction conflict"),
             _ => return Fault::None,
         };

@@ -5,8 +5,8 @@
 
 mod empty_maps;
 mod in_process;
+pub mod interceptor;
 mod storage;
-pub mod wire;
 
 use std::{path::Path, sync::Arc};
 
@@ -20,14 +20,14 @@ use tokio::net::TcpListener;
 use self::{
     empty_maps::EmptyMaps,
     in_process::InProcess,
-    wire::{Call, Wire, Wired},
+    interceptor::{Call, InterceptedClient, Interceptor},
 };
 
 /// A DynamoDB, behind an unmodified SDK.
 #[derive(Clone)]
 pub struct Engine {
     place: Place,
-    wire: Option<Arc<dyn Wire>>,
+    interceptor: Option<Arc<dyn Interceptor>>,
 }
 
 /// Where it is.
@@ -70,13 +70,13 @@ impl Engine {
     }
 
     fn at(place: Place) -> Self {
-        Self { place, wire: None }
+        Self { place, interceptor: None }
     }
 
-    /// The same engine, with `wire` between the SDK and it.
+    /// The same engine, with `interceptor` between the SDK and it.
     #[must_use]
-    pub fn over(&self, wire: Arc<dyn Wire>) -> Self {
-        Self { place: self.place.clone(), wire: Some(wire) }
+    pub fn with_interceptor(&self, interceptor: Arc<dyn Interceptor>) -> Self {
+        Self { place: self.place.clone(), interceptor: Some(interceptor) }
     }
 
     /// The same engine, with nothing in between.
@@ -90,7 +90,7 @@ impl Engine {
         Dynamo::new(client::client_over(settings, self.transport()), environment)
     }
 
-    /// What the embedded engine answers to the call, at once and past any wire; `None` if it refuses, or is elsewhere.
+    /// What the embedded engine answers to the call, at once and past any interceptor; `None` if it refuses, or is elsewhere.
     pub fn at_once(&self, call: &Call) -> Option<Value> {
         match &self.place {
             Place::Embedded(engine) => in_process::carry_out(&engine.database, call).ok(),
@@ -109,14 +109,14 @@ impl Engine {
         }
     }
 
-    /// The client of streams, as Lambda has it: no wire of a test leads there.
+    /// The client of streams, as Lambda has it: no interceptor of a test leads there.
     pub fn streams(&self) -> aws_sdk_dynamodbstreams::Client {
         let config = aws_sdk_dynamodbstreams::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("local"))
             .credentials_provider(Credentials::new("local", "local", None, None, "local"))
             .endpoint_url(self.endpoint())
-            .http_client(self.over(Arc::new(EmptyMaps)).transport());
+            .http_client(self.with_interceptor(Arc::new(EmptyMaps)).transport());
         aws_sdk_dynamodbstreams::Client::from_conf(config.build())
     }
 
@@ -125,8 +125,10 @@ impl Engine {
             Place::Embedded(engine) => SharedHttpClient::new(engine.clone()),
             Place::Elsewhere(_) => client::https(TrustStore::default()),
         };
-        match &self.wire {
-            Some(wire) => SharedHttpClient::new(Wired { transport, wire: Arc::clone(wire) }),
+        match &self.interceptor {
+            Some(interceptor) => {
+                SharedHttpClient::new(InterceptedClient { transport, interceptor: Arc::clone(interceptor) })
+            }
             None => transport,
         }
     }

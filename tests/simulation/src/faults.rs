@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use local::{
     chaos::Chaos,
-    engine::wire::{Call, Fault, Wire},
+    engine::interceptor::{Call, Fault, Interceptor},
 };
 use serde_json::{Value, json};
 
 use crate::{Sabotage, witness::Witness, world::World};
 
-/// The wire of a simulation. What has landed is looked at before anything else happens.
+/// The interceptor of a simulation. What has landed is looked at before anything else happens.
 pub struct Faults {
     /// What `--chaos` does.
     pub chaos: Arc<Chaos>,
@@ -22,7 +22,7 @@ pub struct Faults {
     pub sabotage: Option<Sabotage>,
 }
 
-impl Wire for Faults {
+impl Interceptor for Faults {
     fn before(&self, call: &mut Call) -> Fault {
         if let Some(sabotage) = self.sabotage {
             sabotage.take_away(&call.operation, &mut call.body);
@@ -40,11 +40,13 @@ impl Wire for Faults {
             }
             "TransactGetItems" if world.goes_wrong("read met a transaction", 60) => Fault::Conflict,
             "TransactWriteItems" if world.goes_wrong("transaction conflict", 50) => Fault::Conflict,
-            "PutItem" | "TransactWriteItems" if world.goes_wrong("write landed in silence", 10) => Fault::Silence,
+            "PutItem" | "TransactWriteItems" if world.goes_wrong("write landed in silence", 10) => {
+                Fault::ResponseTimeout
+            }
             "PutItem" | "TransactWriteItems" | "GetItem" | "Query" | "BatchGetItem"
                 if world.goes_wrong("call unheard", 10) =>
             {
-                Fault::Unheard
+                Fault::RequestTimeout
             }
             _ => Fault::None,
         }

@@ -1,6 +1,6 @@
 //! What older code has left behind: views of an older schema, that show something else.
 
-use local::{Engine, engine::wire::Call};
+use local::{Engine, engine::interceptor::Call};
 use serde_json::{Value, json};
 
 /// Puts the view in the place of this one, as a projector of an older schema has folded it: with other totals, and not

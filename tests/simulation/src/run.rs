@@ -111,7 +111,9 @@ impl Run {
         let faults =
             Faults { chaos: Arc::clone(&chaos), world: Arc::clone(&world), witness: Arc::clone(&witness), sabotage };
         let authorizer = Authorizer::new().unwrap();
-        let stack = Stack::start(template, engine.over(Arc::new(faults)), authorizer, environment, "").await.unwrap();
+        let stack = Stack::start(template, engine.with_interceptor(Arc::new(faults)), authorizer, environment, "")
+            .await
+            .unwrap();
         let stack = over_the_network(stack, &world);
         Self { seed, world, witness, chaos, stack, orders: Mutex::default() }
     }

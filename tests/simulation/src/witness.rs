@@ -10,7 +10,7 @@ use std::{
 use app::TableNames;
 use cqrs::{Commit, Counters, Projection, Rollup, StoredCommit};
 use jiff::Timestamp;
-use local::{Engine, engine::wire::Call};
+use local::{Engine, engine::interceptor::Call};
 use orders::{Dashboard, OrderEvent, OrderSummaries, OrderSummary};
 use serde_json::{Map, Value, json};
 

@@ -3,7 +3,7 @@
 use cqrs::{CommandId, Fingerprint, StreamId, Version};
 use cqrs_dynamodb::{CommandError, CommandRequest, Executed, create, execute};
 use futures_util::future::join_all;
-use local::engine::wire::Fault;
+use local::engine::interceptor::Fault;
 
 use super::{
     Jars,
@@ -116,17 +116,17 @@ async fn commands_that_race_are_decided_one_after_the_other() {
 async fn a_command_that_is_overtaken_five_times_gives_up() {
     let jars = with_a_jar_of_five().await;
     // Wherever the command wants to go, another one is already: its commit meets version 1.
-    jars.wire.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
-    jars.wire.spent();
+    jars.interceptor.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
+    jars.interceptor.spent();
     let refused = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| true).await;
     assert!(matches!(refused, Err(CommandError::Contended)), "{refused:?}");
-    assert_eq!(jars.wire.spent().len(), 5, "five loads");
+    assert_eq!(jars.interceptor.spent().len(), 5, "five loads");
 }
 
 #[tokio::test]
 async fn a_lost_answer_is_no_conflict() {
     let jars = with_a_jar_of_five().await;
-    jars.wire.strike("PutItem", Fault::AnswerLost, 1);
+    jars.interceptor.strike("PutItem", Fault::ResponseDropped, 1);
     let take = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| true).await.unwrap();
     assert_eq!(take.version, Version::new(2));
 }

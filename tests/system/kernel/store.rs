@@ -2,7 +2,7 @@
 
 use cqrs::{CommandId, Commit, Fingerprint, StreamId, Version};
 use cqrs_dynamodb::{StoreError, event_store::AppendOutcome};
-use local::engine::wire::Fault;
+use local::engine::interceptor::Fault;
 
 use super::{
     Jars,
@@ -52,7 +52,7 @@ async fn what_stands_in_the_way_tells_a_repeat_a_reused_key_and_a_conflict_apart
 #[tokio::test]
 async fn a_commit_that_is_too_large_is_refused_before_any_call() {
     let jars = Jars::start().await;
-    jars.wire.strike("PutItem", Fault::AccessDenied, usize::MAX);
+    jars.interceptor.strike("PutItem", Fault::AccessDenied, usize::MAX);
     let large = JarEvent::Filled { amount: 1, note: "x".repeat(350 * 1024) };
     let refused = jars.events().append(&commit(1, "1", vec![large])).await;
     assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
@@ -70,7 +70,7 @@ async fn a_long_stream_is_loaded_whole_or_not_at_all() {
     let after = jars.events().load_after(&stream, Version::new(9_990)).await.unwrap();
     assert!(after.iter().map(|commit| commit.version.get()).eq(9_991..=10_000));
     // The second page fails.
-    jars.wire.strike_after("Query", 1, Fault::AccessDenied, 1);
+    jars.interceptor.strike_after("Query", 1, Fault::AccessDenied, 1);
     assert!(jars.events().load::<JarEvent>(&stream).await.is_err());
 }
 
@@ -90,11 +90,11 @@ async fn failures_are_told_apart_from_conflicts() {
     for (fault, expected) in [
         (Fault::Throttled, "DynamoDB is unavailable"),
         (Fault::ServerError, "the outcome of a write is unknown"),
-        (Fault::AnswerLost, "the outcome of a write is unknown"),
+        (Fault::ResponseDropped, "the outcome of a write is unknown"),
         (Fault::AccessDenied, "DynamoDB denied a request"),
     ] {
-        jars.wire.strike("PutItem", fault, usize::MAX);
+        jars.interceptor.strike("PutItem", fault, usize::MAX);
         assert_eq!(jars.events().append(&commit).await.unwrap_err().to_string(), expected);
-        jars.wire.mend();
+        jars.interceptor.mend();
     }
 }

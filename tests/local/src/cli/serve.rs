@@ -59,7 +59,7 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
     let listener = listen(options.listen, options.port).await?;
     let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed)));
     let calm = engine(&options)?;
-    let engine = chaos.iter().fold(calm.clone(), |engine, chaos| engine.over(chaos.clone()));
+    let engine = chaos.iter().fold(calm.clone(), |engine, chaos| engine.with_interceptor(chaos.clone()));
     let authorizer = authorizer(options.data.as_deref())?.required(options.auth);
     let stack = Stack::start(template, engine, authorizer, Environment::system(), "").await;
     let stack = stack.map_err(|error| error.to_string())?;

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::wire::{Call, Wire};
+use super::interceptor::{Call, Interceptor};
 
 /// An empty map is `{"M": {}}` in a record of AWS, and `{}` in one of DynamoDB Local, which no SDK can read.
 pub(super) struct EmptyMaps;
 
-impl Wire for EmptyMaps {
+impl Interceptor for EmptyMaps {
     fn after(&self, _: &Call, answer: &mut Value) {
         for record in answer["Records"].as_array_mut().into_iter().flatten() {
             for image in ["NewImage", "OldImage"] {

@@ -14,7 +14,7 @@ use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::wire::{Call, answered};
+use super::interceptor::{Call, answered};
 
 /// A transport of the SDK that ends in an embedded engine.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use serde_json::{Value, json};
 
 /// What lies between the SDK and an engine.
-pub trait Wire: Send + Sync {
+pub trait Interceptor: Send + Sync {
     /// Before a call: may change it, and says what becomes of it.
     fn before(&self, call: &mut Call) -> Fault {
         let _ = call;
@@ -54,13 +54,13 @@ pub enum Fault {
     /// The engine never sees it: access is denied.
     AccessDenied,
     /// The engine never sees it: the connection is lost.
-    Lost,
+    RequestDropped,
     /// The engine never sees it, and no answer ever comes.
-    Unheard,
+    RequestTimeout,
     /// The engine carries it out, and the answer is lost.
-    AnswerLost,
+    ResponseDropped,
     /// The engine carries it out, and no answer ever comes.
-    Silence,
+    ResponseTimeout,
 }
 
 impl Call {
@@ -73,39 +73,39 @@ impl Call {
     }
 }
 
-/// A transport of the SDK with a wire in it.
+/// A transport of the SDK with an interceptor in it.
 #[derive(Clone)]
-pub(super) struct Wired {
+pub(super) struct InterceptedClient {
     pub(super) transport: SharedHttpClient,
-    pub(super) wire: Arc<dyn Wire>,
+    pub(super) interceptor: Arc<dyn Interceptor>,
 }
 
 /// One connection of it.
 #[derive(Clone)]
-struct WiredConnector {
+struct InterceptedConnector {
     connector: SharedHttpConnector,
-    wire: Arc<dyn Wire>,
+    interceptor: Arc<dyn Interceptor>,
 }
 
-impl HttpClient for Wired {
+impl HttpClient for InterceptedClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let connector = self.transport.http_connector(settings, components);
-        SharedHttpConnector::new(WiredConnector { connector, wire: Arc::clone(&self.wire) })
+        SharedHttpConnector::new(InterceptedConnector { connector, interceptor: Arc::clone(&self.interceptor) })
     }
 }
 
-impl HttpConnector for WiredConnector {
+impl HttpConnector for InterceptedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let wired = self.clone();
-        HttpConnectorFuture::new(async move { wired.carry(request).await })
+        let connector = self.clone();
+        HttpConnectorFuture::new(async move { connector.carry(request).await })
     }
 }
 
-impl WiredConnector {
+impl InterceptedConnector {
     async fn carry(&self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let mut call = Call::of(&request);
         let asked = call.body.clone();
-        let fault = self.wire.before(&mut call);
+        let fault = self.interceptor.before(&mut call);
         tokio::task::yield_now().await;
         let refuse = |status: u16, kind: &str| {
             answered(StatusCode::try_from(status), &json!({ "__type": kind, "message": "injected" }))
@@ -115,9 +115,9 @@ impl WiredConnector {
             Fault::Throttled => return refuse(400, "com.amazonaws.dynamodb.v20120810#ThrottlingException"),
             Fault::ServerError => return refuse(500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
             Fault::AccessDenied => return refuse(400, "com.amazon.coral.service#AccessDeniedException"),
-            Fault::Unheard => std::future::pending().await,
-            Fault::Lost => return Err(ConnectorError::io("injected: connection lost".into())),
-            Fault::None | Fault::AnswerLost | Fault::Silence => {}
+            Fault::RequestTimeout => std::future::pending().await,
+            Fault::RequestDropped => return Err(ConnectorError::io("injected: connection lost".into())),
+            Fault::None | Fault::ResponseDropped | Fault::ResponseTimeout => {}
         }
         if call.body != asked {
             // No emulator looks at the signature, which is not that of this body any more.
@@ -131,11 +131,11 @@ impl WiredConnector {
         let body = body.map_err(|error| ConnectorError::io(error.into()))?;
         let mut body = serde_json::from_slice(&body.into_bytes()).unwrap_or_default();
         if status.is_success() {
-            self.wire.after(&call, &mut body);
+            self.interceptor.after(&call, &mut body);
         }
         match fault {
-            Fault::AnswerLost => Err(ConnectorError::io("injected: answer lost".into())),
-            Fault::Silence => std::future::pending().await,
+            Fault::ResponseDropped => Err(ConnectorError::io("injected: answer lost".into())),
+            Fault::ResponseTimeout => std::future::pending().await,
             _ => answered(Ok(status), &body),
         }
     }
@@ -158,14 +158,14 @@ fn conflict(call: &Call) -> Value {
     })
 }
 
-impl fmt::Debug for Wired {
+impl fmt::Debug for InterceptedClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Wired")
+        f.write_str("InterceptedClient")
     }
 }
 
-impl fmt::Debug for WiredConnector {
+impl fmt::Debug for InterceptedConnector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WiredConnector")
+        f.write_str("InterceptedConnector")
     }
 }

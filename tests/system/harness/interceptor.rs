@@ -1,17 +1,17 @@
-//! The wire between the functions and DynamoDB: counts what goes over it, and fails on demand.
+//! The interceptor between the functions and DynamoDB: counts what goes over it, and fails on demand.
 
 use std::sync::{
     Mutex,
     atomic::{AtomicBool, Ordering},
 };
 
-use local::engine::wire::{Call, Fault, Wire};
+use local::engine::interceptor::{Call, Fault, Interceptor};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-/// A wire that does nothing until it is told to.
+/// An interceptor that does nothing until it is told to.
 #[derive(Default)]
-pub struct TestWire {
+pub struct TestInterceptor {
     faults: Mutex<Vec<Planned>>,
     spent: Mutex<Vec<Spent>>,
     leave_unprocessed: AtomicBool,
@@ -40,7 +40,7 @@ pub struct Spent {
     pub units: f64,
 }
 
-impl TestWire {
+impl TestInterceptor {
     /// The next `times` calls of this operation meet this fault.
     pub fn strike(&self, operation: &'static str, fault: Fault, times: usize) {
         self.strike_after(operation, 0, fault, times);
@@ -77,7 +77,7 @@ impl TestWire {
     }
 }
 
-impl Wire for TestWire {
+impl Interceptor for TestInterceptor {
     fn before(&self, call: &mut Call) -> Fault {
         let metered = ["PutItem", "GetItem", "Query", "Scan", "BatchGetItem", "TransactWriteItems", "TransactGetItems"];
         if metered.contains(&call.operation.as_str()) {
