@@ -16,7 +16,7 @@ use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, V
 use jiff::Timestamp;
 use local::{
     tables,
-    template::{Index, Table},
+    template::{IndexDefinition, TableDefinition},
 };
 
 use self::jar::{Inventory, Levels, Visits};
@@ -48,14 +48,14 @@ impl Jars {
             ("visits", &[("jar", "S")]),
             ("inventory", &[("shard", "S"), ("row", "S")]),
         ] {
-            let table = Table {
+            let table = TableDefinition {
                 attributes: [attributes, &[(PARKED_IN, "S")]]
                     .concat()
                     .into_iter()
                     .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
                     .collect(),
                 key: attributes.iter().map(|(name, _)| (*name).to_owned()).collect(),
-                indexes: vec![Index {
+                indexes: vec![IndexDefinition {
                     name: "parked".to_owned(),
                     key: vec![PARKED_IN.to_owned(), attributes[0].0.to_owned()],
                     projection: "ALL".to_owned(),

@@ -13,7 +13,7 @@ use std::{
 use local::{
     functions::Function,
     pump::{Pump, Step, keeping::Keeping, rules::Outcome, source::Source},
-    template::EventSourceMapping,
+    template::MappingDefinition,
 };
 use serde_json::{Value, json};
 
@@ -38,14 +38,14 @@ impl Drop for Directory {
     }
 }
 
-fn mapping() -> EventSourceMapping {
+fn mapping() -> MappingDefinition {
     template().functions["projector"].mappings[0].clone()
 }
 
 /// A pump to a function that counts its invocations and answers as `answer` says.
 fn pump(
     system: &System,
-    mapping: EventSourceMapping,
+    mapping: MappingDefinition,
     answer: fn(&Value) -> Result<Value, String>,
 ) -> (Pump, Arc<AtomicUsize>) {
     let invocations = Arc::new(AtomicUsize::new(0));
@@ -75,7 +75,7 @@ async fn a_batch_that_keeps_failing_is_given_up_and_the_destination_told() {
     let system = System::start().await;
     place(&system, 3).await;
     let directory = Directory::new();
-    let twice = EventSourceMapping { retries: Some(2), bisects: false, ..mapping() };
+    let twice = MappingDefinition { retries: Some(2), bisects: false, ..mapping() };
     let (pump, invocations) = pump(&system, twice, |_| Err("no".to_owned()));
     let mut pump = pump.keeping(Keeping::in_directory(directory.0.clone()));
     assert!(matches!(pump.step().await.unwrap(), Step::Delivered(Outcome::Failed)));
@@ -113,7 +113,7 @@ async fn bisecting_finds_the_one_record_that_fails() {
     let system = System::start().await;
     place(&system, 16).await;
     let directory = Directory::new();
-    let once = EventSourceMapping { retries: Some(0), ..mapping() };
+    let once = MappingDefinition { retries: Some(0), ..mapping() };
     // It fails as long as the batch holds the record of the eleventh order.
     let (pump, _) = pump(&system, once, |event| {
         let records = event["Records"].as_array().unwrap();
@@ -167,7 +167,7 @@ async fn a_batch_that_was_not_done_with_comes_again_after_a_restart() {
 async fn batches_are_no_larger_than_the_mapping_says() {
     let system = System::start().await;
     place(&system, 25).await;
-    let ten = EventSourceMapping { batch_size: 10, ..mapping() };
+    let ten = MappingDefinition { batch_size: 10, ..mapping() };
     let (mut pump, invocations) = pump(&system, ten, |event| {
         assert!(event["Records"].as_array().unwrap().len() <= 10);
         Ok(json!({ "batchItemFailures": [] }))

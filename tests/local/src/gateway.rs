@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::{
     authorizer::{Authorizer, Refused},
     functions::{Function, FunctionError},
-    template::Route,
+    template::RouteDefinition,
 };
 
 /// The most bytes of a request (API Gateway, "Quotas for HTTP APIs").
@@ -33,7 +33,7 @@ type Parameters = Vec<(String, String)>;
 /// An HTTP API.
 pub struct Gateway {
     /// Which route leads to which function.
-    pub routes: Vec<(Route, Function)>,
+    pub routes: Vec<(RouteDefinition, Function)>,
     /// Who passes.
     pub authorizer: Arc<Authorizer>,
     /// The clock.
@@ -55,7 +55,7 @@ impl Gateway {
     }
 
     /// The route that a request takes, its function, and the parameters in its path.
-    fn find(&self, method: &str, path: &str) -> Option<(&Route, &Function, Parameters)> {
+    fn find(&self, method: &str, path: &str) -> Option<(&RouteDefinition, &Function, Parameters)> {
         self.routes
             .iter()
             .filter(|(route, _)| route.method == method && path.len() <= MAX_PATH)

@@ -22,7 +22,7 @@ use self::{
     shards::{Place, Shards},
     source::Source,
 };
-use crate::{chaos::Chaos, functions::Function, template::EventSourceMapping};
+use crate::{chaos::Chaos, functions::Function, template::MappingDefinition};
 
 /// How long the pump waits before it looks at an idle stream again: Lambda polls four times a second.
 const POLL: Duration = Duration::from_millis(250);
@@ -39,7 +39,7 @@ const PATIENCE: usize = 200;
 pub struct Pump {
     source: Source,
     shards: Shards,
-    mapping: EventSourceMapping,
+    mapping: MappingDefinition,
     function: Function,
     environment: Environment,
     keeping: Keeping,
@@ -65,7 +65,7 @@ impl Pump {
     pub fn new(
         streams: aws_sdk_dynamodbstreams::Client,
         stream_arn: String,
-        mapping: EventSourceMapping,
+        mapping: MappingDefinition,
         function: Function,
         environment: Environment,
     ) -> Self {

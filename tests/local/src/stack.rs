@@ -12,7 +12,7 @@ use crate::{
     gateway::Gateway,
     pump::Pump,
     tables,
-    template::Unreadable,
+    template::TemplateError,
 };
 
 /// The system of a template, on an engine.
@@ -33,7 +33,7 @@ pub struct Stack {
 pub enum StartError {
     /// The template cannot be played.
     #[error("the template cannot be read: {0}")]
-    Template(#[from] Unreadable),
+    Template(#[from] TemplateError),
     /// The engine does not do what it is asked.
     #[error("DynamoDB at {endpoint} does not create the table {table}: {reason}.")]
     Table {

@@ -10,13 +10,13 @@ use aws_sdk_dynamodb::{
     },
 };
 
-use crate::template::{Index, Key, Table};
+use crate::template::{IndexDefinition, Key, TableDefinition};
 
 /// Creates the table unless it is there, and gives the ARN of its stream if it has one.
 ///
 /// # Errors
 /// What DynamoDB says, in one line.
-pub async fn create(client: &Client, name: &str, table: &Table) -> Result<Option<String>, String> {
+pub async fn create(client: &Client, name: &str, table: &TableDefinition) -> Result<Option<String>, String> {
     let request: CreateTableInputBuilder = request(name, table).map_err(|error| error.to_string())?;
     match request.send_with(client).await {
         Ok(_) => {}
@@ -36,7 +36,7 @@ fn in_words<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     }
 }
 
-fn request(name: &str, table: &Table) -> Result<CreateTableInputBuilder, BuildError> {
+fn request(name: &str, table: &TableDefinition) -> Result<CreateTableInputBuilder, BuildError> {
     let attributes: Result<Vec<_>, _> = table
         .attributes
         .iter()
@@ -58,7 +58,7 @@ fn request(name: &str, table: &Table) -> Result<CreateTableInputBuilder, BuildEr
         .set_stream_specification(stream.transpose()?))
 }
 
-fn index(index: &Index) -> Result<GlobalSecondaryIndex, BuildError> {
+fn index(index: &IndexDefinition) -> Result<GlobalSecondaryIndex, BuildError> {
     let attributes = Some(index.attributes.clone()).filter(|names| !names.is_empty());
     let projection = Projection::builder()
         .projection_type(ProjectionType::from(index.projection.as_str()))

@@ -8,20 +8,20 @@ use serde_yaml_ng::Value;
 #[derive(Clone, Debug)]
 pub struct Template {
     /// The tables, by logical id.
-    pub tables: BTreeMap<String, Table>,
+    pub tables: BTreeMap<String, TableDefinition>,
     /// The functions, by the name of their binary.
-    pub functions: BTreeMap<String, Function>,
+    pub functions: BTreeMap<String, FunctionDefinition>,
 }
 
 /// A DynamoDB table.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Table {
+pub struct TableDefinition {
     /// Its attributes and their types (`S`, `N`), as far as keys need them.
     pub attributes: Vec<(String, String)>,
     /// Its key.
     pub key: Key,
     /// Its global secondary indexes.
-    pub indexes: Vec<Index>,
+    pub indexes: Vec<IndexDefinition>,
     /// What its stream shows, if it has one.
     pub stream: Option<String>,
 }
@@ -31,7 +31,7 @@ pub type Key = Vec<String>;
 
 /// A global secondary index.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Index {
+pub struct IndexDefinition {
     /// What it is called.
     pub name: String,
     /// Its key.
@@ -44,7 +44,7 @@ pub struct Index {
 
 /// A Lambda function.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Function {
+pub struct FunctionDefinition {
     /// Its logical id.
     pub id: String,
     /// The environment, with references to tables replaced by their logical ids.
@@ -52,14 +52,14 @@ pub struct Function {
     /// How long an invocation may take.
     pub timeout: Duration,
     /// The routes that lead to it.
-    pub routes: Vec<Route>,
+    pub routes: Vec<RouteDefinition>,
     /// The streams that invoke it.
-    pub mappings: Vec<EventSourceMapping>,
+    pub mappings: Vec<MappingDefinition>,
 }
 
 /// A route of the HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Route {
+pub struct RouteDefinition {
     /// In upper case.
     pub method: String,
     /// With parameters in braces.
@@ -70,7 +70,7 @@ pub struct Route {
 
 /// A stream that invokes a function.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EventSourceMapping {
+pub struct MappingDefinition {
     /// The table whose stream it is.
     pub table: String,
     /// The most records of an invocation.
@@ -92,7 +92,7 @@ pub struct EventSourceMapping {
 /// A template that cannot be played.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {reason}")]
-pub struct Unreadable {
+pub struct TemplateError {
     path: String,
     reason: String,
 }
@@ -102,11 +102,11 @@ impl Template {
     ///
     /// # Errors
     /// What is missing or not as it must be, in one line.
-    pub fn read(path: &Path) -> Result<Self, Unreadable> {
-        let unreadable = |reason: String| Unreadable { path: path.display().to_string(), reason };
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-        let yaml: Value = serde_yaml_ng::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-        Self::of(&Node { value: &yaml, path: String::new() }).map_err(unreadable)
+    pub fn read(path: &Path) -> Result<Self, TemplateError> {
+        let invalid = |reason: String| TemplateError { path: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
+        let yaml: Value = serde_yaml_ng::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+        Self::of(&Node { value: &yaml, path: String::new() }).map_err(invalid)
     }
 
     fn of(template: &Node<'_>) -> Result<Self, String> {
@@ -129,9 +129,9 @@ impl Template {
     }
 }
 
-fn table(table: &Node<'_>) -> Result<Table, String> {
+fn table(table: &Node<'_>) -> Result<TableDefinition, String> {
     let attribute = |node: &Node<'_>| Ok((node.need("AttributeName")?.text()?, node.need("AttributeType")?.text()?));
-    Ok(Table {
+    Ok(TableDefinition {
         attributes: table.need("AttributeDefinitions")?.list(attribute)?,
         key: key(table)?,
         indexes: table.get("GlobalSecondaryIndexes").map_or(Ok(Vec::new()), |indexes| indexes.list(index))?,
@@ -146,9 +146,9 @@ fn key(keyed: &Node<'_>) -> Result<Key, String> {
     keyed.need("KeySchema")?.list(|key| key.need("AttributeName")?.text())
 }
 
-fn index(index: &Node<'_>) -> Result<Index, String> {
+fn index(index: &Node<'_>) -> Result<IndexDefinition, String> {
     let projection = index.need("Projection")?;
-    Ok(Index {
+    Ok(IndexDefinition {
         name: index.need("IndexName")?.text()?,
         key: key(index)?,
         projection: projection.need("ProjectionType")?.text()?,
@@ -156,7 +156,7 @@ fn index(index: &Node<'_>) -> Result<Index, String> {
     })
 }
 
-fn function(id: String, function: &Node<'_>, globals: Option<&Node<'_>>) -> Result<Function, String> {
+fn function(id: String, function: &Node<'_>, globals: Option<&Node<'_>>) -> Result<FunctionDefinition, String> {
     let mut environment = BTreeMap::new();
     for scope in globals.into_iter().chain([function]) {
         let variables = scope.get("Environment").and_then(|environment| environment.get("Variables"));
@@ -174,12 +174,12 @@ fn function(id: String, function: &Node<'_>, globals: Option<&Node<'_>>) -> Resu
             other => return Err(format!("{}: the local stack knows no events of type {other}", event.path)),
         }
     }
-    Ok(Function { id, environment, timeout: Duration::from_secs(timeout), routes, mappings })
+    Ok(FunctionDefinition { id, environment, timeout: Duration::from_secs(timeout), routes, mappings })
 }
 
-fn route(route: &Node<'_>) -> Result<Route, String> {
+fn route(route: &Node<'_>) -> Result<RouteDefinition, String> {
     let scopes = route.get("Auth").and_then(|auth| auth.get("AuthorizationScopes"));
-    Ok(Route {
+    Ok(RouteDefinition {
         method: route.need("Method")?.text()?.to_uppercase(),
         path: route.need("Path")?.text()?,
         scopes: scopes.map_or(Ok(Vec::new()), |scopes| scopes.list(Node::text))?,
@@ -187,13 +187,13 @@ fn route(route: &Node<'_>) -> Result<Route, String> {
 }
 
 /// The defaults are those of `AWS::Lambda::EventSourceMapping`.
-fn mapping(mapping: &Node<'_>) -> Result<EventSourceMapping, String> {
+fn mapping(mapping: &Node<'_>) -> Result<MappingDefinition, String> {
     let number = |name: &str| mapping.get(name).map(|node| node.number()).transpose();
     let unless_endless = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
     let signed = |name: &str| mapping.get(name).map(|node| node.integer()).transpose();
     let stream = mapping.need("Stream")?.text()?;
     let responses = mapping.get("FunctionResponseTypes").map_or(Ok(Vec::new()), |types| types.list(Node::text))?;
-    Ok(EventSourceMapping {
+    Ok(MappingDefinition {
         table: stream.strip_suffix(".StreamArn").unwrap_or(&stream).to_owned(),
         batch_size: usize::try_from(number("BatchSize")?.unwrap_or(100)).unwrap_or(usize::MAX),
         window: Duration::from_secs(number("MaximumBatchingWindowInSeconds")?.unwrap_or(0)),

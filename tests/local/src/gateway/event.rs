@@ -9,13 +9,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::template::Route;
+use crate::template::RouteDefinition;
 
 /// The event of a request. Headers and query parameters of one name are joined by commas.
 pub(super) fn request(
     parts: &Parts,
     body: &[u8],
-    route: &Route,
+    route: &RouteDefinition,
     parameters: &[(String, String)],
     claims: &Map<String, Value>,
     now: Timestamp,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::record::Record;
-use crate::template::EventSourceMapping;
+use crate::template::MappingDefinition;
 
 /// A batch of records, to be delivered.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,7 +65,7 @@ pub fn place(sequence_number: &str) -> u128 {
 
 /// Before a batch is delivered: the records that have become too old are given up.
 pub fn before(
-    mapping: &EventSourceMapping,
+    mapping: &MappingDefinition,
     mut delivery: Delivery,
     now: Timestamp,
 ) -> (Option<Delivery>, Option<Discarded>) {
@@ -76,7 +76,7 @@ pub fn before(
     (Some(rest).filter(|rest| !rest.records.is_empty()), discarded)
 }
 
-fn is_too_old(mapping: &EventSourceMapping, record: &Record, now: Timestamp) -> bool {
+fn is_too_old(mapping: &MappingDefinition, record: &Record, now: Timestamp) -> bool {
     let age = Duration::try_from(now.duration_since(record.arrived_at)).unwrap_or_default();
     mapping.max_age.is_some_and(|max_age| age > max_age)
 }
@@ -100,7 +100,7 @@ pub fn outcome(answer: &Value, delivery: &Delivery, reports_failures: bool) -> O
 
 /// What is to be delivered next in place of a batch with this outcome, and what was given up.
 pub fn after(
-    mapping: &EventSourceMapping,
+    mapping: &MappingDefinition,
     delivery: Delivery,
     outcome: Outcome,
     now: Timestamp,
@@ -174,8 +174,8 @@ mod tests {
         Delivery { records: records.map(record).collect(), failures: 0 }
     }
 
-    fn mapping() -> EventSourceMapping {
-        EventSourceMapping {
+    fn mapping() -> MappingDefinition {
+        MappingDefinition {
             table: "events".to_owned(),
             batch_size: 10,
             window: Duration::ZERO,
@@ -225,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_split_does_not_consume_a_retry() {
-        let bisecting = EventSourceMapping { bisects: true, ..mapping() };
+        let bisecting = MappingDefinition { bisects: true, ..mapping() };
         let (next, _) = after(&bisecting, batch(0..10), Outcome::Failed, Timestamp::UNIX_EPOCH);
         assert_eq!(next, [batch(0..5), batch(5..10)]);
         let (next, _) = after(&bisecting, batch(0..1), Outcome::Failed, Timestamp::UNIX_EPOCH);

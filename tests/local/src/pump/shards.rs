@@ -12,7 +12,7 @@ use super::{
     record::Record,
     rules::{self, Delivery},
 };
-use crate::{hash, template::EventSourceMapping};
+use crate::{hash, template::MappingDefinition};
 
 /// The shards of a stream, and what of them is not done with.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Shards {
     }
 
     /// The next batch that may be delivered `now`. Its lane has no other until [`conclude`](Self::conclude).
-    pub fn next(&mut self, mapping: &EventSourceMapping, now: Timestamp) -> Option<(Place, Delivery)> {
+    pub fn next(&mut self, mapping: &MappingDefinition, now: Timestamp) -> Option<(Place, Delivery)> {
         let places: Vec<Place> = (0..self.shards.len())
             .flat_map(|shard| (0..self.factor).map(move |lane| Place { shard, lane }))
             .filter(|place| !self.is_blocked(place.shard))
@@ -164,7 +164,7 @@ impl Shard {
 }
 
 impl Lane {
-    fn next(&mut self, mapping: &EventSourceMapping, now: Timestamp) -> Option<Delivery> {
+    fn next(&mut self, mapping: &MappingDefinition, now: Timestamp) -> Option<Delivery> {
         if self.in_flight.is_some() || now < self.not_before {
             return None;
         }
@@ -178,7 +178,7 @@ impl Lane {
     }
 
     /// Whether there is a full batch, or one that has been gathered for long enough.
-    fn is_gathered(&self, mapping: &EventSourceMapping, now: Timestamp) -> bool {
+    fn is_gathered(&self, mapping: &MappingDefinition, now: Timestamp) -> bool {
         let is_due = || now >= self.since.saturating_add(window(mapping.window)).unwrap_or(Timestamp::MAX);
         self.records.len() >= mapping.batch_size || (!self.records.is_empty() && is_due())
     }

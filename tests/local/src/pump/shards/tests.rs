@@ -18,8 +18,8 @@ fn record(number: usize, key: &str) -> Record {
     }
 }
 
-fn mapping(batch_size: usize, window: u64) -> EventSourceMapping {
-    EventSourceMapping {
+fn mapping(batch_size: usize, window: u64) -> MappingDefinition {
+    MappingDefinition {
         table: "events".to_owned(),
         batch_size,
         window: Duration::from_secs(window),
@@ -38,7 +38,7 @@ fn filled(shards: usize, factor: usize, records: usize) -> Shards {
 }
 
 /// Delivers all there is, one batch after the other, and gives the keys and numbers in the order of their delivery.
-fn deliver_all(shards: &mut Shards, mapping: &EventSourceMapping) -> Vec<(Place, String, usize)> {
+fn deliver_all(shards: &mut Shards, mapping: &MappingDefinition) -> Vec<(Place, String, usize)> {
     let mut delivered = Vec::new();
     while let Some((place, delivery)) = shards.next(mapping, NOW) {
         for record in &delivery.records {
