@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 
 use crate::harness::{Caller, System, cancellation, engine, order, shipment};
 
-async fn hostile(seed: u64, shards: usize) -> (System, Arc<Chaos>) {
+async fn with_chaos(seed: u64, shards: usize) -> (System, Arc<Chaos>) {
     let chaos = Arc::new(Chaos::new(seed));
     let engine = engine().with_interceptor(chaos.clone());
-    let pump = chaos.clone();
-    (System::start_on(engine, move |calm| calm.with_shards(shards).hostile(pump)).await, chaos)
+    let faults = chaos.clone();
+    (System::start_on(engine, move |mapping| mapping.with_shards(shards).with_chaos(faults)).await, chaos)
 }
 
 /// Ten orders of one customer, each with a life of its own. Gives the versions that were promised.
@@ -46,7 +46,7 @@ async fn live(system: &System, client: usize) -> Vec<(String, u64)> {
 
 /// Gives the kinds of trouble that there were.
 async fn survives(seed: u64) -> BTreeSet<&'static str> {
-    let (system, chaos) = hostile(seed, 4).await;
+    let (system, chaos) = with_chaos(seed, 4).await;
     let done = Cell::new(false);
     let clients = async {
         let promised = join_all((0..20).map(|client| live(&system, client))).await;
@@ -107,7 +107,7 @@ seeds! {
 
 /// One client, one command after the other, and the projector stepped after each.
 async fn one_by_one(seed: u64) -> (BTreeMap<&'static str, u64>, Vec<u16>) {
-    let (system, chaos) = hostile(seed, 1).await;
+    let (system, chaos) = with_chaos(seed, 1).await;
     let customer = system.customer("alice");
     let mut statuses = Vec::new();
     for number in 0..40 {

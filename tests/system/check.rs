@@ -16,8 +16,8 @@ const COMMANDS: u64 = 300;
 #[tokio::test]
 async fn the_checker_finds_no_promise_broken_under_chaos() {
     let chaos = Arc::new(Chaos::new(21));
-    let (hostile, pump) = (engine().with_interceptor(chaos.clone()), chaos.clone());
-    let system = System::start_on(hostile, move |calm| calm.with_shards(4).hostile(pump)).await;
+    let (engine, faults) = (engine().with_interceptor(chaos.clone()), chaos.clone());
+    let system = System::start_on(engine, move |mapping| mapping.with_shards(4).with_chaos(faults)).await;
     let token = system.stack.authorizer.token("check", "orders/admin", FAR).unwrap();
     let load = Load::new(Api::new(system.url(), token).unwrap(), Environment::system(), 20, 21);
     load.api.knock().await.unwrap();

@@ -61,7 +61,7 @@ fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-/// On AWS: no record. That is why the pump drops records that change nothing.
+/// On AWS: no record. That is why the mapping drops records that change nothing.
 #[tokio::test]
 async fn a_put_that_changes_nothing_makes_a_record() {
     let probe = Probe::start().await;
@@ -89,7 +89,7 @@ async fn sequence_numbers_have_so_many_digits() {
     Differs { embedded: 21, dynamodb_local: 21 }.is(probe.engine(), &record.sequence_number.unwrap().len());
 }
 
-/// On AWS: an open shard has none. The pump does not look at it.
+/// On AWS: an open shard has none. The mapping does not look at it.
 #[tokio::test]
 async fn an_open_shard_shows_where_it_ends() {
     let probe = Probe::start().await;

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use local::{
     Engine, Stack, Template,
     authorizer::Authorizer,
-    pump::{Pump, Step},
+    event_source_mapping::{DeliveryStep, EventSourceMapping},
     stack,
 };
 use reqwest::{Client, RequestBuilder};
@@ -46,7 +46,7 @@ pub struct System {
     direct: App,
     url: String,
     client: Client,
-    pump: Mutex<Pump>,
+    mapping: Mutex<EventSourceMapping>,
 }
 
 /// Lines of metrics.
@@ -92,16 +92,20 @@ impl System {
     pub async fn start() -> Self {
         let interceptor = Arc::new(TestInterceptor::default());
         let engine = engine().with_interceptor(interceptor.clone());
-        Self { interceptor, ..Self::start_on(engine, |pump| pump).await }
+        Self { interceptor, ..Self::start_on(engine, |mapping| mapping).await }
     }
 
-    /// A system on this engine, whose pump is as `equip` makes it.
-    pub async fn start_on(engine: Engine, equip: impl FnOnce(Pump) -> Pump) -> Self {
+    /// A system on this engine, whose mapping is as `equip` makes it.
+    pub async fn start_on(engine: Engine, equip: impl FnOnce(EventSourceMapping) -> EventSourceMapping) -> Self {
         Self::start_behind(Authorizer::new().unwrap(), engine, equip).await
     }
 
     /// The same, behind this authorizer.
-    pub async fn start_behind(authorizer: Authorizer, engine: Engine, equip: impl FnOnce(Pump) -> Pump) -> Self {
+    pub async fn start_behind(
+        authorizer: Authorizer,
+        engine: Engine,
+        equip: impl FnOnce(EventSourceMapping) -> EventSourceMapping,
+    ) -> Self {
         canary::listen();
         let start: Timestamp = START.parse().unwrap();
         let clock = Clock(Arc::new(AtomicI64::new(start.as_millisecond())));
@@ -121,16 +125,16 @@ impl System {
             }))
             .unwrap();
         let direct = stack::app(&stack.template, &direct, &environment, &prefix).unwrap();
-        let pump = Mutex::new(equip(stack.pumps().pop().unwrap()));
+        let mapping = Mutex::new(equip(stack.event_source_mappings().pop().unwrap()));
         let url = serve(&stack).await;
-        Self { stack, interceptor: Arc::default(), clock, measured, direct, url, client: Client::new(), pump }
+        Self { stack, interceptor: Arc::default(), clock, measured, direct, url, client: Client::new(), mapping }
     }
 
     /// The same system, with its functions behind the Lambda Invoke API at `url`.
     pub async fn with_functions_at(self, url: &str) -> Self {
         let stack = self.stack.with_functions_at(url);
-        let pump = Mutex::new(stack.pumps().pop().unwrap());
-        Self { url: serve(&stack).await, stack, pump, ..self }
+        let mapping = Mutex::new(stack.event_source_mappings().pop().unwrap());
+        Self { url: serve(&stack).await, stack, mapping, ..self }
     }
 
     /// The last line of metrics.
@@ -153,14 +157,14 @@ impl System {
 
     /// Steps the projector once, and says whether there was something to deliver.
     pub async fn project_a_batch(&self) -> bool {
-        let step = self.pump.lock().await.step().await.unwrap();
+        let step = self.mapping.lock().await.step().await.unwrap();
         tokio::task::yield_now().await;
-        !matches!(step, Step::Idle)
+        !matches!(step, DeliveryStep::Idle)
     }
 
     /// Steps the projector until the stream is empty.
     pub async fn project(&self) {
-        self.pump.lock().await.drain().await.unwrap();
+        self.mapping.lock().await.drain().await.unwrap();
     }
 
     /// Where the API of this system is.
@@ -190,9 +194,9 @@ impl System {
         put.set_item(Some(serde_dynamo::to_item(commit).unwrap())).send().await.unwrap();
     }
 
-    /// A pump of its own, at the start of the stream: all that ever happened comes again.
-    pub fn replaying_pump(&self) -> Pump {
-        self.stack.pumps().pop().unwrap()
+    /// A mapping of its own, at the start of the stream: all that ever happened comes again.
+    pub fn replaying_mapping(&self) -> EventSourceMapping {
+        self.stack.event_source_mappings().pop().unwrap()
     }
 
     /// Somebody with a token of these scopes.

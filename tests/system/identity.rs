@@ -10,7 +10,7 @@ use crate::harness::{FAR, System, cancellation, engine, event, order, shipment};
 #[tokio::test]
 async fn each_route_answers_whom_it_should() {
     let required = Authorizer::new().unwrap().required(true);
-    let system = System::start_behind(required, engine(), |pump| pump).await;
+    let system = System::start_behind(required, engine(), |mapping| mapping).await;
     let id = system.customer("alice").places_order("first").await;
     system.project().await;
     let routes = [
@@ -70,7 +70,7 @@ async fn a_command_on_another_customers_order_finds_nothing() {
 #[tokio::test]
 async fn the_issuer_publishes_its_key_and_gives_tokens_to_whoever_asks() {
     let required = Authorizer::new().unwrap().required(true);
-    let system = System::start_behind(required, engine(), |pump| pump).await;
+    let system = System::start_behind(required, engine(), |mapping| mapping).await;
     let keys = system.operator().get("/.well-known/jwks.json").await.expect(200).document;
     assert_eq!((&keys["keys"][0]["kty"], &keys["keys"][0]["alg"]), (&json!("OKP"), &json!("EdDSA")));
     let asked = json!({ "sub": "root", "scope": "orders/admin", "expires_in": 4_000_000_000_i64 });

@@ -41,7 +41,7 @@ async fn invoke(State(functions): State<Functions>, Path(name): Path<String>, ev
 }
 
 async fn an_order_is_placed_shipped_and_shown(name: fn(&str, &str) -> String) {
-    let system = System::start_on(engine(), |pump| pump).await;
+    let system = System::start_on(engine(), |mapping| mapping).await;
     let url = serve(&system.stack, name).await;
     let system = system.with_functions_at(&url).await;
     let alice = system.customer("alice");
@@ -67,7 +67,7 @@ async fn functions_may_be_elsewhere_under_the_names_of_the_template() {
 
 #[tokio::test]
 async fn a_function_that_is_not_there_is_an_error_of_the_api() {
-    let system = System::start_on(engine(), |pump| pump).await;
+    let system = System::start_on(engine(), |mapping| mapping).await;
     let url = serve(&system.stack, |_, _| "another".to_owned()).await;
     let system = system.with_functions_at(&url).await;
     let answer = system.customer("alice").post("/orders").json(&order()).await.expect(500);

@@ -1,6 +1,6 @@
 //! The projector under any delivery: again, late, in another order, cut short, or never.
 
-use local::{engine::interceptor::Fault, pump::record::Record};
+use local::{engine::interceptor::Fault, event_source_mapping::record::Record};
 use serde_json::{Value, json};
 
 use crate::harness::{System, interceptor::ANY};
@@ -39,7 +39,7 @@ async fn a_batch_that_comes_twice_changes_nothing_the_second_time() {
         assert_eq!(system.deliver(&records).await, success());
         system.check_read_models().await;
     }
-    system.replaying_pump().drain().await.unwrap();
+    system.replaying_mapping().drain().await.unwrap();
     system.check_read_models().await;
 }
 

@@ -19,14 +19,14 @@ use tokio::task::JoinSet;
 
 use crate::{
     engine::interceptor::{Call, Fault, Interceptor},
+    event_source_mapping::{
+        record::Record,
+        rules::{self, BatchOutcome, Delivery},
+        shards::Shards,
+        stream_reader::StreamReader,
+    },
     functions::{Function, Invocation},
     hash,
-    pump::{
-        record::Record,
-        rules::{self, Delivery, Outcome},
-        shards::Shards,
-        source::Source,
-    },
 };
 
 /// The most shards that splitting makes.
@@ -81,12 +81,12 @@ impl Chaos {
     }
 
     /// Before the stream is read: an iterator may expire, a shard may split.
-    pub(crate) fn before_reading(&self, source: &mut Source, shards: &mut Shards) {
+    pub(crate) fn before_reading(&self, reader: &mut StreamReader, shards: &mut Shards) {
         if self.strikes("iterators", 3) {
             self.note("iterator expired");
-            source.expire_iterators();
+            reader.expire_iterators();
         }
-        let open = shards.open();
+        let open = shards.open_shards();
         if open.len() < MOST_SHARDS && self.strikes("split", 2) {
             self.note("shard split");
             let place = usize::try_from(self.roll("which shard", 1 << 20)).unwrap_or_default() % open.len().max(1);
@@ -95,7 +95,7 @@ impl Chaos {
     }
 
     /// Delivers the batch in its own way, and says what the mapping gets to know of it.
-    pub(crate) async fn deliver(&self, function: &Function, delivery: &Delivery, now_ms: i64) -> Outcome {
+    pub(crate) async fn deliver(&self, function: &Function, delivery: &Delivery, now_ms: i64) -> BatchOutcome {
         self.remember(delivery);
         if delivery.records.len() > 1 && self.strikes("recut", 10) {
             return self.deliver_half(function, delivery, now_ms).await;
@@ -128,22 +128,22 @@ impl Chaos {
             _ => function.invoke(batch.event(), now_ms).await.ok(),
         };
         match answer.map(|answer| rules::outcome(&answer, &batch, true)) {
-            Some(Outcome::Success) => Outcome::Success,
+            Some(BatchOutcome::Success) => BatchOutcome::Success,
             Some(outcome) if untouched => outcome,
             // The records that failed are not where the mapping would look for them: all come again.
-            Some(_) | None => Outcome::Failed,
+            Some(_) | None => BatchOutcome::Failed,
         }
     }
 
     /// Delivers the first half of the batch alone: the other half comes in a batch of its own.
-    async fn deliver_half(&self, function: &Function, delivery: &Delivery, now_ms: i64) -> Outcome {
+    async fn deliver_half(&self, function: &Function, delivery: &Delivery, now_ms: i64) -> BatchOutcome {
         self.note("batch cut anew");
         let half = delivery.records.len() / 2;
         let first = Delivery { records: delivery.records.iter().take(half).cloned().collect(), ..delivery.clone() };
         match function.invoke(first.event(), now_ms).await.map(|answer| rules::outcome(&answer, &first, true)) {
-            Ok(Outcome::Success) => Outcome::FailedFrom(half),
+            Ok(BatchOutcome::Success) => BatchOutcome::FailedFrom(half),
             Ok(outcome) => outcome,
-            Err(_) => Outcome::Failed,
+            Err(_) => BatchOutcome::Failed,
         }
     }
 

@@ -5,7 +5,7 @@
 //! 3. [`functions`]: the functions themselves, invoked with the events and answers of Lambda.
 //! 4. [`gateway`]: an HTTP API in front of them; [`authorizer`]: its JWT authorizer; [`openapi`]: its
 //!    description.
-//! 5. [`pump`]: an event source mapping, from the stream to the projector.
+//! 5. [`mapping`]: an event source mapping, from the stream to the projector.
 //! 6. [`chaos`]: what all of them may do to the functions.
 //! 7. [`stack`]: all of it together; [`cli`]: the command line.
 //! 8. [`check`]: whether a running system, this one or another, keeps its promises.
@@ -17,11 +17,11 @@ pub mod chaos;
 pub mod check;
 pub mod cli;
 pub mod engine;
+pub mod event_source_mapping;
 pub mod functions;
 pub mod gateway;
 mod hash;
 pub mod openapi;
-pub mod pump;
 pub mod stack;
 pub mod tables;
 pub mod template;

@@ -8,9 +8,9 @@ use cqrs_dynamodb::Environment;
 use crate::{
     Engine, Template,
     authorizer::Authorizer,
+    event_source_mapping::EventSourceMapping,
     functions::{self, Function, invoke_api},
     gateway::Gateway,
-    pump::Pump,
     tables,
     template::TemplateError,
 };
@@ -125,19 +125,26 @@ impl Stack {
     }
 
     /// The event source mappings, each at the start of its stream.
-    pub fn pumps(&self) -> Vec<Pump> {
-        let mut pumps = Vec::new();
+    pub fn event_source_mappings(&self) -> Vec<EventSourceMapping> {
+        let mut mappings = Vec::new();
         for (binary, function) in &self.template.functions {
-            for mapping in &function.mappings {
-                if let (Some(arn), Some(function)) = (self.stream_arns.get(&mapping.table), self.functions.get(binary))
+            for definition in &function.mappings {
+                if let (Some(arn), Some(function)) =
+                    (self.stream_arns.get(&definition.table), self.functions.get(binary))
                 {
                     let environment = self.app.dynamo.environment.clone();
                     let streams = self.engine.streams();
-                    pumps.push(Pump::new(streams, arn.clone(), mapping.clone(), function.clone(), environment));
+                    mappings.push(EventSourceMapping::new(
+                        streams,
+                        arn.clone(),
+                        definition.clone(),
+                        function.clone(),
+                        environment,
+                    ));
                 }
             }
         }
-        pumps
+        mappings
     }
 }
 

@@ -16,7 +16,7 @@ use local::{
     Engine, Stack, Template,
     authorizer::Authorizer,
     chaos::Chaos,
-    pump::{Pump, Step},
+    event_source_mapping::{DeliveryStep, EventSourceMapping},
     stack,
 };
 use maintain::redrive;
@@ -121,29 +121,31 @@ impl Run {
     /// Clients, projectors and the clock, all at once, until the clients have done what they do; then what is left.
     async fn live(&self) {
         let done = Cell::new(false);
-        let mut pumps: Vec<Pump> = (0..=self.world.chance.below(2)).map(|_| self.pump()).collect();
+        let mut mappings: Vec<EventSourceMapping> =
+            (0..=self.world.chance.below(2)).map(|_| self.event_source_mapping()).collect();
         let clients: Vec<_> = (0..CLIENTS).map(|number| self.client(number)).collect();
         let living = async {
             join_all(clients.iter().map(|client| client.live(ACTS))).await;
             done.set(true);
         };
         let goes_on = || !done.get();
-        let pumping = pumps.iter_mut().enumerate().map(|(number, pump)| self.pump_while(number, pump, &goes_on));
+        let deliveries =
+            mappings.iter_mut().enumerate().map(|(number, mapping)| self.deliver_while(number, mapping, &goes_on));
         let trouble = async { tokio::join!(self.unsettle_the_clock(&goes_on), self.leave_older_views(&goes_on)) };
-        tokio::join!(living, join_all(pumping), trouble, self.redrive_now_and_then(&goes_on));
+        tokio::join!(living, join_all(deliveries), trouble, self.redrive_now_and_then(&goes_on));
 
         self.world.calm_down();
         self.chaos.calm().await;
         time::sleep(ALL_HAS_LANDED).await;
-        for (number, pump) in pumps.iter_mut().enumerate() {
-            while self.world.holds() && self.step(number, pump).await {}
+        for (number, mapping) in mappings.iter_mut().enumerate() {
+            while self.world.holds() && self.step(number, mapping).await {}
         }
         self.redrive().await;
         self.expect(self.witness.look_at_rest(&self.world.commands));
         self.repeat_what_was_accepted(&clients[0]).await;
         // Once more from the start of the stream: a view of an older schema is folded anew when it is touched.
-        let mut again = self.pump();
-        while self.world.holds() && self.step(pumps.len(), &mut again).await {}
+        let mut again = self.event_source_mapping();
+        while self.world.holds() && self.step(mappings.len(), &mut again).await {}
         self.expect(self.witness.look_for_older_views());
         self.expect(self.witness.look_at_rest(&self.world.commands));
     }
@@ -173,31 +175,39 @@ impl Run {
         Client { name: format!("customer-{number}"), world, stack, witness, orders }
     }
 
-    fn pump(&self) -> Pump {
+    fn event_source_mapping(&self) -> EventSourceMapping {
         let Self { stack, world, chaos, .. } = self;
         let projector = delivery::of(stack.function("projector").unwrap(), world);
-        let mapping = stack.template.functions["projector"].mappings[0].clone();
-        let arn = stack.stream_arn(&mapping.table).unwrap().to_owned();
-        let pump = Pump::new(stack.engine().streams(), arn, mapping, projector, stack.app.dynamo.environment.clone());
-        pump.with_shards(1 + world.chance.below(4) as usize).hostile(Arc::clone(chaos))
+        let definition = stack.template.functions["projector"].mappings[0].clone();
+        let arn = stack.stream_arn(&definition.table).unwrap().to_owned();
+        let mapping = EventSourceMapping::new(
+            stack.engine().streams(),
+            arn,
+            definition,
+            projector,
+            stack.app.dynamo.environment.clone(),
+        );
+        mapping.with_shards(1 + world.chance.below(4) as usize).with_chaos(Arc::clone(chaos))
     }
 
-    async fn pump_while(&self, number: usize, pump: &mut Pump, goes_on: &impl Fn() -> bool) {
+    async fn deliver_while(&self, number: usize, mapping: &mut EventSourceMapping, goes_on: &impl Fn() -> bool) {
         while goes_on() && self.world.holds() {
-            if !self.step(number, pump).await {
+            if !self.step(number, mapping).await {
                 time::sleep(self.world.chance.while_below(300)).await;
             }
         }
     }
 
     /// Delivers a batch; says whether there was one.
-    async fn step(&self, number: usize, pump: &mut Pump) -> bool {
+    async fn step(&self, number: usize, mapping: &mut EventSourceMapping) -> bool {
         let journal = &self.world.journal;
-        match pump.step().await {
-            Ok(Step::Idle) => return false,
-            Ok(Step::Delivered(outcome)) => journal.note(&format!("projector {number}: {outcome:?}"), &json!(null)),
-            Ok(Step::GaveUp(gave_up)) => {
-                journal.violated(format!("I9: {} records were given up", gave_up.delivery.records.len()));
+        match mapping.step().await {
+            Ok(DeliveryStep::Idle) => return false,
+            Ok(DeliveryStep::Delivered(outcome)) => {
+                journal.note(&format!("projector {number}: {outcome:?}"), &json!(null))
+            }
+            Ok(DeliveryStep::Discarded(discarded)) => {
+                journal.violated(format!("I9: {} records were given up", discarded.delivery.records.len()));
             }
             Err(error) => journal.violated(format!("I9: the stream is not read: {error}")),
         }

@@ -6,7 +6,7 @@ use app::TableNames;
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::{Commit, Counters, Projection, Rollup, StreamId, Version};
 use cqrs_dynamodb::{CountersTable, Views, views::Content};
-use local::pump::record::Record;
+use local::event_source_mapping::record::Record;
 use orders::{Dashboard, OrderEvent, OrderSummaries};
 use serde_dynamo::from_items;
 use serde_json::{Value, json};

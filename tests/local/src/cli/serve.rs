@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use cqrs_dynamodb::Environment;
 use tokio::net::TcpListener;
 
-use crate::{Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos, pump::keeping::Keeping};
+use crate::{Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos, event_source_mapping::files::MappingFiles};
 
 /// How many shards the stream of a table that is not old has.
 const SHARDS: usize = 4;
@@ -67,10 +67,10 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
 
     let endpoint = serve_engine(&calm, options.listen).await?;
     if options.projector == Switch::On {
-        let keeping = options.data.clone().map_or_else(Keeping::failures_alone, Keeping::in_directory);
-        for pump in stack.pumps() {
-            let pump = pump.with_shards(SHARDS).keeping(keeping.clone());
-            tokio::spawn(chaos.iter().fold(pump, |pump, chaos| pump.hostile(chaos.clone())).run());
+        let files = options.data.clone().map_or_else(MappingFiles::discarded_only, MappingFiles::in_directory);
+        for mapping in stack.event_source_mappings() {
+            let mapping = mapping.with_shards(SHARDS).with_files(files.clone());
+            tokio::spawn(chaos.iter().fold(mapping, |mapping, chaos| mapping.with_chaos(chaos.clone())).run());
         }
     }
     let address = listener.local_addr().map_err(|error| error.to_string())?;

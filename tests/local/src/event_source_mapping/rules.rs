@@ -19,7 +19,7 @@ pub struct Delivery {
 
 /// What the function did with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum BatchOutcome {
     /// It took all of it.
     Success,
     /// It took what comes before this place.
@@ -30,7 +30,7 @@ pub enum Outcome {
 
 /// A batch that was given up.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Discarded {
+pub struct DiscardedDelivery {
     /// Why: `RetryAttemptsExhausted` or `RecordAgeExceeded`.
     pub condition: &'static str,
     /// What is lost to the function.
@@ -48,7 +48,7 @@ impl Delivery {
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Takes the next batch from the records: at most `size` of them, and what an invocation can carry.
-pub fn cut(records: &mut VecDeque<Record>, size: usize) -> Delivery {
+pub fn take_batch(records: &mut VecDeque<Record>, size: usize) -> Delivery {
     let mut bytes = 0;
     let fits = |record: &&Record| {
         bytes += record.bytes;
@@ -59,76 +59,76 @@ pub fn cut(records: &mut VecDeque<Record>, size: usize) -> Delivery {
 }
 
 /// The place of a sequence number among others.
-pub fn place(sequence_number: &str) -> u128 {
+pub fn sequence_position(sequence_number: &str) -> u128 {
     sequence_number.parse().unwrap_or_default()
 }
 
 /// Before a batch is delivered: the records that have become too old are given up.
-pub fn before(
-    mapping: &MappingDefinition,
+pub fn discard_expired(
+    definition: &MappingDefinition,
     mut delivery: Delivery,
     now: Timestamp,
-) -> (Option<Delivery>, Option<Discarded>) {
-    let old = delivery.records.iter().take_while(|record| is_too_old(mapping, record, now)).count();
+) -> (Option<Delivery>, Option<DiscardedDelivery>) {
+    let old = delivery.records.iter().take_while(|record| is_too_old(definition, record, now)).count();
     let fresh = delivery.records.split_off(old);
     let rest = Delivery { records: fresh, failures: delivery.failures };
-    let discarded = (old > 0).then(|| Discarded::new("RecordAgeExceeded", delivery));
+    let discarded = (old > 0).then(|| DiscardedDelivery::new("RecordAgeExceeded", delivery));
     (Some(rest).filter(|rest| !rest.records.is_empty()), discarded)
 }
 
-fn is_too_old(mapping: &MappingDefinition, record: &Record, now: Timestamp) -> bool {
+fn is_too_old(definition: &MappingDefinition, record: &Record, now: Timestamp) -> bool {
     let age = Duration::try_from(now.duration_since(record.arrived_at)).unwrap_or_default();
-    mapping.max_age.is_some_and(|max_age| age > max_age)
+    definition.max_age.is_some_and(|max_age| age > max_age)
 }
 
 /// What an answer says. With `reports_failures`, the lowest sequence number in `batchItemFailures` is where the batch
 /// failed; an identifier that is null, empty or not of the batch fails all of it.
-pub fn outcome(answer: &Value, delivery: &Delivery, reports_failures: bool) -> Outcome {
+pub fn outcome(answer: &Value, delivery: &Delivery, reports_failures: bool) -> BatchOutcome {
     let failures = answer.get("batchItemFailures").and_then(Value::as_array);
     let Some(failures) = failures.filter(|failures| reports_failures && !failures.is_empty()) else {
-        return Outcome::Success;
+        return BatchOutcome::Success;
     };
     let place = |failure: &Value| {
         let identifier = failure.get("itemIdentifier")?.as_str()?;
         delivery.records.iter().position(|record| record.sequence_number == identifier)
     };
     match failures.iter().map(place).collect::<Option<Vec<usize>>>() {
-        Some(places) => places.into_iter().min().map_or(Outcome::Failed, Outcome::FailedFrom),
-        None => Outcome::Failed,
+        Some(places) => places.into_iter().min().map_or(BatchOutcome::Failed, BatchOutcome::FailedFrom),
+        None => BatchOutcome::Failed,
     }
 }
 
 /// What is to be delivered next in place of a batch with this outcome, and what was given up.
-pub fn after(
-    mapping: &MappingDefinition,
+pub fn retry_or_discard(
+    definition: &MappingDefinition,
     delivery: Delivery,
-    outcome: Outcome,
+    outcome: BatchOutcome,
     now: Timestamp,
-) -> (Vec<Delivery>, Option<Discarded>) {
+) -> (Vec<Delivery>, Option<DiscardedDelivery>) {
     let Delivery { mut records, failures } = delivery;
     let taken = match outcome {
-        Outcome::Success => return (Vec::new(), None),
-        Outcome::FailedFrom(place) => place,
-        Outcome::Failed => 0,
+        BatchOutcome::Success => return (Vec::new(), None),
+        BatchOutcome::FailedFrom(place) => place,
+        BatchOutcome::Failed => 0,
     };
     records.drain(..taken.min(records.len()));
-    let splits = mapping.bisects && outcome == Outcome::Failed && records.len() > 1;
+    let splits = definition.bisects && outcome == BatchOutcome::Failed && records.len() > 1;
     // A split does not consume a retry.
     let failures = if splits { failures } else { failures + 1 };
     let condition = match records.first() {
         None => return (Vec::new(), None),
-        Some(first) if is_too_old(mapping, first, now) => "RecordAgeExceeded",
-        Some(_) if mapping.retries.is_some_and(|retries| failures > retries) => "RetryAttemptsExhausted",
+        Some(first) if is_too_old(definition, first, now) => "RecordAgeExceeded",
+        Some(_) if definition.retries.is_some_and(|retries| failures > retries) => "RetryAttemptsExhausted",
         Some(_) if splits => {
             let second = records.split_off(records.len() / 2);
             return ([records, second].map(|records| Delivery { records, failures }).into(), None);
         }
         Some(_) => return (vec![Delivery { records, failures }], None),
     };
-    (Vec::new(), Some(Discarded::new(condition, Delivery { records, failures })))
+    (Vec::new(), Some(DiscardedDelivery::new(condition, Delivery { records, failures })))
 }
 
-impl Discarded {
+impl DiscardedDelivery {
     fn new(condition: &'static str, delivery: Delivery) -> Self {
         Self { condition, delivery }
     }
@@ -174,7 +174,7 @@ mod tests {
         Delivery { records: records.map(record).collect(), failures: 0 }
     }
 
-    fn mapping() -> MappingDefinition {
+    fn definition() -> MappingDefinition {
         MappingDefinition {
             table: "events".to_owned(),
             batch_size: 10,
@@ -194,57 +194,62 @@ mod tests {
 
     #[test]
     fn the_lowest_sequence_number_is_where_a_batch_failed() {
-        let said = |answer: Value| outcome(&answer, &batch(0..10), true);
-        assert_eq!(said(failing(&[json!("7"), json!("3")])), Outcome::FailedFrom(3));
+        let outcome_of = |answer: Value| outcome(&answer, &batch(0..10), true);
+        assert_eq!(outcome_of(failing(&[json!("7"), json!("3")])), BatchOutcome::FailedFrom(3));
         for success in
             [json!({}), json!(null), json!({ "batchItemFailures": [] }), json!({ "batchItemFailures": null })]
         {
-            assert_eq!(said(success), Outcome::Success);
+            assert_eq!(outcome_of(success), BatchOutcome::Success);
         }
     }
 
     #[test]
     fn an_identifier_that_is_none_fails_the_whole_batch() {
         for identifier in [json!(null), json!(""), json!("99"), json!(3)] {
-            assert_eq!(outcome(&failing(&[json!("7"), identifier]), &batch(0..10), true), Outcome::Failed);
+            assert_eq!(outcome(&failing(&[json!("7"), identifier]), &batch(0..10), true), BatchOutcome::Failed);
         }
         let misnamed = json!({ "batchItemFailures": [{ "id": "3" }] });
-        assert_eq!(outcome(&misnamed, &batch(0..10), true), Outcome::Failed);
+        assert_eq!(outcome(&misnamed, &batch(0..10), true), BatchOutcome::Failed);
     }
 
     #[test]
     fn failures_that_the_mapping_does_not_ask_for_are_not_heard() {
-        assert_eq!(outcome(&failing(&[json!("3")]), &batch(0..10), false), Outcome::Success);
+        assert_eq!(outcome(&failing(&[json!("3")]), &batch(0..10), false), BatchOutcome::Success);
     }
 
     #[test]
     fn what_failed_and_all_after_it_comes_again() {
-        let (next, gave_up) = after(&mapping(), batch(0..10), Outcome::FailedFrom(3), Timestamp::UNIX_EPOCH);
-        assert_eq!((next, gave_up), (vec![Delivery { failures: 1, ..batch(3..10) }], None));
+        let (next, discarded) =
+            retry_or_discard(&definition(), batch(0..10), BatchOutcome::FailedFrom(3), Timestamp::UNIX_EPOCH);
+        assert_eq!((next, discarded), (vec![Delivery { failures: 1, ..batch(3..10) }], None));
     }
 
     #[test]
     fn a_split_does_not_consume_a_retry() {
-        let bisecting = MappingDefinition { bisects: true, ..mapping() };
-        let (next, _) = after(&bisecting, batch(0..10), Outcome::Failed, Timestamp::UNIX_EPOCH);
+        let bisecting = MappingDefinition { bisects: true, ..definition() };
+        let (next, _) = retry_or_discard(&bisecting, batch(0..10), BatchOutcome::Failed, Timestamp::UNIX_EPOCH);
         assert_eq!(next, [batch(0..5), batch(5..10)]);
-        let (next, _) = after(&bisecting, batch(0..1), Outcome::Failed, Timestamp::UNIX_EPOCH);
+        let (next, _) = retry_or_discard(&bisecting, batch(0..1), BatchOutcome::Failed, Timestamp::UNIX_EPOCH);
         assert_eq!(next, [Delivery { failures: 1, ..batch(0..1) }]);
     }
 
     #[test]
     fn a_batch_is_given_up_after_its_retries() {
         let worn = Delivery { failures: 2, ..batch(0..10) };
-        let (next, gave_up) = after(&mapping(), worn, Outcome::FailedFrom(4), Timestamp::UNIX_EPOCH);
-        let gave_up = gave_up.unwrap();
-        assert_eq!((next.len(), gave_up.condition, gave_up.delivery.records.len()), (0, "RetryAttemptsExhausted", 6));
+        let (next, discarded) =
+            retry_or_discard(&definition(), worn, BatchOutcome::FailedFrom(4), Timestamp::UNIX_EPOCH);
+        let discarded = discarded.unwrap();
+        assert_eq!(
+            (next.len(), discarded.condition, discarded.delivery.records.len()),
+            (0, "RetryAttemptsExhausted", 6)
+        );
     }
 
     #[test]
     fn a_batch_is_given_up_at_its_age() {
         let later = Timestamp::from_second(61).unwrap();
-        let (_, gave_up) = after(&mapping(), batch(0..10), Outcome::Failed, later);
-        assert_eq!(gave_up.unwrap().condition, "RecordAgeExceeded");
+        let (_, discarded) = retry_or_discard(&definition(), batch(0..10), BatchOutcome::Failed, later);
+        assert_eq!(discarded.unwrap().condition, "RecordAgeExceeded");
     }
 
     #[test]
@@ -252,19 +257,19 @@ mod tests {
         let later = Timestamp::from_second(61).unwrap();
         let mut mixed = batch(0..10);
         mixed.records[3..].iter_mut().for_each(|record| record.arrived_at = later);
-        let (rest, gave_up) = before(&mapping(), mixed, later);
-        let (rest, gave_up) = (rest.unwrap(), gave_up.unwrap());
+        let (rest, discarded) = discard_expired(&definition(), mixed, later);
+        let (rest, discarded) = (rest.unwrap(), discarded.unwrap());
         assert_eq!(
-            (rest.records.len(), gave_up.delivery.records.len(), gave_up.condition),
+            (rest.records.len(), discarded.delivery.records.len(), discarded.condition),
             (7, 3, "RecordAgeExceeded")
         );
-        assert_eq!(before(&mapping(), batch(0..10), Timestamp::UNIX_EPOCH), (Some(batch(0..10)), None));
+        assert_eq!(discard_expired(&definition(), batch(0..10), Timestamp::UNIX_EPOCH), (Some(batch(0..10)), None));
     }
 
     #[test]
     fn records_are_cut_into_batches() {
         let mut records = VecDeque::from(batch(0..25).records);
-        let lengths = [(); 3].map(|()| cut(&mut records, 10).records.len());
+        let lengths = [(); 3].map(|()| take_batch(&mut records, 10).records.len());
         assert_eq!((lengths, records.len()), ([10, 10, 5], 0));
     }
 
@@ -272,15 +277,15 @@ mod tests {
     fn a_batch_is_no_larger_than_an_invocation_carries() {
         let mut records = VecDeque::from(batch(0..10).records);
         records.iter_mut().for_each(|record| record.bytes = 1024 * 1024);
-        assert_eq!(cut(&mut records, 10).records.len(), 4);
+        assert_eq!(take_batch(&mut records, 10).records.len(), 4);
         records.iter_mut().for_each(|record| record.bytes = 10 * 1024 * 1024);
-        assert_eq!(cut(&mut records, 10).records.len(), 1);
+        assert_eq!(take_batch(&mut records, 10).records.len(), 1);
     }
 
     #[test]
     fn the_destination_is_told_where_and_not_what() {
-        let gave_up = Discarded::new("RetryAttemptsExhausted", Delivery { failures: 3, ..batch(4..9) });
-        let message = gave_up.message("arn", 2);
+        let discarded = DiscardedDelivery::new("RetryAttemptsExhausted", Delivery { failures: 3, ..batch(4..9) });
+        let message = discarded.message("arn", 2);
         let info = &message["DDBStreamBatchInfo"];
         assert_eq!((&info["startSequenceNumber"], &info["endSequenceNumber"]), (&json!("4"), &json!("8")));
         assert_eq!((&info["batchSize"], &info["shardId"]), (&json!(5), &json!("shardId-00000000000000000002")));

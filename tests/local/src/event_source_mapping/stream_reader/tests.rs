@@ -7,7 +7,7 @@ use super::*;
 fn begun(start: &str, end: Option<&str>, position: Option<&str>) -> Option<String> {
     let range = SequenceNumberRange::builder().starting_sequence_number(start);
     let range = range.set_ending_sequence_number(end.map(str::to_owned)).build();
-    Reading::begin(&Shard::builder().sequence_number_range(range).build(), position).read_to
+    ShardReader::begin(&Shard::builder().sequence_number_range(range).build(), position).read_to
 }
 
 #[test]

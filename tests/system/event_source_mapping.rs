@@ -1,4 +1,4 @@
-//! The event source mapping of the local stack, on a real stream.
+//! The event reader mapping of the local stack, on a real stream.
 
 use std::{
     fs,
@@ -11,8 +11,10 @@ use std::{
 };
 
 use local::{
+    event_source_mapping::{
+        DeliveryStep, EventSourceMapping, files::MappingFiles, rules::BatchOutcome, stream_reader::StreamReader,
+    },
     functions::Function,
-    pump::{Pump, Step, keeping::Keeping, rules::Outcome, source::Source},
     template::MappingDefinition,
 };
 use serde_json::{Value, json};
@@ -38,16 +40,16 @@ impl Drop for Directory {
     }
 }
 
-fn mapping() -> MappingDefinition {
+fn definition() -> MappingDefinition {
     template().functions["projector"].mappings[0].clone()
 }
 
-/// A pump to a function that counts its invocations and answers as `answer` says.
-fn pump(
+/// A mapping to a function that counts its invocations and answers as `answer` says.
+fn mapping(
     system: &System,
-    mapping: MappingDefinition,
+    definition: MappingDefinition,
     answer: fn(&Value) -> Result<Value, String>,
-) -> (Pump, Arc<AtomicUsize>) {
+) -> (EventSourceMapping, Arc<AtomicUsize>) {
     let invocations = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&invocations);
     let function = Function::new(Duration::from_secs(5), move |event, _| {
@@ -56,7 +58,7 @@ fn pump(
     });
     let arn = system.stack.stream_arn("EventsTable").unwrap().to_owned();
     let environment = system.stack.app.dynamo.environment.clone();
-    (Pump::new(system.stack.engine().streams(), arn, mapping, function, environment), invocations)
+    (EventSourceMapping::new(system.stack.engine().streams(), arn, definition, function, environment), invocations)
 }
 
 async fn place(system: &System, number: usize) {
@@ -65,9 +67,9 @@ async fn place(system: &System, number: usize) {
     }
 }
 
-fn source(system: &System) -> Source {
+fn reader(system: &System) -> StreamReader {
     let arn = system.stack.stream_arn("EventsTable").unwrap().to_owned();
-    Source::new(system.stack.engine().streams(), arn, None)
+    StreamReader::new(system.stack.engine().streams(), arn, None)
 }
 
 #[tokio::test]
@@ -75,11 +77,11 @@ async fn a_batch_that_keeps_failing_is_given_up_and_the_destination_told() {
     let system = System::start().await;
     place(&system, 3).await;
     let directory = Directory::new();
-    let twice = MappingDefinition { retries: Some(2), bisects: false, ..mapping() };
-    let (pump, invocations) = pump(&system, twice, |_| Err("no".to_owned()));
-    let mut pump = pump.keeping(Keeping::in_directory(directory.0.clone()));
-    assert!(matches!(pump.step().await.unwrap(), Step::Delivered(Outcome::Failed)));
-    pump.drain().await.unwrap();
+    let twice = MappingDefinition { retries: Some(2), bisects: false, ..definition() };
+    let (mapping, invocations) = mapping(&system, twice, |_| Err("no".to_owned()));
+    let mut mapping = mapping.with_files(MappingFiles::in_directory(directory.0.clone()));
+    assert!(matches!(mapping.step().await.unwrap(), DeliveryStep::Delivered(BatchOutcome::Failed)));
+    mapping.drain().await.unwrap();
     assert_eq!(invocations.load(Ordering::SeqCst), 3, "the first time, and two retries");
     let lines = fs::read_to_string(directory.0.join("on-failure.jsonl")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -95,13 +97,13 @@ async fn records_that_are_too_old_are_given_up_and_never_delivered() {
     let system = System::start().await;
     place(&system, 3).await;
     let directory = Directory::new();
-    let (pump, invocations) = pump(&system, mapping(), |_| Ok(json!({})));
-    let mut pump = pump.keeping(Keeping::in_directory(directory.0.clone()));
+    let (mapping, invocations) = mapping(&system, definition(), |_| Ok(json!({})));
+    let mut mapping = mapping.with_files(MappingFiles::in_directory(directory.0.clone()));
     // The records have the times of the machine, whatever year it is.
     let now = system.stack.app.dynamo.environment.now().as_millisecond();
     let record = system.stream_records().await[0].arrived_at.as_millisecond();
     system.clock.advance_ms(record - now + 24 * 3_600_000);
-    pump.drain().await.unwrap();
+    mapping.drain().await.unwrap();
     assert_eq!(invocations.load(Ordering::SeqCst), 0);
     let line: Value = serde_json::from_str(&fs::read_to_string(directory.0.join("on-failure.jsonl")).unwrap()).unwrap();
     assert_eq!(line["requestContext"]["condition"], "RecordAgeExceeded");
@@ -113,15 +115,15 @@ async fn bisecting_finds_the_one_record_that_fails() {
     let system = System::start().await;
     place(&system, 16).await;
     let directory = Directory::new();
-    let once = MappingDefinition { retries: Some(0), ..mapping() };
+    let once = MappingDefinition { retries: Some(0), ..definition() };
     // It fails as long as the batch holds the record of the eleventh order.
-    let (pump, _) = pump(&system, once, |event| {
+    let (mapping, _) = mapping(&system, once, |event| {
         let records = event["Records"].as_array().unwrap();
         let holds = records.iter().any(|record| record["dynamodb"]["SequenceNumber"].as_str().unwrap().len() > 40);
         if holds || records.len() > 1 { Err("no".to_owned()) } else { Ok(json!({})) }
     });
-    let mut pump = pump.keeping(Keeping::in_directory(directory.0.clone()));
-    pump.drain().await.unwrap();
+    let mut mapping = mapping.with_files(MappingFiles::in_directory(directory.0.clone()));
+    mapping.drain().await.unwrap();
     // Each record was taken alone in the end: a split costs no attempt, and nothing was given up.
     assert!(!directory.0.join("on-failure.jsonl").exists());
 }
@@ -131,19 +133,19 @@ async fn a_pump_goes_on_where_it_was() {
     let system = System::start().await;
     place(&system, 3).await;
     let directory = Directory::new();
-    let kept = || Keeping::in_directory(directory.0.clone());
-    let (first, invocations) = pump(&system, mapping(), |_| Ok(json!({})));
-    first.keeping(kept()).drain().await.unwrap();
+    let kept = || MappingFiles::in_directory(directory.0.clone());
+    let (first, invocations) = mapping(&system, definition(), |_| Ok(json!({})));
+    first.with_files(kept()).drain().await.unwrap();
     assert_eq!(invocations.load(Ordering::SeqCst), 1);
-    let (second, invocations) = pump(&system, mapping(), |_| Ok(json!({})));
-    second.keeping(kept()).drain().await.unwrap();
+    let (second, invocations) = mapping(&system, definition(), |_| Ok(json!({})));
+    second.with_files(kept()).drain().await.unwrap();
     assert_eq!(invocations.load(Ordering::SeqCst), 0, "all of it was done with");
     system.customer("alice").places_order("one-more").await;
-    let (third, invocations) = pump(&system, mapping(), |event| {
+    let (third, invocations) = mapping(&system, definition(), |event| {
         assert_eq!(event["Records"].as_array().unwrap().len(), 1);
         Ok(json!({}))
     });
-    third.keeping(kept()).drain().await.unwrap();
+    third.with_files(kept()).drain().await.unwrap();
     assert_eq!(invocations.load(Ordering::SeqCst), 1);
 }
 
@@ -152,14 +154,14 @@ async fn a_batch_that_was_not_done_with_comes_again_after_a_restart() {
     let system = System::start().await;
     place(&system, 3).await;
     let directory = Directory::new();
-    let kept = || Keeping::in_directory(directory.0.clone());
-    let (failing, _) = pump(&system, mapping(), |_| Err("no".to_owned()));
-    failing.keeping(kept()).step().await.unwrap();
-    let (second, invocations) = pump(&system, mapping(), |event| {
+    let kept = || MappingFiles::in_directory(directory.0.clone());
+    let (failing, _) = mapping(&system, definition(), |_| Err("no".to_owned()));
+    failing.with_files(kept()).step().await.unwrap();
+    let (second, invocations) = mapping(&system, definition(), |event| {
         assert_eq!(event["Records"].as_array().unwrap().len(), 3);
         Ok(json!({}))
     });
-    second.keeping(kept()).drain().await.unwrap();
+    second.with_files(kept()).drain().await.unwrap();
     assert_eq!(invocations.load(Ordering::SeqCst), 1);
 }
 
@@ -167,24 +169,24 @@ async fn a_batch_that_was_not_done_with_comes_again_after_a_restart() {
 async fn batches_are_no_larger_than_the_mapping_says() {
     let system = System::start().await;
     place(&system, 25).await;
-    let ten = MappingDefinition { batch_size: 10, ..mapping() };
-    let (mut pump, invocations) = pump(&system, ten, |event| {
+    let ten = MappingDefinition { batch_size: 10, ..definition() };
+    let (mut mapping, invocations) = mapping(&system, ten, |event| {
         assert!(event["Records"].as_array().unwrap().len() <= 10);
         Ok(json!({ "batchItemFailures": [] }))
     });
-    pump.drain().await.unwrap();
+    mapping.drain().await.unwrap();
     assert_eq!(invocations.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]
 async fn an_iterator_that_expires_loses_and_doubles_nothing() {
     let system = System::start().await;
-    let mut source = source(&system);
+    let mut reader = reader(&system);
     let mut read = Vec::new();
     for round in 0..5 {
         system.customer("alice").places_order(&format!("order-{round}")).await;
-        read.extend(source.read().await.unwrap());
-        source.expire_iterators();
+        read.extend(reader.read().await.unwrap());
+        reader.expire_iterators();
     }
     let numbers: std::collections::BTreeSet<_> = read.iter().map(|record| &record.sequence_number).collect();
     assert_eq!((read.len(), numbers.len()), (5, 5));
@@ -197,17 +199,17 @@ async fn a_page_is_at_most_a_megabyte_and_the_rest_comes_next() {
         let large = json!([{ "type": "x", "schema": 1, "data": "x".repeat(300_000) }]);
         system.append_raw("7c9e6679-7425-40de-944b-e07fc1f90ae7", version, large).await;
     }
-    let mut source = source(&system);
+    let mut reader = reader(&system);
     let mut pages = Vec::new();
     for _ in 0..3 {
-        pages.push(source.read().await.unwrap().len());
+        pages.push(reader.read().await.unwrap().len());
     }
     assert_eq!(pages, [3, 2, 0]);
 }
 
 #[tokio::test]
 async fn a_write_that_changes_nothing_makes_no_record() {
-    let record = |old: Value| local::pump::record::Record {
+    let record = |old: Value| local::event_source_mapping::record::Record {
         sequence_number: "1".to_owned(),
         arrived_at: jiff::Timestamp::UNIX_EPOCH,
         partition_key: String::new(),
