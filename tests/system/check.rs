@@ -20,7 +20,7 @@ async fn the_checker_finds_no_promise_broken_under_chaos() {
     let system = System::start_on(engine, move |mapping| mapping.with_shards(4).with_chaos(faults)).await;
     let token = system.stack.authorizer.token("check", "orders/admin", FAR).unwrap();
     let load = Load::new(Api::new(system.url(), token).unwrap(), Environment::system(), 20, 21);
-    load.api.knock().await.unwrap();
+    load.api.ping().await.unwrap();
 
     let done = Cell::new(false);
     let checking = async {

@@ -128,11 +128,14 @@ impl Run {
             join_all(clients.iter().map(|client| client.live(ACTS))).await;
             done.set(true);
         };
-        let goes_on = || !done.get();
-        let deliveries =
-            mappings.iter_mut().enumerate().map(|(number, mapping)| self.deliver_while(number, mapping, &goes_on));
-        let trouble = async { tokio::join!(self.unsettle_the_clock(&goes_on), self.leave_older_views(&goes_on)) };
-        tokio::join!(living, join_all(deliveries), trouble, self.redrive_now_and_then(&goes_on));
+        let should_continue = || !done.get();
+        let deliveries = mappings
+            .iter_mut()
+            .enumerate()
+            .map(|(number, mapping)| self.deliver_while(number, mapping, &should_continue));
+        let trouble =
+            async { tokio::join!(self.unsettle_the_clock(&should_continue), self.leave_older_views(&should_continue)) };
+        tokio::join!(living, join_all(deliveries), trouble, self.redrive_now_and_then(&should_continue));
 
         self.world.calm_down();
         self.chaos.calm().await;
@@ -156,8 +159,8 @@ impl Run {
         redrive::redrive(&self.stack.app, &streams).await;
     }
 
-    async fn redrive_now_and_then(&self, goes_on: &impl Fn() -> bool) {
-        while goes_on() {
+    async fn redrive_now_and_then(&self, should_continue: &impl Fn() -> bool) {
+        while should_continue() {
             time::sleep(self.world.chance.while_below(10_000)).await;
             self.redrive().await;
         }
@@ -190,8 +193,13 @@ impl Run {
         mapping.with_shards(1 + world.chance.below(4) as usize).with_chaos(Arc::clone(chaos))
     }
 
-    async fn deliver_while(&self, number: usize, mapping: &mut EventSourceMapping, goes_on: &impl Fn() -> bool) {
-        while goes_on() && self.world.holds() {
+    async fn deliver_while(
+        &self,
+        number: usize,
+        mapping: &mut EventSourceMapping,
+        should_continue: &impl Fn() -> bool,
+    ) {
+        while should_continue() && self.world.holds() {
             if !self.step(number, mapping).await {
                 time::sleep(self.world.chance.while_below(300)).await;
             }
@@ -215,9 +223,9 @@ impl Run {
     }
 
     /// Sets the clock forward and back, by seconds or by hours.
-    async fn unsettle_the_clock(&self, goes_on: &impl Fn() -> bool) {
+    async fn unsettle_the_clock(&self, should_continue: &impl Fn() -> bool) {
         let World { chance, clock, journal, .. } = &*self.world;
-        while goes_on() {
+        while should_continue() {
             time::sleep(chance.while_below(4000)).await;
             let furthest = if chance.strikes(500) { 5_000 } else { 20 * 3_600_000 };
             let by = chance.below(furthest) as i64;
@@ -232,8 +240,8 @@ impl Run {
     }
 
     /// Puts views of an older schema in the place of today's.
-    async fn leave_older_views(&self, goes_on: &impl Fn() -> bool) {
-        while goes_on() {
+    async fn leave_older_views(&self, should_continue: &impl Fn() -> bool) {
+        while should_continue() {
             time::sleep(self.world.chance.while_below(3000)).await;
             if self.world.goes_wrong("view of an older schema", 700) {
                 self.witness.leave_an_older_view(&self.world.chance);

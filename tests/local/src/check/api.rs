@@ -8,8 +8,8 @@ use http::{Request, StatusCode, header, request::Builder};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
-use self::https::Client;
-use super::history::Told;
+use self::https::HttpsClient;
+use super::history::Reply;
 
 /// How long an answer may take: as long as an HTTP API waits for its function, and a little more.
 const TIMEOUT: Duration = Duration::from_secs(31);
@@ -18,7 +18,7 @@ const TRIES: u32 = 100;
 
 /// A system, as one of its operators meets it.
 pub struct Api {
-    client: Client,
+    client: HttpsClient,
     url: String,
     token: String,
 }
@@ -34,18 +34,18 @@ impl Api {
     }
 
     /// Sends a command under this key.
-    pub(super) async fn command(&self, path: &str, key: &str, body: &Value) -> Told {
+    pub(super) async fn command(&self, path: &str, key: &str, body: &Value) -> Reply {
         let request = Request::post(format!("{}{path}", self.url)).header(header::CONTENT_TYPE, "application/json");
         let answer = self.answer(request.header("Idempotency-Key", key), body.to_string()).await;
-        let Some((status, document)) = answer else { return Told::Nothing };
+        let Some((status, document)) = answer else { return Reply::Unknown };
         let done = || Some((document["order_id"].as_str()?.to_owned(), document["version"].as_u64()?));
         match status {
             status if status.is_success() => {
-                done().map_or(Told::Nothing, |(order, version)| Told::Done { order, version })
+                done().map_or(Reply::Unknown, |(order, version)| Reply::Accepted { order, version })
             }
-            StatusCode::REQUEST_TIMEOUT => Told::Nothing,
-            status if status.is_client_error() => Told::Refused(status.as_u16()),
-            _ => Told::Nothing,
+            StatusCode::REQUEST_TIMEOUT => Reply::Unknown,
+            status if status.is_client_error() => Reply::Refused(status.as_u16()),
+            _ => Reply::Unknown,
         }
     }
 
@@ -66,7 +66,7 @@ impl Api {
     ///
     /// # Errors
     /// As [`read`](Self::read), when there is still no answer after some time.
-    pub(super) async fn insist(&self, path: &str) -> Result<Option<Value>, String> {
+    pub(super) async fn read_until_answered(&self, path: &str) -> Result<Option<Value>, String> {
         for _ in 1..TRIES {
             if let Ok(document) = self.read(path).await {
                 return Ok(document);
@@ -80,7 +80,7 @@ impl Api {
     ///
     /// # Errors
     /// What is there instead.
-    pub async fn knock(&self) -> Result<(), String> {
+    pub async fn ping(&self) -> Result<(), String> {
         match self.get("/dashboard?days=1").await {
             Some((StatusCode::OK, document)) if document["orders"].is_number() => Ok(()),
             Some((StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _)) => {

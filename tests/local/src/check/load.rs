@@ -14,8 +14,8 @@ use jiff::SignedDuration;
 
 use super::{
     Api,
-    client::Client,
-    history::{Command, Read},
+    history::{Read, SentCommand},
+    load_client::LoadClient,
 };
 
 /// How many of the last orders any client may take up.
@@ -35,12 +35,12 @@ pub struct Load {
     pub run: String,
     ticks: AtomicU64,
     acknowledged: AtomicU64,
-    in_common: Mutex<VecDeque<Known>>,
+    in_common: Mutex<VecDeque<KnownOrder>>,
 }
 
 /// An order, as far as a client knows it.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct KnownOrder {
     pub(super) id: String,
     /// The last version that was acknowledged.
     pub(super) version: u64,
@@ -48,17 +48,17 @@ pub(super) struct Known {
 
 /// What became of the load.
 #[derive(Debug, Default)]
-pub struct Log {
+pub struct LoadLog {
     /// What was commanded.
-    pub commands: Vec<Command>,
+    pub commands: Vec<SentCommand>,
     /// What was read.
     pub reads: Vec<Read>,
     /// How many reads were not answered.
     pub unanswered: usize,
     /// How long each attempt of a command took.
-    pub commands_took: Vec<SignedDuration>,
+    pub command_times: Vec<SignedDuration>,
     /// How long each read took.
-    pub reads_took: Vec<SignedDuration>,
+    pub read_times: Vec<SignedDuration>,
 }
 
 impl Load {
@@ -70,9 +70,9 @@ impl Load {
     }
 
     /// Lets all clients do what they do, as long as it is to go on.
-    pub async fn run(&self, goes_on: impl Fn() -> bool) -> Log {
-        let logs = join_all((0..self.clients).map(|number| Client::new(self, number).run(&goes_on))).await;
-        logs.into_iter().fold(Log::default(), Log::and)
+    pub async fn run(&self, should_continue: impl Fn() -> bool) -> LoadLog {
+        let logs = join_all((0..self.clients).map(|number| LoadClient::new(self, number).run(&should_continue))).await;
+        logs.into_iter().fold(LoadLog::default(), LoadLog::and)
     }
 
     /// How many commands were acknowledged up to now.
@@ -91,7 +91,7 @@ impl Load {
     }
 
     /// Lets all clients know that a command was acknowledged.
-    pub(super) fn acknowledge(&self, order: Known) {
+    pub(super) fn acknowledge(&self, order: KnownOrder) {
         self.acknowledged.fetch_add(1, Ordering::Relaxed);
         let mut orders = self.in_common.lock().unwrap_or_else(PoisonError::into_inner);
         orders.retain(|known| known.id != order.id);
@@ -102,20 +102,20 @@ impl Load {
     }
 
     /// One of the last orders, whoever placed it.
-    pub(super) fn in_common(&self, place: u64) -> Option<Known> {
+    pub(super) fn in_common(&self, place: u64) -> Option<KnownOrder> {
         let orders = self.in_common.lock().unwrap_or_else(PoisonError::into_inner);
         let place = usize::try_from(place).unwrap_or_default().checked_rem(orders.len())?;
         orders.get(place).cloned()
     }
 }
 
-impl Log {
+impl LoadLog {
     fn and(mut self, other: Self) -> Self {
         self.commands.extend(other.commands);
         self.reads.extend(other.reads);
         self.unanswered += other.unanswered;
-        self.commands_took.extend(other.commands_took);
-        self.reads_took.extend(other.reads_took);
+        self.command_times.extend(other.command_times);
+        self.read_times.extend(other.read_times);
         self
     }
 }

@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::{
-    History, Violation,
-    history::{Outcome, Told},
+    RunHistory, Violation,
+    history::{CommandOutcome, Reply},
 };
 
 /// How many violations are shown in words.
@@ -25,7 +25,7 @@ pub struct Summary {
     /// How long they were at it.
     pub seconds: f64,
     /// What became of the commands.
-    pub commands: Commands,
+    pub commands: CommandCounts,
     /// How many reads were answered.
     pub reads: usize,
     /// How many were not.
@@ -44,9 +44,9 @@ pub struct Summary {
     pub violations: Vec<Violation>,
 }
 
-/// Commands, by what their clients know of them.
+/// CommandCounts, by what their clients know of them.
 #[derive(Debug, Serialize)]
-pub struct Commands {
+pub struct CommandCounts {
     /// Acknowledged.
     pub ok: usize,
     /// Refused.
@@ -67,18 +67,21 @@ pub struct Latency {
     max: f64,
 }
 
-impl Commands {
+impl CommandCounts {
     /// The commands of this history.
-    pub fn of(history: &History) -> Self {
+    pub fn of(history: &RunHistory) -> Self {
         let commands = &history.commands;
         let count = |outcome| commands.iter().filter(|command| command.outcome() == outcome).count();
-        let resolved = |told: &[Told]| told.first() == Some(&Told::Nothing);
+        let resolved = |replies: &[Reply]| replies.first() == Some(&Reply::Unknown);
         Self {
-            ok: count(Outcome::Ok),
-            fail: count(Outcome::Fail),
-            unknown: count(Outcome::Unknown),
-            sent_again: commands.iter().map(|command| command.told.len().saturating_sub(1)).sum(),
-            resolved: commands.iter().filter(|command| resolved(&command.told) && command.done().is_some()).count(),
+            ok: count(CommandOutcome::Ok),
+            fail: count(CommandOutcome::Fail),
+            unknown: count(CommandOutcome::Unknown),
+            sent_again: commands.iter().map(|command| command.replies.len().saturating_sub(1)).sum(),
+            resolved: commands
+                .iter()
+                .filter(|command| resolved(&command.replies) && command.accepted().is_some())
+                .count(),
         }
     }
 }
@@ -97,7 +100,7 @@ impl Latency {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Commands { ok, fail, unknown, sent_again, resolved } = &self.commands;
+        let CommandCounts { ok, fail, unknown, sent_again, resolved } = &self.commands;
         writeln!(f, "run {} with seed {}: {} clients, {:.1} s", self.run, self.seed, self.clients, self.seconds)?;
         writeln!(
             f,

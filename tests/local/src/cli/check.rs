@@ -70,7 +70,7 @@ async fn checked(url: &str, options: Options) -> Result<Summary, String> {
         None => talk::token(url, "check", OPERATOR_SCOPES, i64::from(options.seconds) + 86_400).await?,
     };
     let api = Api::new(url, token)?;
-    api.knock().await?;
+    api.ping().await?;
     let load = Load::new(api, Environment::system(), options.clients, options.seed);
 
     let seconds = SignedDuration::from_secs(options.seconds.into());
@@ -80,13 +80,13 @@ async fn checked(url: &str, options: Options) -> Result<Summary, String> {
         ProgressStyle::with_template("{bar:40} {pos}/{len} s  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     progress.enable_steady_tick(Duration::from_millis(200));
-    let goes_on = || {
+    let should_continue = || {
         let past = load.environment.now().duration_since(began);
         progress.set_position(u64::try_from(past.as_secs()).unwrap_or_default());
         progress.set_message(format!("{} commands acknowledged", load.acknowledged()));
         past < seconds
     };
-    let summary = check(&load, goes_on, patience).await;
+    let summary = check(&load, should_continue, patience).await;
     progress.finish_and_clear();
     summary
 }

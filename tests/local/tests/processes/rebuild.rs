@@ -43,14 +43,15 @@ async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
 
     let api = Api::new(&url, token(port).await).unwrap();
     let (load, ended) = (Load::new(api, Environment::system(), CLIENTS, 1), AtomicBool::new(false));
-    let goes_on = || !ended.load(Ordering::SeqCst);
+    let should_continue = || !ended.load(Ordering::SeqCst);
     let rebuilding = async {
         let took = operate.rebuild_and_be_killed(&app).await;
         ended.store(true, Ordering::SeqCst);
         took.as_secs_f64()
     };
     let patience = SignedDuration::from_secs(60);
-    let (checked, took, asked) = tokio::join!(check(&load, goes_on, patience), rebuilding, queries.ask(&ids, goes_on));
+    let (checked, took, asked) =
+        tokio::join!(check(&load, should_continue, patience), rebuilding, queries.ask(&ids, should_continue));
 
     let summary = checked.unwrap();
     println!("{orders} orders in {took:.1} s, {:.0} a second; {asked} other queries; {summary}", orders as f64 / took);
@@ -224,7 +225,7 @@ impl Queries {
     }
 
     /// Asks for these orders, their customers' lists and the dashboard, as long as it is to go on. Gives how often.
-    async fn ask(&self, ids: &[String], goes_on: impl Fn() -> bool) -> usize {
+    async fn ask(&self, ids: &[String], should_continue: impl Fn() -> bool) -> usize {
         let mut asked = 0;
         for id in ids.iter().cycle() {
             let order = self.get(&format!("/orders/{id}")).await;
@@ -232,7 +233,7 @@ impl Queries {
             self.get(&format!("/customers/{}/orders", order["customer_id"].as_str().unwrap())).await;
             self.get("/dashboard").await;
             asked += 3;
-            if !goes_on() {
+            if !should_continue() {
                 break;
             }
         }

@@ -12,10 +12,10 @@ use hyper_util::{
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 /// A client of HTTP.
-pub(super) type Client = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+pub(super) type HttpsClient = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// The client for this URL: with the roots of the machine for HTTPS, with none, and none needed, for HTTP.
-pub(super) fn client(url: &str) -> Result<Client, String> {
+pub(super) fn client(url: &str) -> Result<HttpsClient, String> {
     let connector = HttpsConnectorBuilder::new();
     let connector = if url.starts_with("https:") {
         let roots = connector.with_provider_and_native_roots(ring::default_provider());

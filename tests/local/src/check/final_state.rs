@@ -10,8 +10,8 @@ use jiff::SignedDuration;
 use serde_json::Value;
 
 use super::{
-    History, Load,
-    history::{Event, Seen, Views},
+    Load, RunHistory,
+    history::{FinalViews, OrderState, RecordedEvent},
 };
 
 /// How many orders are read at once.
@@ -22,13 +22,13 @@ const AT_ONCE: usize = 16;
 ///
 /// # Errors
 /// If the system does not answer any more.
-pub async fn aftermath(
+pub async fn read_final_state(
     load: &Load,
-    history: &mut History,
+    history: &mut RunHistory,
     patience: SignedDuration,
 ) -> Result<Option<SignedDuration>, String> {
     let began = load.environment.now();
-    let acknowledged = history.commands.iter().filter_map(|command| command.done());
+    let acknowledged = history.commands.iter().filter_map(|command| command.accepted());
     let mut behind: BTreeSet<String> = acknowledged.map(|(order, _)| order.to_owned()).collect();
     loop {
         let rows = rows(load).await?;
@@ -37,7 +37,7 @@ pub async fn aftermath(
         let orders = stream::iter(&behind).map(|order| order_at_rest(load, order, rows.get(order).cloned()));
         let orders: Vec<_> = orders.buffer_unordered(AT_ONCE).try_collect().await?;
         for (order, events, views) in orders {
-            let head = events.last().cloned().map(Seen::from);
+            let head = events.last().cloned().map(OrderState::from);
             if views.summary == head && views.row == head {
                 behind.remove(&order);
             }
@@ -57,29 +57,33 @@ pub async fn aftermath(
 }
 
 /// The rows of all customers.
-async fn rows(load: &Load) -> Result<BTreeMap<String, Seen>, String> {
+async fn rows(load: &Load) -> Result<BTreeMap<String, OrderState>, String> {
     let mut rows = BTreeMap::new();
     for client in 0..load.clients {
         let path = format!("/customers/{}/orders?limit=100", load.customer(client));
         let mut next = Some(path.clone());
         while let Some(page) = next {
-            let page = load.api.insist(&page).await?.unwrap_or_default();
+            let page = load.api.read_until_answered(&page).await?.unwrap_or_default();
             let listed = page["orders"].as_array().into_iter().flatten();
-            rows.extend(listed.filter_map(|row| Some((row["order_id"].as_str()?.to_owned(), seen(row)?))));
+            rows.extend(listed.filter_map(|row| Some((row["order_id"].as_str()?.to_owned(), order_state(row)?))));
             next = page["next_cursor"].as_str().map(|cursor| format!("{path}&cursor={cursor}"));
         }
     }
     Ok(rows)
 }
 
-async fn order_at_rest(load: &Load, order: &str, row: Option<Seen>) -> Result<(String, Vec<Event>, Views), String> {
-    let history = load.api.insist(&format!("/orders/{order}/events")).await?.unwrap_or_default();
-    let summary = load.api.insist(&format!("/orders/{order}")).await?.as_ref().and_then(seen);
-    Ok((order.to_owned(), events(order, &history), Views { summary, row }))
+async fn order_at_rest(
+    load: &Load,
+    order: &str,
+    row: Option<OrderState>,
+) -> Result<(String, Vec<RecordedEvent>, FinalViews), String> {
+    let history = load.api.read_until_answered(&format!("/orders/{order}/events")).await?.unwrap_or_default();
+    let summary = load.api.read_until_answered(&format!("/orders/{order}")).await?.as_ref().and_then(order_state);
+    Ok((order.to_owned(), events(order, &history), FinalViews { summary, row }))
 }
 
 /// The events in an answer of `GET /orders/{order_id}/events`.
-pub(super) fn events(order: &str, history: &Value) -> Vec<Event> {
+pub(super) fn events(order: &str, history: &Value) -> Vec<RecordedEvent> {
     let event = |event: &Value| {
         let text = |field: &str| event["data"][field].as_str().unwrap_or_default().to_owned();
         let status = event["type"].as_str().unwrap_or_default().trim_start_matches("order.").to_owned();
@@ -90,18 +94,18 @@ pub(super) fn events(order: &str, history: &Value) -> Vec<Event> {
             // What has no words of its own comes once in an order's life.
             _ => format!("deliver {order}"),
         };
-        Event { version: event["version"].as_u64().unwrap_or_default(), status, mark }
+        RecordedEvent { version: event["version"].as_u64().unwrap_or_default(), status, mark }
     };
     history["events"].as_array().into_iter().flatten().map(event).collect()
 }
 
 /// What a summary or a row shows.
-pub(super) fn seen(document: &Value) -> Option<Seen> {
-    Some(Seen { version: document["version"].as_u64()?, status: document["status"].as_str()?.to_owned() })
+pub(super) fn order_state(document: &Value) -> Option<OrderState> {
+    Some(OrderState { version: document["version"].as_u64()?, status: document["status"].as_str()?.to_owned() })
 }
 
-impl From<Event> for Seen {
-    fn from(event: Event) -> Self {
+impl From<RecordedEvent> for OrderState {
+    fn from(event: RecordedEvent) -> Self {
         Self { version: event.version, status: event.status }
     }
 }
