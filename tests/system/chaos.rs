@@ -67,7 +67,7 @@ async fn survives(seed: u64) -> BTreeSet<&'static str> {
     let (promised, ()) = tokio::join!(clients, projector);
     let promised: BTreeMap<String, u64> = promised.into_iter().flatten().collect();
     system.project().await;
-    chaos.calm().await;
+    chaos.stop().await;
     system.project().await;
     system.check_read_models().await;
 
@@ -76,7 +76,7 @@ async fn survives(seed: u64) -> BTreeSet<&'static str> {
     let there: BTreeMap<String, u64> =
         streams.iter().map(|(stream, commits)| (stream.key().to_owned(), commits.len() as u64)).collect();
     assert_eq!(there, promised, "seed {seed}");
-    chaos.done().into_keys().collect()
+    chaos.injected().into_keys().collect()
 }
 
 /// How many kinds of trouble there are.
@@ -117,7 +117,7 @@ async fn one_by_one(seed: u64) -> (BTreeMap<&'static str, u64>, Vec<u16>) {
         statuses.extend([placed.status, cancelled.status]);
         system.project().await;
     }
-    (chaos.done(), statuses)
+    (chaos.injected(), statuses)
 }
 
 #[tokio::test]

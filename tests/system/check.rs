@@ -37,7 +37,7 @@ async fn the_checker_finds_no_promise_broken_under_chaos() {
     assert_eq!(summary.violations, [], "{summary}");
     assert!(summary.caught_up_after.is_some(), "{summary}");
     assert!(summary.commands.ok as u64 >= COMMANDS && summary.commands.fail > 0 && summary.reads > 100, "{summary}");
-    chaos.calm().await;
+    chaos.stop().await;
     system.project().await;
     system.check_read_models().await;
 }

@@ -75,7 +75,7 @@ pub fn template() -> Template {
 /// The DynamoDB to test on: an embedded one for each who asks, or the one that the environment names.
 pub fn engine() -> Engine {
     match std::env::var("AWS_ENDPOINT_URL_DYNAMODB") {
-        Ok(url) if !url.is_empty() => Engine::elsewhere(url),
+        Ok(url) if !url.is_empty() => Engine::remote(url),
         _ => Engine::embedded().unwrap(),
     }
 }

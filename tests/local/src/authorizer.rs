@@ -19,17 +19,17 @@ const AUDIENCE: &str = "orders";
 /// All scopes there are.
 pub const OPERATOR_SCOPES: &str = "orders/write orders/read orders/fulfil orders/admin";
 
-/// Issues tokens and verifies them.
+/// Issues tokens and verification_key them.
 pub struct Authorizer {
-    signs: EncodingKey,
-    verifies: DecodingKey,
+    signing_key: EncodingKey,
+    verification_key: DecodingKey,
     public: Vec<u8>,
     required: bool,
 }
 
 /// Why a request does not pass: what API Gateway answers by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum AuthError {
     /// 401: no token, or one that is not valid.
     Unauthorized,
     /// 403: a valid token without any of the scopes.
@@ -50,20 +50,20 @@ impl Authorizer {
     ///
     /// # Errors
     /// If the file is not one of ours, or cannot be written.
-    pub fn kept_in(file: &Path) -> Result<Self, String> {
-        let words = |error: std::io::Error| format!("{}: {error}", file.display());
+    pub fn with_key_file(file: &Path) -> Result<Self, String> {
+        let describe = |error: std::io::Error| format!("{}: {error}", file.display());
         if !file.exists() {
             let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|error| error.to_string())?;
-            fs::write(file, key.as_ref()).map_err(words)?;
+            fs::write(file, key.as_ref()).map_err(describe)?;
         }
-        Self::with_key(&fs::read(file).map_err(words)?)
+        Self::with_key(&fs::read(file).map_err(describe)?)
     }
 
     fn with_key(pkcs8: &[u8]) -> Result<Self, String> {
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|error| error.to_string())?;
         let public = pair.public_key().as_ref().to_vec();
-        let (signs, verifies) = (EncodingKey::from_ed_der(pkcs8), DecodingKey::from_ed_der(&public));
-        Ok(Self { signs, verifies, public, required: false })
+        let (signing_key, verification_key) = (EncodingKey::from_ed_der(pkcs8), DecodingKey::from_ed_der(&public));
+        Ok(Self { signing_key, verification_key, public, required: false })
     }
 
     /// The same, where no request passes without a token.
@@ -85,18 +85,18 @@ impl Authorizer {
     pub fn token(&self, sub: &str, scope: &str, expires: i64) -> Result<String, String> {
         let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": sub, "scope": scope, "exp": expires });
         let header = Header { kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::EdDSA) };
-        encode(&header, &claims, &self.signs).map_err(|error| error.to_string())
+        encode(&header, &claims, &self.signing_key).map_err(|error| error.to_string())
     }
 
     /// The claims of a request that passes, all as text as API Gateway hands them on. Without a token it is an operator
     /// with all scopes, unless tokens are required.
     ///
     /// # Errors
-    /// [`Refused`].
-    pub fn claims(&self, authorization: Option<&str>, scopes: &[String]) -> Result<Map<String, Value>, Refused> {
+    /// [`AuthError`].
+    pub fn claims(&self, authorization: Option<&str>, scopes: &[String]) -> Result<Map<String, Value>, AuthError> {
         let Some(header) = authorization else {
             if self.required {
-                return Err(Refused::Unauthorized);
+                return Err(AuthError::Unauthorized);
             }
             return Ok(texts(json!({ "sub": "operator", "scope": OPERATOR_SCOPES })));
         };
@@ -105,11 +105,11 @@ impl Authorizer {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.leeway = 0;
-        let token = decode::<Value>(token, &self.verifies, &validation).map_err(|_| Refused::Unauthorized)?;
+        let token = decode::<Value>(token, &self.verification_key, &validation).map_err(|_| AuthError::Unauthorized)?;
         let claims = texts(token.claims);
         let scope = claims.get("scope").and_then(Value::as_str).unwrap_or_default();
         let has_one = scopes.is_empty() || scope.split(' ').any(|held| scopes.iter().any(|scope| scope == held));
-        if has_one { Ok(claims) } else { Err(Refused::Forbidden) }
+        if has_one { Ok(claims) } else { Err(AuthError::Forbidden) }
     }
 }
 

@@ -39,9 +39,9 @@ const LIFETIME: u64 = 24;
 /// A source of trouble.
 pub struct Chaos {
     seed: u64,
-    calm: AtomicBool,
+    stopped: AtomicBool,
     occurrences: Mutex<BTreeMap<String, u64>>,
-    done: Mutex<BTreeMap<&'static str, u64>>,
+    counts: Mutex<BTreeMap<&'static str, u64>>,
     past: Mutex<Vec<Record>>,
     zombies: Mutex<JoinSet<()>>,
 }
@@ -51,30 +51,30 @@ impl Chaos {
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
-            calm: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             occurrences: Mutex::default(),
-            done: Mutex::default(),
+            counts: Mutex::default(),
             past: Mutex::default(),
             zombies: Mutex::default(),
         }
     }
 
     /// Ends the trouble, and waits for the invocations that go on after their end.
-    pub async fn calm(&self) {
-        self.calm.store(true, Ordering::SeqCst);
+    pub async fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
         let mut zombies = std::mem::take(&mut *lock(&self.zombies));
         while zombies.join_next().await.is_some() {}
     }
 
     /// What was done how often, by kind.
-    pub fn done(&self) -> BTreeMap<&'static str, u64> {
-        lock(&self.done).clone()
+    pub fn injected(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.counts).clone()
     }
 
     /// What was done how often, in a line.
     pub fn report(&self) -> String {
         let mut line = format!("Chaos {} did", self.seed);
-        for (place, (what, number)) in self.done().into_iter().enumerate() {
+        for (place, (what, number)) in self.injected().into_iter().enumerate() {
             let _ = write!(line, "{} {number} × {what}", if place == 0 { ":" } else { "," });
         }
         line + "."
@@ -82,13 +82,13 @@ impl Chaos {
 
     /// Before the stream is read: an iterator may expire, a shard may split.
     pub(crate) fn before_reading(&self, reader: &mut StreamReader, shards: &mut Shards) {
-        if self.strikes("iterators", 3) {
-            self.note("iterator expired");
+        if self.happens("iterators", 3) {
+            self.count("iterator expired");
             reader.expire_iterators();
         }
         let open = shards.open_shards();
-        if open.len() < MOST_SHARDS && self.strikes("split", 2) {
-            self.note("shard split");
+        if open.len() < MOST_SHARDS && self.happens("split", 2) {
+            self.count("shard split");
             let place = usize::try_from(self.roll("which shard", 1 << 20)).unwrap_or_default() % open.len().max(1);
             open.get(place).into_iter().for_each(|shard| shards.split(*shard));
         }
@@ -97,31 +97,31 @@ impl Chaos {
     /// Delivers the batch in its own way, and says what the mapping gets to know of it.
     pub(crate) async fn deliver(&self, function: &Function, delivery: &Delivery, now_ms: i64) -> BatchOutcome {
         self.remember(delivery);
-        if delivery.records.len() > 1 && self.strikes("recut", 10) {
+        if delivery.records.len() > 1 && self.happens("recut", 10) {
             return self.deliver_half(function, delivery, now_ms).await;
         }
-        let batch = self.reshape(delivery);
+        let batch = self.alter(delivery);
         let untouched = batch == *delivery;
-        let fate = self.roll("fate", 100);
-        let answer = match fate {
+        let decision = self.roll("fate", 100);
+        let answer = match decision {
             0..8 => {
-                self.note("invocation died");
+                self.count("invocation died");
                 let polls = self.roll("lifetime", LIFETIME);
-                Mortal { invocation: function.start(batch.event(), now_ms), polls }.await
+                InterruptedInvocation { invocation: function.start(batch.event(), now_ms), polls }.await
             }
             8..14 => {
-                self.note("answer of the projector lost");
+                self.count("answer of the projector lost");
                 let _ = function.invoke(batch.event(), now_ms).await;
                 None
             }
             14..20 => {
-                self.note("zombie");
+                self.count("zombie");
                 let zombie = function.start(batch.event(), now_ms);
                 lock(&self.zombies).spawn(async move { drop(zombie.await) });
                 None
             }
             20..28 => {
-                self.note("batch delivered twice");
+                self.count("batch delivered twice");
                 let _ = function.invoke(batch.event(), now_ms).await;
                 function.invoke(batch.event(), now_ms).await.ok()
             }
@@ -137,7 +137,7 @@ impl Chaos {
 
     /// Delivers the first half of the batch alone: the other half comes in a batch of its own.
     async fn deliver_half(&self, function: &Function, delivery: &Delivery, now_ms: i64) -> BatchOutcome {
-        self.note("batch cut anew");
+        self.count("batch cut anew");
         let half = delivery.records.len() / 2;
         let first = Delivery { records: delivery.records.iter().take(half).cloned().collect(), ..delivery.clone() };
         match function.invoke(first.event(), now_ms).await.map(|answer| rules::outcome(&answer, &first, true)) {
@@ -148,20 +148,20 @@ impl Chaos {
     }
 
     /// The batch with its records in another order, twice, or with some of the past among them.
-    fn reshape(&self, delivery: &Delivery) -> Delivery {
+    fn alter(&self, delivery: &Delivery) -> Delivery {
         let mut records = delivery.records.clone();
-        if self.strikes("duplicate", 12) {
-            self.note("batch with duplicates");
+        if self.happens("duplicate", 12) {
+            self.count("batch with duplicates");
             records.extend(delivery.records.iter().step_by(2).cloned());
         }
-        if self.strikes("replay", 12) {
-            self.note("batch with records of the past");
+        if self.happens("replay", 12) {
+            self.count("batch with records of the past");
             let past = lock(&self.past);
             let step = usize::try_from(self.roll("past", 7)).unwrap_or_default() + 1;
             records.extend(past.iter().rev().step_by(step).take(20).cloned());
         }
-        if self.strikes("reorder", 15) {
-            self.note("batch reordered");
+        if self.happens("reorder", 15) {
+            self.count("batch reordered");
             let salt = self.roll("order", u64::MAX).to_string();
             records.sort_by_key(|record| cqrs::derived_id(&[&salt, &record.sequence_number]));
         }
@@ -176,13 +176,13 @@ impl Chaos {
     }
 
     /// Whether it happens now, to `per_cent` of a hundred.
-    fn strikes(&self, what: &str, per_cent: u64) -> bool {
-        !self.calm.load(Ordering::SeqCst) && self.roll(what, 100) < per_cent
+    fn happens(&self, what: &str, per_cent: u64) -> bool {
+        !self.stopped.load(Ordering::SeqCst) && self.roll(what, 100) < per_cent
     }
 
     /// A number below `sides`, by the seed, by what is decided, and by how often that was decided before.
     fn roll(&self, what: &str, sides: u64) -> u64 {
-        if self.calm.load(Ordering::SeqCst) {
+        if self.stopped.load(Ordering::SeqCst) {
             return sides.saturating_sub(1);
         }
         let mut occurrences = lock(&self.occurrences);
@@ -191,8 +191,8 @@ impl Chaos {
         hash::of(&[&self.seed.to_string(), what, &occurrence.to_string()]) % sides.max(1)
     }
 
-    fn note(&self, what: &'static str) {
-        *lock(&self.done).entry(what).or_default() += 1;
+    fn count(&self, what: &'static str) {
+        *lock(&self.counts).entry(what).or_default() += 1;
     }
 }
 
@@ -211,7 +211,7 @@ impl Interceptor for Chaos {
             90..140 if call.operation == "TransactWriteItems" => (Fault::Conflict, "transaction conflict"),
             _ => return Fault::None,
         };
-        self.note(what);
+        self.count(what);
         fault
     }
 }
@@ -232,12 +232,12 @@ fn subject(body: &Value) -> String {
 }
 
 /// An invocation that dies after so many polls, wherever it is then.
-struct Mortal {
+struct InterruptedInvocation {
     invocation: Invocation,
     polls: u64,
 }
 
-impl Future for Mortal {
+impl Future for InterruptedInvocation {
     type Output = Option<Value>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Value>> {

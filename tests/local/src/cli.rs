@@ -5,8 +5,8 @@
 mod check;
 mod demo;
 mod history;
+mod requests;
 mod serve;
-mod talk;
 
 use std::process::ExitCode;
 
@@ -23,16 +23,16 @@ use crate::openapi;
 /// Runs the whole system on this machine: an embedded DynamoDB, the functions behind one URL, and the stream.
 #[derive(Debug, Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
-struct CommandLine {
+struct LocalCli {
     #[command(flatten)]
-    serve: serve::Options,
+    serve: serve::ServeOptions,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<LocalCommand>,
 }
 
 /// What else can be done, with a system that runs or without.
 #[derive(Debug, Subcommand)]
-enum Command {
+enum LocalCommand {
     /// Prints a token, for a system that runs with --auth
     Token {
         /// Who it is for, such as alice
@@ -45,7 +45,7 @@ enum Command {
         #[arg(long, default_value_t = 3600, allow_negative_numbers = true)]
         expires_in: i64,
         #[command(flatten)]
-        system: System,
+        system: SystemUrl,
     },
     /// Fills the system with orders of the last weeks
     Demo {
@@ -53,22 +53,22 @@ enum Command {
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
         orders: u64,
         #[command(flatten)]
-        system: System,
+        system: SystemUrl,
     },
     /// Puts a running system under load, and holds what it did against what it promised
-    #[command(after_help = check::MORE)]
+    #[command(after_help = check::AFTER_HELP)]
     Check {
         #[command(flatten)]
-        options: check::Options,
+        options: check::CheckOptions,
         #[command(flatten)]
-        system: System,
+        system: SystemUrl,
     },
     /// Prints what happened to an order
     History {
         /// The order's id
         order: String,
         #[command(flatten)]
-        system: System,
+        system: SystemUrl,
     },
     /// Prints the API's description; `openapi.json` is what it printed last
     Openapi,
@@ -76,7 +76,7 @@ enum Command {
 
 /// A system that runs.
 #[derive(Debug, Args)]
-struct System {
+struct SystemUrl {
     /// Where it is
     #[arg(long, default_value = "http://localhost:3000", value_parser = url)]
     url: String,
@@ -101,21 +101,21 @@ pub async fn main() -> ExitCode {
         .with_target("dynoxide::server", LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(levels)).init();
-    let CommandLine { serve, command } = CommandLine::parse();
+    let LocalCli { serve, command } = LocalCli::parse();
     let done = match command {
         None => serve::run(serve).await,
-        Some(Command::Token { sub, scope, expires_in, system }) => {
-            talk::token(&system.url, &sub, &scope, expires_in).await.map(|token| println!("{token}"))
+        Some(LocalCommand::Token { sub, scope, expires_in, system }) => {
+            requests::token(&system.url, &sub, &scope, expires_in).await.map(|token| println!("{token}"))
         }
-        Some(Command::Demo { orders, system }) => demo::run(&system.url, orders).await,
-        Some(Command::Check { options, system }) => return check::run(&system.url, options).await,
-        Some(Command::History { order, system }) => history::run(&system.url, &order).await,
-        Some(Command::Openapi) => openapi::json().map(|json| print!("{json}")),
+        Some(LocalCommand::Demo { orders, system }) => demo::run(&system.url, orders).await,
+        Some(LocalCommand::Check { options, system }) => return check::run(&system.url, options).await,
+        Some(LocalCommand::History { order, system }) => history::run(&system.url, &order).await,
+        Some(LocalCommand::Openapi) => openapi::json().map(|json| print!("{json}")),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(trouble) => {
-            eprintln!("cargo local: {trouble}");
+        Err(error) => {
+            eprintln!("cargo local: {error}");
             ExitCode::FAILURE
         }
     }

@@ -26,17 +26,17 @@ use self::{
 /// A DynamoDB, behind an unmodified SDK.
 #[derive(Clone)]
 pub struct Engine {
-    place: Place,
+    location: EngineLocation,
     interceptor: Option<Arc<dyn Interceptor>>,
 }
 
 /// Where it is.
 #[derive(Clone)]
-enum Place {
+enum EngineLocation {
     /// In this process.
     Embedded(InProcess),
     /// At this URL.
-    Elsewhere(String),
+    Remote(String),
 }
 
 impl Engine {
@@ -45,7 +45,7 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn embedded() -> Result<Self, String> {
-        Ok(Self::at(Place::Embedded(storage::in_memory()?)))
+        Ok(Self::at(EngineLocation::Embedded(storage::in_memory()?)))
     }
 
     /// An empty engine in memory whose clock stands still at this time, in seconds since 1970.
@@ -53,7 +53,7 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn embedded_at(seconds: u64) -> Result<Self, String> {
-        Ok(Self::at(Place::Embedded(storage::in_memory_at(seconds)?)))
+        Ok(Self::at(EngineLocation::Embedded(storage::in_memory_at(seconds)?)))
     }
 
     /// The engine whose data is in this directory, which is made if there is none.
@@ -61,28 +61,28 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn embedded_in(directory: &Path) -> Result<Self, String> {
-        Ok(Self::at(Place::Embedded(storage::on_disk(directory)?)))
+        Ok(Self::at(EngineLocation::Embedded(storage::on_disk(directory)?)))
     }
 
     /// The one at this URL.
-    pub fn elsewhere(url: impl Into<String>) -> Self {
-        Self::at(Place::Elsewhere(url.into()))
+    pub fn remote(url: impl Into<String>) -> Self {
+        Self::at(EngineLocation::Remote(url.into()))
     }
 
-    fn at(place: Place) -> Self {
-        Self { place, interceptor: None }
+    fn at(location: EngineLocation) -> Self {
+        Self { location, interceptor: None }
     }
 
     /// The same engine, with `interceptor` between the SDK and it.
     #[must_use]
     pub fn with_interceptor(&self, interceptor: Arc<dyn Interceptor>) -> Self {
-        Self { place: self.place.clone(), interceptor: Some(interceptor) }
+        Self { location: self.location.clone(), interceptor: Some(interceptor) }
     }
 
     /// The same engine, with nothing in between.
     #[must_use]
     pub fn direct(&self) -> Self {
-        Self::at(self.place.clone())
+        Self::at(self.location.clone())
     }
 
     /// The client of tables, as the functions have it.
@@ -91,10 +91,10 @@ impl Engine {
     }
 
     /// What the embedded engine answers to the call, at once and past any interceptor; `None` if it refuses, or is elsewhere.
-    pub fn at_once(&self, call: &Call) -> Option<Value> {
-        match &self.place {
-            Place::Embedded(engine) => in_process::carry_out(&engine.database, call).ok(),
-            Place::Elsewhere(_) => None,
+    pub fn call_directly(&self, call: &Call) -> Option<Value> {
+        match &self.location {
+            EngineLocation::Embedded(engine) => in_process::call_engine(&engine.database, call).ok(),
+            EngineLocation::Remote(_) => None,
         }
     }
 
@@ -103,9 +103,9 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn index(&self, table: &str) -> Result<(), String> {
-        match &self.place {
-            Place::Embedded(InProcess { name: Some(name), .. }) => storage::index(name, table),
-            Place::Embedded(_) | Place::Elsewhere(_) => Ok(()),
+        match &self.location {
+            EngineLocation::Embedded(InProcess { name: Some(name), .. }) => storage::index(name, table),
+            EngineLocation::Embedded(_) | EngineLocation::Remote(_) => Ok(()),
         }
     }
 
@@ -121,9 +121,9 @@ impl Engine {
     }
 
     fn transport(&self) -> SharedHttpClient {
-        let transport = match &self.place {
-            Place::Embedded(engine) => SharedHttpClient::new(engine.clone()),
-            Place::Elsewhere(_) => client::https(TrustStore::default()),
+        let transport = match &self.location {
+            EngineLocation::Embedded(engine) => SharedHttpClient::new(engine.clone()),
+            EngineLocation::Remote(_) => client::https(TrustStore::default()),
         };
         match &self.interceptor {
             Some(interceptor) => {
@@ -135,20 +135,20 @@ impl Engine {
 
     /// Where it is, as a URL; the embedded one is nowhere on the network by itself.
     pub fn endpoint(&self) -> &str {
-        match &self.place {
-            Place::Embedded(_) => "http://in-process",
-            Place::Elsewhere(url) => url,
+        match &self.location {
+            EngineLocation::Embedded(_) => "http://in-process",
+            EngineLocation::Remote(url) => url,
         }
     }
 
     /// Whether it is in this process.
     pub fn is_embedded(&self) -> bool {
-        matches!(self.place, Place::Embedded(_))
+        matches!(self.location, EngineLocation::Embedded(_))
     }
 
     /// Serves the embedded engine on `listener`, for the AWS CLI and table viewers, until the task is dropped.
     pub async fn serve(&self, listener: TcpListener) {
-        if let Place::Embedded(InProcess { database, .. }) = &self.place {
+        if let EngineLocation::Embedded(InProcess { database, .. }) = &self.location {
             // Nobody waits for the viewers: their server goes when the process goes.
             let _ = dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending()).await;
         }

@@ -45,15 +45,15 @@ pub enum FunctionError {
 pub fn named(binary: &str, app: &App, timeout: Duration) -> Option<Function> {
     let app = app.clone();
     match binary {
-        "command" => Some(Function::http(command::router(app), timeout)),
-        "get-order" => Some(Function::http(get_order::router(app), timeout)),
-        "list-orders" => Some(Function::http(list_orders::router(app), timeout)),
-        "get-dashboard" => Some(Function::http(get_dashboard::router(app), timeout)),
-        "projector" => Some(Function::of(timeout, move |event| {
+        "command" => Some(Function::from_router(command::router(app), timeout)),
+        "get-order" => Some(Function::from_router(get_order::router(app), timeout)),
+        "list-orders" => Some(Function::from_router(list_orders::router(app), timeout)),
+        "get-dashboard" => Some(Function::from_router(get_dashboard::router(app), timeout)),
+        "projector" => Some(Function::from_handler(timeout, move |event| {
             let app = app.clone();
             async move { projector::handle(&app, event).await }
         })),
-        "maintain" => Some(Function::of(timeout, move |event| {
+        "maintain" => Some(Function::from_handler(timeout, move |event| {
             let app = app.clone();
             async move { maintain::handle(&app, event).await }
         })),
@@ -68,7 +68,10 @@ impl Function {
     }
 
     /// A function as `lambda_runtime::run` serves it.
-    fn of<E, A, F>(timeout: Duration, handle: impl Fn(LambdaEvent<E>) -> F + Clone + Send + Sync + 'static) -> Self
+    fn from_handler<E, A, F>(
+        timeout: Duration,
+        handle: impl Fn(LambdaEvent<E>) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
     where
         E: DeserializeOwned + Send,
         A: Serialize,
@@ -85,7 +88,7 @@ impl Function {
     }
 
     /// A function of an HTTP API, as `lambda_http::run` serves it.
-    fn http(router: Router, timeout: Duration) -> Self {
+    fn from_router(router: Router, timeout: Duration) -> Self {
         Self::new(timeout, move |event, context| {
             let answer = serde_json::from_value::<LambdaRequest>(event)
                 .map(|event| Adapter::from(router.clone()).call(LambdaEvent::new(event, context)));

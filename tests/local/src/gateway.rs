@@ -17,7 +17,7 @@ use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde_json::json;
 
 use crate::{
-    authorizer::{Authorizer, Refused},
+    authorizer::{AuthError, Authorizer},
     functions::{Function, FunctionError},
     template::RouteDefinition,
 };
@@ -28,7 +28,7 @@ const MAX_PAYLOAD: usize = 10 * 1024 * 1024;
 const MAX_PATH: usize = 2048;
 
 /// The parameters in a path, in their order.
-type Parameters = Vec<(String, String)>;
+type PathParameters = Vec<(String, String)>;
 
 /// An HTTP API.
 pub struct Gateway {
@@ -55,7 +55,7 @@ impl Gateway {
     }
 
     /// The route that a request takes, its function, and the parameters in its path.
-    fn find(&self, method: &str, path: &str) -> Option<(&RouteDefinition, &Function, Parameters)> {
+    fn find(&self, method: &str, path: &str) -> Option<(&RouteDefinition, &Function, PathParameters)> {
         self.routes
             .iter()
             .filter(|(route, _)| route.method == method && path.len() <= MAX_PATH)
@@ -75,12 +75,12 @@ async fn key_set(State(gateway): State<Arc<Gateway>>) -> Response {
 
 /// `POST /token` with `{"sub", "scope", "expires_in"}`: a token for anybody who asks. This is an issuer to try with.
 async fn token(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
-    let asked: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-    let text = |name: &str| asked[name].as_str();
+    let requested: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let text = |name: &str| requested[name].as_str();
     let (Some(sub), Some(scope)) = (text("sub"), text("scope")) else {
         return message(StatusCode::BAD_REQUEST, "sub and scope are needed");
     };
-    let expires_in = asked["expires_in"].as_i64().unwrap_or(3600);
+    let expires_in = requested["expires_in"].as_i64().unwrap_or(3600);
     let expires = gateway.environment.now().as_second().saturating_add(expires_in);
     match gateway.authorizer.token(sub, scope, expires) {
         Ok(token) => document(StatusCode::OK, &json!({ "access_token": token, "expires_in": expires_in })),
@@ -104,12 +104,12 @@ impl Gateway {
         let authorization = parts.headers.get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or_default());
         let claims = match self.authorizer.claims(authorization, &route.scopes) {
             Ok(claims) => claims,
-            Err(Refused::Unauthorized) => {
+            Err(AuthError::Unauthorized) => {
                 let mut response = message(StatusCode::UNAUTHORIZED, "Unauthorized");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 return response;
             }
-            Err(Refused::Forbidden) => return message(StatusCode::FORBIDDEN, "Forbidden"),
+            Err(AuthError::Forbidden) => return message(StatusCode::FORBIDDEN, "Forbidden"),
         };
         let now = self.environment.now();
         let event = event::request(parts, body, route, &parameters, &claims, now);
@@ -138,7 +138,7 @@ fn document(status: StatusCode, document: &serde_json::Value) -> Response {
 }
 
 /// The parameters of `pattern` in `path`, as they stand there; `None` if it does not match.
-fn parameters(pattern: &str, path: &str) -> Option<Parameters> {
+fn parameters(pattern: &str, path: &str) -> Option<PathParameters> {
     let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
     if pattern.len() != path.len() {
         return None;

@@ -21,15 +21,15 @@ pub async fn create(client: &Client, name: &str, table: &TableDefinition) -> Res
     match request.send_with(client).await {
         Ok(_) => {}
         Err(SdkError::ServiceError(answer)) if matches!(answer.err(), CreateTableError::ResourceInUseException(_)) => {}
-        Err(error) => return Err(in_words(&error)),
+        Err(error) => return Err(describe(&error)),
     }
     let described = client.describe_table().table_name(name).send().await;
-    let described = described.map_err(|error| in_words(&error))?;
+    let described = described.map_err(|error| describe(&error))?;
     Ok(described.table.and_then(|table| table.latest_stream_arn))
 }
 
 /// What went wrong, in one line that says what to do.
-fn in_words<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
+fn describe<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     match error.as_service_error() {
         Some(refused) => format!("{} {}", refused.code().unwrap_or_default(), refused.message().unwrap_or_default()),
         None => "nothing answers there. Start it, or leave out --dynamodb for the embedded one".to_owned(),

@@ -11,5 +11,5 @@ pub fn leave_view(engine: &Engine, table: &str, view: &Value) {
     item["total"] = json!({ "N": "1" });
     item.as_object_mut().unwrap().remove("placed");
     let body = json!({ "TableName": table, "Item": item });
-    engine.at_once(&Call { operation: "PutItem".to_owned(), body }).unwrap();
+    engine.call_directly(&Call { operation: "PutItem".to_owned(), body }).unwrap();
 }

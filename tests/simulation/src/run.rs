@@ -138,7 +138,7 @@ impl Run {
         tokio::join!(living, join_all(deliveries), trouble, self.redrive_now_and_then(&should_continue));
 
         self.world.calm_down();
-        self.chaos.calm().await;
+        self.chaos.stop().await;
         time::sleep(ALL_HAS_LANDED).await;
         for (number, mapping) in mappings.iter_mut().enumerate() {
             while self.world.holds() && self.step(number, mapping).await {}
@@ -268,7 +268,7 @@ impl Run {
         }
         let (steps, hash) = journal.steps_and_hash();
         let mut faults = journal.done();
-        self.chaos.done().into_iter().for_each(|(what, times)| *faults.entry(what).or_default() += times);
+        self.chaos.injected().into_iter().for_each(|(what, times)| *faults.entry(what).or_default() += times);
         Ok(Done { steps, hash, commits: self.witness.commits(), faults })
     }
 }

@@ -162,7 +162,7 @@ impl Witness {
 
     fn items(&self, table: &str) -> Vec<Value> {
         let call = Call { operation: "Scan".to_owned(), body: json!({ "TableName": table }) };
-        let mut answer = self.engine.at_once(&call).unwrap_or_default();
+        let mut answer = self.engine.call_directly(&call).unwrap_or_default();
         match answer["Items"].take() {
             Value::Array(items) => items,
             _ => Vec::new(),

@@ -7,14 +7,14 @@ use cqrs_dynamodb::Environment;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
 
-use super::talk;
+use super::requests;
 use crate::{
     authorizer::OPERATOR_SCOPES,
     check::{Api, Load, Summary, check},
 };
 
 /// What the help ends with.
-pub(super) const MORE: &str = "\
+pub(super) const AFTER_HELP: &str = "\
 Any system will do, with data in it or without: each run has customers and keys of its own, and leaves its orders
 behind. The load places, ships, delivers and cancels; some commands are sent again under their key, some that got no
 answer are left at that, and reads in between ask for what was acknowledged. In the end each order's history is held
@@ -25,7 +25,7 @@ the history says.
 The exit code is 1 if a promise was broken, and 2 if that cannot be told.";
 
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct CheckOptions {
     /// How many clients there are
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
     clients: u64,
@@ -46,9 +46,9 @@ pub(super) struct Options {
     json: bool,
 }
 
-pub(super) async fn run(url: &str, options: Options) -> ExitCode {
+pub(super) async fn run(url: &str, options: CheckOptions) -> ExitCode {
     let json = options.json;
-    match checked(url, options).await {
+    match run_check(url, options).await {
         Ok(summary) => {
             match serde_json::to_string_pretty(&summary) {
                 Ok(document) if json => println!("{document}"),
@@ -56,18 +56,18 @@ pub(super) async fn run(url: &str, options: Options) -> ExitCode {
             }
             if summary.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
-        Err(trouble) => {
-            eprintln!("cargo local check: {trouble}");
+        Err(error) => {
+            eprintln!("cargo local check: {error}");
             ExitCode::from(2)
         }
     }
 }
 
-async fn checked(url: &str, options: Options) -> Result<Summary, String> {
+async fn run_check(url: &str, options: CheckOptions) -> Result<Summary, String> {
     let token = match options.token {
         Some(token) => token,
         // Longer than the run can take.
-        None => talk::token(url, "check", OPERATOR_SCOPES, i64::from(options.seconds) + 86_400).await?,
+        None => requests::token(url, "check", OPERATOR_SCOPES, i64::from(options.seconds) + 86_400).await?,
     };
     let api = Api::new(url, token)?;
     api.ping().await?;

@@ -15,7 +15,7 @@ use orders::{
     order::{CancelOrder, Currency, OrderId, OrderItem, OrderItems, PlaceOrder, ShipOrder, Text},
 };
 
-use super::talk;
+use super::requests;
 use crate::{Engine, Template, hash, stack};
 
 /// How many orders are in the making at once.
@@ -38,11 +38,11 @@ const STREETS: [&str; 5] = ["Main Street", "Station Road", "Mill Lane", "Harbour
 const REASONS: [&str; 3] = ["changed my mind", "ordered twice", "takes too long"];
 
 pub(super) async fn run(url: &str, orders: u64) -> Result<(), String> {
-    let health = talk::health(url).await?;
+    let health = requests::health(url).await?;
     let dynamodb = health["dynamodb"].as_str().ok_or("the system does not say where its DynamoDB is")?;
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
     let template = Template::read(&template).map_err(|error| error.to_string())?;
-    let engine = Engine::elsewhere(dynamodb);
+    let engine = Engine::remote(dynamodb);
     let app = stack::app(&template, &engine, &Environment::system(), "").map_err(|error| error.to_string())?;
 
     let now = Environment::system().now();
@@ -50,61 +50,65 @@ pub(super) async fn run(url: &str, orders: u64) -> Result<(), String> {
         ProgressStyle::with_template("{bar:40} {pos}/{len} orders  {per_sec}  {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
-    let shop = Shop { app, now, orders };
-    let mut lives = stream::iter((0..orders).map(|number| shop.life(number))).buffer_unordered(AT_ONCE);
-    let mut rates = Rates::new(&progress);
-    while let Some(life) = lives.next().await {
-        let commits = life.map_err(|failure| format!("DynamoDB at {dynamodb} fails: {failure}"))?;
+    let generator = OrderGenerator { app, now, orders };
+    let mut created = stream::iter((0..orders).map(|number| generator.create_order(number))).buffer_unordered(AT_ONCE);
+    let mut throughput = Throughput::new(&progress);
+    while let Some(commits) = created.next().await {
+        let commits = commits.map_err(|error| format!("DynamoDB at {dynamodb} fails: {error}"))?;
         progress.inc(1);
-        rates.note(commits);
+        throughput.add(commits);
     }
     progress.finish();
-    println!("{orders} orders, {} commits, in {:.1} s.{rates}", rates.commits, progress.elapsed().as_secs_f64());
+    println!(
+        "{orders} orders, {} commits, in {:.1} s.{throughput}",
+        throughput.commits,
+        progress.elapsed().as_secs_f64()
+    );
     println!("See {url}/dashboard, or {url}/customers/customer-1/orders.");
     Ok(())
 }
 
-struct Shop {
+struct OrderGenerator {
     app: App,
     now: Timestamp,
     orders: u64,
 }
 
-impl Shop {
+impl OrderGenerator {
     /// The life of one order, up to now; gives the number of its commits.
-    async fn life(&self, number: u64) -> Result<u64, StoreError> {
-        let chance =
+    async fn create_order(&self, number: u64) -> Result<u64, StoreError> {
+        let random =
             |what: &str, sides: u64| hash::of(&["demo", &self.now.to_string(), &number.to_string(), what]) % sides;
         let hours = |hours: u64| SignedDuration::from_hours(i64::try_from(hours).unwrap_or_default());
         let share = i128::from(number) * i128::from(DAYS * 86_400) / i128::from(self.orders);
         let ago = DAYS * 86_400 - i64::try_from(share).unwrap_or_default();
         let placed_at = self.now - SignedDuration::from_secs(ago);
         let order_id = OrderId::derived(&self.now.to_string(), &number.to_string());
-        let Some(order) = order(&chance, self.orders) else { return Ok(0) };
+        let Some(order) = order(&random, self.orders) else { return Ok(0) };
 
-        let mut life = vec![(placed_at, OrderCommand::Place(order))];
-        if chance("cancels", 100) < 8 {
-            let reason = text(REASONS[usize::try_from(chance("reason", 3)).unwrap_or_default()]);
-            let at = placed_at + hours(1 + chance("cancelled", 10));
-            life.extend(reason.map(|reason| (at, OrderCommand::Cancel(CancelOrder { reason }))));
+        let mut commands = vec![(placed_at, OrderCommand::Place(order))];
+        if random("cancels", 100) < 8 {
+            let reason = text(REASONS[usize::try_from(random("reason", 3)).unwrap_or_default()]);
+            let at = placed_at + hours(1 + random("cancelled", 10));
+            commands.extend(reason.map(|reason| (at, OrderCommand::Cancel(CancelOrder { reason }))));
         } else {
-            let shipped_at = placed_at + hours(6 + chance("shipped", 48));
-            let tracking = text(&format!("JD{:010}", chance("tracking", 10_000_000_000)));
+            let shipped_at = placed_at + hours(6 + random("shipped", 48));
+            let tracking = text(&format!("JD{:010}", random("tracking", 10_000_000_000)));
             let shipment = text("DHL").zip(tracking);
-            life.extend(shipment.map(|(carrier, tracking_number)| {
+            commands.extend(shipment.map(|(carrier, tracking_number)| {
                 (shipped_at, OrderCommand::Ship(ShipOrder { carrier, tracking_number }))
             }));
-            life.push((shipped_at + hours(20 + chance("delivered", 72)), OrderCommand::Deliver));
+            commands.push((shipped_at + hours(20 + random("delivered", 72)), OrderCommand::Deliver));
         }
         let mut commits = 0;
-        for (at, command) in life.into_iter().filter(|(at, _)| *at <= self.now) {
-            self.carry_out(order_id, at, command).await?;
+        for (at, command) in commands.into_iter().filter(|(at, _)| *at <= self.now) {
+            self.execute_at(order_id, at, command).await?;
             commits += 1;
         }
         Ok(commits)
     }
 
-    async fn carry_out(&self, order_id: OrderId, at: Timestamp, command: OrderCommand) -> Result<(), StoreError> {
+    async fn execute_at(&self, order_id: OrderId, at: Timestamp, command: OrderCommand) -> Result<(), StoreError> {
         let request = CommandRequest {
             stream: StreamId::of::<OrderEvent>(order_id),
             command_id: CommandId::derived("demo", &at.to_string()),
@@ -123,7 +127,7 @@ impl Shop {
             }
         };
         match done {
-            Err(CommandError::Store(failure)) => Err(failure),
+            Err(CommandError::Store(error)) => Err(error),
             // Nobody else commands these orders: there is no other refusal to be had.
             Ok(_) | Err(_) => Ok(()),
         }
@@ -131,33 +135,33 @@ impl Shop {
 }
 
 /// What somebody buys; `None` never, as long as the catalogue keeps within the bounds of an order.
-fn order(chance: &impl Fn(&str, u64) -> u64, orders: u64) -> Option<PlaceOrder> {
+fn order(random: &impl Fn(&str, u64) -> u64, orders: u64) -> Option<PlaceOrder> {
     // A few customers order often, most of them rarely.
     let customers = (orders / 6).max(3);
-    let customer = chance("customer", customers).min(chance("customer again", customers)) + 1;
-    let currency = match chance("currency", 100) {
+    let customer = random("customer", customers).min(random("customer again", customers)) + 1;
+    let currency = match random("currency", 100) {
         0..60 => Currency::EUR,
         60..85 => Currency::USD,
         85..95 => Currency::GBP,
         _ => Currency::JPY,
     };
     let item = |place: u64| {
-        let article = usize::try_from(chance(&format!("article {place}"), 10)).unwrap_or_default();
+        let article = usize::try_from(random(&format!("article {place}"), 10)).unwrap_or_default();
         let (sku, unit_price) = *CATALOGUE.get(article)?;
-        let quantity = chance(&format!("quantity {place}"), 3) + 1;
+        let quantity = random(&format!("quantity {place}"), 3) + 1;
         Some(OrderItem {
             sku: text(sku)?,
             quantity: quantity.try_into().ok()?,
             unit_price: unit_price.try_into().ok()?,
         })
     };
-    let items: Option<Vec<OrderItem>> = (0..=chance("items", 4)).map(item).collect();
-    let street = STREETS[usize::try_from(chance("street", 5)).unwrap_or_default()];
+    let items: Option<Vec<OrderItem>> = (0..=random("items", 4)).map(item).collect();
+    let street = STREETS[usize::try_from(random("street", 5)).unwrap_or_default()];
     Some(PlaceOrder {
         customer_id: text(&format!("customer-{customer}"))?,
         currency,
         items: OrderItems::try_from(items?).ok()?,
-        shipping_address: text(&format!("{} {street}, Springfield", chance("house", 120) + 1))?,
+        shipping_address: text(&format!("{} {street}, Springfield", random("house", 120) + 1))?,
     })
 }
 
@@ -166,19 +170,19 @@ fn text<const MAX: usize>(value: &str) -> Option<Text<MAX>> {
 }
 
 /// How fast the first and the last thousand orders went, in commits a second: an order of today has fewer of them.
-struct Rates<'a> {
+struct Throughput<'a> {
     progress: &'a ProgressBar,
     commits: u64,
     /// Elapsed seconds and commits after each thousand orders.
     marks: Vec<(f64, u64)>,
 }
 
-impl<'a> Rates<'a> {
+impl<'a> Throughput<'a> {
     fn new(progress: &'a ProgressBar) -> Self {
         Self { progress, commits: 0, marks: vec![(0.0, 0)] }
     }
 
-    fn note(&mut self, commits: u64) {
+    fn add(&mut self, commits: u64) {
         self.commits += commits;
         if self.progress.position().is_multiple_of(1000) {
             self.marks.push((self.progress.elapsed().as_secs_f64(), self.commits));
@@ -186,7 +190,7 @@ impl<'a> Rates<'a> {
     }
 }
 
-impl std::fmt::Display for Rates<'_> {
+impl std::fmt::Display for Throughput<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let rate = |(from, before): &(f64, u64), (to, after): &(f64, u64)| (after - before) as f64 / (to - from);
         match &self.marks[..] {

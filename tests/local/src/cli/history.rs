@@ -3,22 +3,22 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::talk;
+use super::requests;
 
 pub(super) async fn run(url: &str, order: &str) -> Result<(), String> {
-    let history = talk::get(url, &format!("/orders/{order}/events")).await?;
+    let history = requests::get(url, &format!("/orders/{order}/events")).await?;
     println!("order {order}");
     let mut before: Option<Timestamp> = None;
     for event in history["events"].as_array().into_iter().flatten() {
         let at: Option<Timestamp> = event["recorded_at"].as_str().and_then(|time| time.parse().ok());
         if let (Some(before), Some(at)) = (before, at) {
-            println!("│      {}", later(at.duration_since(before).as_secs()));
+            println!("│      {}", time_span(at.duration_since(before).as_secs()));
         }
         let time = at.map(|at| format!("{at:.0}")).unwrap_or_default();
         let version = event["version"].as_u64().unwrap_or_default();
         println!("● {version:>2}   {time}   {}", event["type"].as_str().unwrap_or_default());
         for (name, value) in event["data"].as_object().into_iter().flatten() {
-            println!("│      {name}: {}", plain(value));
+            println!("│      {name}: {}", as_text(value));
         }
         before = at;
     }
@@ -26,7 +26,7 @@ pub(super) async fn run(url: &str, order: &str) -> Result<(), String> {
 }
 
 /// A span of time in its two largest units.
-fn later(seconds: i64) -> String {
+fn time_span(seconds: i64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s later"),
@@ -36,7 +36,7 @@ fn later(seconds: i64) -> String {
     }
 }
 
-fn plain(value: &Value) -> String {
+fn as_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
@@ -46,9 +46,9 @@ mod tests {
 
     #[test]
     fn a_span_is_told_in_its_two_largest_units() {
-        assert_eq!(later(7), "7 s later");
-        assert_eq!(later(67), "1 min 7 s later");
-        assert_eq!(later(3 * 3600 + 120), "3 h 2 min later");
-        assert_eq!(later(2 * 86_400 + 3600), "2 d 1 h later");
+        assert_eq!(time_span(7), "7 s later");
+        assert_eq!(time_span(67), "1 min 7 s later");
+        assert_eq!(time_span(3 * 3600 + 120), "3 h 2 min later");
+        assert_eq!(time_span(2 * 86_400 + 3600), "2 d 1 h later");
     }
 }

@@ -17,7 +17,7 @@ use crate::{Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos, event
 const SHARDS: usize = 4;
 
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct ServeOptions {
     /// The port to serve the API on
     #[arg(long, default_value_t = 3000)]
     port: u16,
@@ -33,7 +33,7 @@ pub(super) struct Options {
     lambda: Option<String>,
     /// Whether the projector keeps the read models up to date
     #[arg(long, value_name = "on|off", default_value = "on")]
-    projector: Switch,
+    projector: OnOff,
     /// Let no request pass without a token; see `cargo local token`
     #[arg(long)]
     auth: bool,
@@ -49,24 +49,24 @@ pub(super) struct Options {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Switch {
+enum OnOff {
     On,
     Off,
 }
 
-pub(super) async fn run(options: Options) -> Result<(), String> {
+pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let template = Template::read(&options.template).map_err(|error| format!("{error}. See --template."))?;
     let listener = listen(options.listen, options.port).await?;
     let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed)));
-    let calm = engine(&options)?;
-    let engine = chaos.iter().fold(calm.clone(), |engine, chaos| engine.with_interceptor(chaos.clone()));
+    let direct = engine(&options)?;
+    let engine = chaos.iter().fold(direct.clone(), |engine, chaos| engine.with_interceptor(chaos.clone()));
     let authorizer = authorizer(options.data.as_deref())?.required(options.auth);
     let stack = Stack::start(template, engine, authorizer, Environment::system(), "").await;
     let stack = stack.map_err(|error| error.to_string())?;
     let stack = options.lambda.iter().fold(stack, |stack, url| stack.with_functions_at(url));
 
-    let endpoint = serve_engine(&calm, options.listen).await?;
-    if options.projector == Switch::On {
+    let endpoint = serve_engine(&direct, options.listen).await?;
+    if options.projector == OnOff::On {
         let files = options.data.clone().map_or_else(MappingFiles::discarded_only, MappingFiles::in_directory);
         for mapping in stack.event_source_mappings() {
             let mapping = mapping.with_shards(SHARDS).with_files(files.clone());
@@ -74,19 +74,19 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
         }
     }
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    say(&welcome(&stack, address.port(), &endpoint, &options));
+    print_line(&startup_message(&stack, address.port(), &endpoint, &options));
     axum::serve(listener, stack.gateway(&endpoint).into_router())
-        .with_graceful_shutdown(interrupted())
+        .with_graceful_shutdown(shutdown_signal())
         .await
         .map_err(|error| error.to_string())?;
-    chaos.iter().for_each(|chaos| say(&chaos.report()));
-    say("Ended.");
+    chaos.iter().for_each(|chaos| print_line(&chaos.report()));
+    print_line("Ended.");
     Ok(())
 }
 
-fn engine(options: &Options) -> Result<Engine, String> {
+fn engine(options: &ServeOptions) -> Result<Engine, String> {
     match (&options.dynamodb, &options.data) {
-        (Some(url), _) => Ok(Engine::elsewhere(url)),
+        (Some(url), _) => Ok(Engine::remote(url)),
         (None, Some(directory)) => Engine::embedded_in(directory),
         (None, None) => Engine::embedded(),
     }
@@ -95,7 +95,7 @@ fn engine(options: &Options) -> Result<Engine, String> {
 /// The issuer, whose key is kept where all data is: tokens outlive a restart as orders do.
 fn authorizer(data: Option<&Path>) -> Result<Authorizer, String> {
     match data {
-        Some(directory) => Authorizer::kept_in(&directory.join("issuer.key")),
+        Some(directory) => Authorizer::with_key_file(&directory.join("issuer.key")),
         None => Authorizer::new(),
     }
 }
@@ -123,15 +123,15 @@ async fn serve_engine(engine: &Engine, address: IpAddr) -> Result<String, String
 }
 
 /// What is there, and what to try.
-fn welcome(stack: &Stack, port: u16, endpoint: &str, options: &Options) -> String {
-    let here = options.listen.is_loopback() || options.listen.is_unspecified();
-    let host = if here { "localhost".to_owned() } else { options.listen.to_string() };
+fn startup_message(stack: &Stack, port: u16, endpoint: &str, options: &ServeOptions) -> String {
+    let is_local = options.listen.is_loopback() || options.listen.is_unspecified();
+    let host = if is_local { "localhost".to_owned() } else { options.listen.to_string() };
     let url = format!("http://{host}:{port}");
     let mut lines = vec![format!("Orders are served at {url}, and DynamoDB at {endpoint}.")];
     if let Some(lambda) = &options.lambda {
         lines.push(format!("The functions are those at {lambda}. Their AWS_ENDPOINT_URL_DYNAMODB must be {endpoint}."));
     }
-    if options.projector == Switch::Off {
+    if options.projector == OnOff::Off {
         lines.push("The projector is off: read models stay as they are, and reads fold in what they lack.".to_owned());
     }
     if let Some(seed) = options.chaos {
@@ -166,12 +166,12 @@ fn welcome(stack: &Stack, port: u16, endpoint: &str, options: &Options) -> Strin
 }
 
 /// Prints a line, whether somebody listens or not.
-fn say(line: &str) {
+fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// Waits for Ctrl-C or a request to terminate.
-async fn interrupted() {
+async fn shutdown_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {

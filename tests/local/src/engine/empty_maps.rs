@@ -12,14 +12,14 @@ impl Interceptor for EmptyMaps {
         for record in answer["Records"].as_array_mut().into_iter().flatten() {
             for image in ["NewImage", "OldImage"] {
                 if let Some(Value::Object(attributes)) = record["dynamodb"].get_mut(image) {
-                    attributes.values_mut().for_each(put_right);
+                    attributes.values_mut().for_each(repair);
                 }
             }
         }
     }
 }
 
-fn put_right(attribute: &mut Value) {
+fn repair(attribute: &mut Value) {
     let Value::Object(typed) = attribute else { return };
     if typed.is_empty() {
         *attribute = json!({ "M": {} });
@@ -27,8 +27,8 @@ fn put_right(attribute: &mut Value) {
     }
     for (kind, value) in typed {
         match (kind.as_str(), value) {
-            ("M", Value::Object(map)) => map.values_mut().for_each(put_right),
-            ("L", Value::Array(list)) => list.iter_mut().for_each(put_right),
+            ("M", Value::Object(map)) => map.values_mut().for_each(repair),
+            ("L", Value::Array(list)) => list.iter_mut().for_each(repair),
             _ => {}
         }
     }

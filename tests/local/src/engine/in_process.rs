@@ -14,7 +14,7 @@ use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::interceptor::{Call, answered};
+use super::interceptor::{Call, http_response};
 
 /// A transport of the SDK that ends in an embedded engine.
 #[derive(Clone)]
@@ -30,12 +30,12 @@ impl HttpConnector for InProcess {
         HttpConnectorFuture::new(async move {
             // A call takes a moment each way, in which others go on and an invocation may end.
             tokio::task::yield_now().await;
-            let (status, body) = match carry_out(&engine.database, &call) {
+            let (status, body) = match call_engine(&engine.database, &call) {
                 Ok(answer) => (200, answer),
                 Err(error) => (error.status_code(), serde_json::from_str(&error.to_json()).unwrap_or_default()),
             };
             tokio::task::yield_now().await;
-            answered(StatusCode::try_from(status), &body)
+            http_response(StatusCode::try_from(status), &body)
         })
     }
 }
@@ -53,7 +53,7 @@ impl fmt::Debug for InProcess {
 }
 
 /// Calls the engine's method of the operation's name.
-pub(super) fn carry_out(database: &Database, call: &Call) -> Result<Value, DynoxideError> {
+pub(super) fn call_engine(database: &Database, call: &Call) -> Result<Value, DynoxideError> {
     macro_rules! operations {
         ($($name:literal => $method:ident),* $(,)?) => {
             match call.operation.as_str() {

@@ -97,29 +97,29 @@ impl HttpClient for InterceptedClient {
 impl HttpConnector for InterceptedConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let connector = self.clone();
-        HttpConnectorFuture::new(async move { connector.carry(request).await })
+        HttpConnectorFuture::new(async move { connector.send(request).await })
     }
 }
 
 impl InterceptedConnector {
-    async fn carry(&self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let mut call = Call::of(&request);
-        let asked = call.body.clone();
+        let original = call.body.clone();
         let fault = self.interceptor.before(&mut call);
         tokio::task::yield_now().await;
-        let refuse = |status: u16, kind: &str| {
-            answered(StatusCode::try_from(status), &json!({ "__type": kind, "message": "injected" }))
+        let service_error = |status: u16, kind: &str| {
+            http_response(StatusCode::try_from(status), &json!({ "__type": kind, "message": "injected" }))
         };
         match fault {
-            Fault::Conflict => return answered(StatusCode::try_from(400), &conflict(&call)),
-            Fault::Throttled => return refuse(400, "com.amazonaws.dynamodb.v20120810#ThrottlingException"),
-            Fault::ServerError => return refuse(500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
-            Fault::AccessDenied => return refuse(400, "com.amazon.coral.service#AccessDeniedException"),
+            Fault::Conflict => return http_response(StatusCode::try_from(400), &conflict(&call)),
+            Fault::Throttled => return service_error(400, "com.amazonaws.dynamodb.v20120810#ThrottlingException"),
+            Fault::ServerError => return service_error(500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
+            Fault::AccessDenied => return service_error(400, "com.amazon.coral.service#AccessDeniedException"),
             Fault::RequestTimeout => std::future::pending().await,
             Fault::RequestDropped => return Err(ConnectorError::io("injected: connection lost".into())),
             Fault::None | Fault::ResponseDropped | Fault::ResponseTimeout => {}
         }
-        if call.body != asked {
+        if call.body != original {
             // No emulator looks at the signature, which is not that of this body any more.
             let body = call.body.to_string();
             request.headers_mut().insert("content-length", body.len().to_string());
@@ -136,13 +136,16 @@ impl InterceptedConnector {
         match fault {
             Fault::ResponseDropped => Err(ConnectorError::io("injected: answer lost".into())),
             Fault::ResponseTimeout => std::future::pending().await,
-            _ => answered(Ok(status), &body),
+            _ => http_response(Ok(status), &body),
         }
     }
 }
 
 /// An answer as it comes over the network.
-pub(super) fn answered(status: Result<StatusCode, HttpError>, body: &Value) -> Result<HttpResponse, ConnectorError> {
+pub(super) fn http_response(
+    status: Result<StatusCode, HttpError>,
+    body: &Value,
+) -> Result<HttpResponse, ConnectorError> {
     let status = status.map_err(|error| ConnectorError::other(error.into(), None))?;
     Ok(HttpResponse::new(status, SdkBody::from(body.to_string())))
 }

@@ -80,7 +80,7 @@ impl StreamReader {
         let mut from = None;
         loop {
             let request = self.streams.describe_stream().stream_arn(&self.stream_arn);
-            let described = request.set_exclusive_start_shard_id(from).send().await.map_err(in_words)?;
+            let described = request.set_exclusive_start_shard_id(from).send().await.map_err(describe)?;
             let Some(description) = described.stream_description else { return Ok(()) };
             for shard in description.shards.unwrap_or_default() {
                 let begun = ShardReader::begin(&shard, self.position.as_deref());
@@ -106,7 +106,7 @@ impl StreamReader {
                 shard.read_to = None;
                 return Ok(Vec::new());
             }
-            Err(error) => return Err(in_words(error)),
+            Err(error) => return Err(describe(error)),
         };
         let all: Vec<Record> = page.records.unwrap_or_default().into_iter().map(Record::from).collect();
         let number = all.len();
@@ -149,7 +149,7 @@ impl StreamReader {
                 shard.read_to = None;
                 Ok(None)
             }
-            Err(error) => Err(in_words(error)),
+            Err(error) => Err(describe(error)),
         }
     }
 
@@ -181,7 +181,7 @@ fn trimmed<R>(error: &SdkError<GetRecordsError, R>) -> bool {
     matches!(error.as_service_error(), Some(GetRecordsError::TrimmedDataAccessException(_)))
 }
 
-fn in_words(error: impl std::error::Error) -> String {
+fn describe(error: impl std::error::Error) -> String {
     DisplayErrorContext(error).to_string()
 }
 

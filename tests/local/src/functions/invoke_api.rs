@@ -17,13 +17,13 @@ use super::Function;
 
 /// The longest that Lambda gives any function. Whoever runs it ends it earlier; a first request may have to wait until
 /// it is built.
-const PATIENCE: Duration = Duration::from_secs(15 * 60);
+const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
 /// The function that goes by one of these names at `url`: tools name them after the binary, or as the template does.
 pub fn at(url: &str, names: [&str; 2]) -> Function {
     let urls = names.map(|name| format!("{url}/2015-03-31/functions/{name}/invocations"));
     let (client, urls, known) = (Client::new(), Arc::new(urls), Arc::new(AtomicUsize::new(0)));
-    Function::new(PATIENCE, move |event: Value, _: Context| {
+    Function::new(TIMEOUT, move |event: Value, _: Context| {
         let (client, urls, known) = (client.clone(), Arc::clone(&urls), Arc::clone(&known));
         Box::pin(async move {
             let first = known.load(Ordering::Relaxed);

@@ -40,14 +40,14 @@ async fn file(Path(name): Path<String>) -> Response {
         Some("png") => "image/png",
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
-    match unpacked(&name) {
+    match swagger_file(&name) {
         Some(content) => ([(header::CONTENT_TYPE, content_type)], content).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
 /// A file of Swagger UI's distribution, which comes as a zip. `None` if there is no such file.
-fn unpacked(name: &str) -> Option<Vec<u8>> {
+fn swagger_file(name: &str) -> Option<Vec<u8>> {
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED)).ok()?;
     let suffix = format!("/dist/{name}");
     let path = archive.file_names().flatten().find(|path| path.ends_with(&suffix))?.into_owned();

@@ -64,7 +64,7 @@ async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
 /// The tables of the system whose DynamoDB this is.
 fn app(dynamodb: &str) -> App {
     let template = Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap();
-    stack::app(&template, &Engine::elsewhere(dynamodb), &Environment::system(), "").unwrap()
+    stack::app(&template, &Engine::remote(dynamodb), &Environment::system(), "").unwrap()
 }
 
 /// `cargo local`, with these arguments; whether it succeeds.
