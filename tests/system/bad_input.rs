@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Caller, System, cancellation, order, shipment};
+use crate::harness::{System, TestCaller, cancellation, order, shipment};
 
 /// The order with one field changed, by its JSON pointer.
 fn order_with(pointer: &str, value: Value) -> Value {
@@ -20,7 +20,7 @@ async fn nothing_was_written(system: &System) {
     assert_eq!(system.operator().get("/dashboard").await.expect(200).document["orders"], 0);
 }
 
-async fn place(caller: &Caller<'_>, body: impl Into<reqwest::Body>) -> crate::harness::Answer {
+async fn place(caller: &TestCaller<'_>, body: impl Into<reqwest::Body>) -> crate::harness::TestResponse {
     caller.post("/orders").body(body).await
 }
 
@@ -187,7 +187,7 @@ async fn an_unknown_route_is_answered_by_the_gateway() {
         let answer = operator.get(path).await.expect(404);
         assert_eq!(answer.document, json!({ "message": "Not Found" }), "{path}");
     }
-    operator.ask(reqwest::Method::DELETE, &format!("/orders/{id}")).await.expect(404);
+    operator.request(reqwest::Method::DELETE, &format!("/orders/{id}")).await.expect(404);
     operator.get("/orders").await.expect(404);
 }
 

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use local::chaos::Chaos;
 use serde_json::{Value, json};
 
-use crate::harness::{Caller, System, cancellation, engine, order, shipment};
+use crate::harness::{System, TestCaller, cancellation, engine, order, shipment};
 
 async fn with_chaos(seed: u64, shards: usize) -> (System, Arc<Chaos>) {
     let chaos = Arc::new(Chaos::new(seed));
@@ -24,10 +24,10 @@ async fn live(system: &System, client: usize) -> Vec<(String, u64)> {
     let (customer, warehouse) = (system.customer(&format!("customer-{client}")), system.fulfilment());
     let mut promised = Vec::new();
     for number in 0..10 {
-        let placed = customer.insists("/orders", &order(), &format!("order-{number}")).await.expect(201);
+        let placed = customer.send_until_answered("/orders", &order(), &format!("order-{number}")).await.expect(201);
         let id = placed.text("order_id");
         let mut version = 1;
-        let steps: &[(&str, &Caller<'_>, Value)] = match number % 4 {
+        let steps: &[(&str, &TestCaller<'_>, Value)] = match number % 4 {
             0 => &[],
             1 => &[("ship", &warehouse, shipment())],
             2 => &[("ship", &warehouse, shipment()), ("deliver", &warehouse, json!({}))],
@@ -35,8 +35,8 @@ async fn live(system: &System, client: usize) -> Vec<(String, u64)> {
         };
         for (command, caller, body) in steps {
             let path = format!("/orders/{id}/{command}");
-            let first = caller.insists(&path, body, command).await.expect(200).version();
-            assert_eq!(caller.insists(&path, body, command).await.expect(200).version(), first);
+            let first = caller.send_until_answered(&path, body, command).await.expect(200).version();
+            assert_eq!(caller.send_until_answered(&path, body, command).await.expect(200).version(), first);
             version = first;
         }
         promised.push((id, version));
@@ -57,7 +57,7 @@ async fn survives(seed: u64) -> BTreeSet<&'static str> {
         let mut before = system.view_versions().await;
         while !done.get() {
             if system.project_a_batch().await {
-                system.check_sums().await;
+                system.check_counters().await;
                 let after = system.view_versions().await;
                 assert!(before.iter().all(|(id, version)| after[id] >= *version), "a version went down");
                 before = after;
@@ -111,9 +111,9 @@ async fn one_by_one(seed: u64) -> (BTreeMap<&'static str, u64>, Vec<u16>) {
     let customer = system.customer("alice");
     let mut statuses = Vec::new();
     for number in 0..40 {
-        let placed = customer.insists("/orders", &order(), &number.to_string()).await;
+        let placed = customer.send_until_answered("/orders", &order(), &number.to_string()).await;
         let path = format!("/orders/{}/cancel", placed.text("order_id"));
-        let cancelled = customer.insists(&path, &cancellation(), "cancel").await;
+        let cancelled = customer.send_until_answered(&path, &cancellation(), "cancel").await;
         statuses.extend([placed.status, cancelled.status]);
         system.project().await;
     }

@@ -9,7 +9,7 @@ use local::{
     check::{Api, Load, check},
 };
 
-use crate::harness::{FAR, System, engine};
+use crate::harness::{FAR_FUTURE, System, engine};
 
 const COMMANDS: u64 = 300;
 
@@ -18,7 +18,7 @@ async fn the_checker_finds_no_promise_broken_under_chaos() {
     let chaos = Arc::new(Chaos::new(21));
     let (engine, faults) = (engine().with_interceptor(chaos.clone()), chaos.clone());
     let system = System::start_on(engine, move |mapping| mapping.with_shards(4).with_chaos(faults)).await;
-    let token = system.stack.authorizer.token("check", "orders/admin", FAR).unwrap();
+    let token = system.stack.authorizer.token("check", "orders/admin", FAR_FUTURE).unwrap();
     let load = Load::new(Api::new(system.url(), token).unwrap(), Environment::system(), 20, 21);
     load.api.ping().await.unwrap();
 

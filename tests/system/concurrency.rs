@@ -83,15 +83,17 @@ async fn two_hundred_orders_by_twenty_clients_end_in_read_models_that_equal_thei
         async move {
             let (customer, warehouse) = (system.customer(&format!("customer-{client}")), system.fulfilment());
             for number in 0..10 {
-                let placed = customer.insists("/orders", &order(), &format!("order-{number}")).await;
+                let placed = customer.send_until_answered("/orders", &order(), &format!("order-{number}")).await;
                 let path =
                     |command: &str| format!("/orders/{}/{command}", placed.document["order_id"].as_str().unwrap());
                 if [1, 2].contains(&(number % 4)) {
-                    warehouse.insists(&path("ship"), &shipment(), "ship").await.expect(200);
+                    warehouse.send_until_answered(&path("ship"), &shipment(), "ship").await.expect(200);
                 }
                 match number % 4 {
-                    2 => drop(warehouse.insists(&path("deliver"), &json!({}), "deliver").await.expect(200)),
-                    3 => drop(customer.insists(&path("cancel"), &cancellation(), "cancel").await.expect(200)),
+                    2 => drop(warehouse.send_until_answered(&path("deliver"), &json!({}), "deliver").await.expect(200)),
+                    3 => {
+                        drop(customer.send_until_answered(&path("cancel"), &cancellation(), "cancel").await.expect(200))
+                    }
                     _ => {}
                 }
             }

@@ -4,29 +4,29 @@ use ::maintain::{rebuild::rebuild, segments::Checkpoint};
 
 use crate::harness::System;
 
-/// What was spent since the last time is this: these calls, of so many units.
+/// What was costs since the last time is this: these calls, of so many units.
 ///
 /// The calls are the same on every engine. The units are held against the one that counts as AWS does: see
 /// `engines::dynamodb_local_counts_units_differently`.
 #[track_caller]
-fn expect_spent(system: &System, expected: &[(&str, f64)]) {
-    let mut spent = system.interceptor.spent();
+fn expect_costs(system: &System, expected: &[(&str, f64)]) {
+    let mut costs = system.interceptor.take_costs();
     if !system.stack.engine().is_embedded() {
-        spent.iter_mut().zip(expected).for_each(|((_, units), (_, expected))| *units = *expected);
+        costs.iter_mut().zip(expected).for_each(|((_, units), (_, expected))| *units = *expected);
     }
     let expected: Vec<_> = expected.iter().map(|(operation, units)| ((*operation).to_owned(), *units)).collect();
-    assert_eq!(spent, expected);
+    assert_eq!(costs, expected);
 }
 
 #[tokio::test]
 async fn an_accepted_command_costs_one_write_unit_and_placing_reads_nothing() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
-    expect_spent(&system, &[("PutItem", 1.0)]);
+    expect_costs(&system, &[("PutItem", 1.0)]);
     system.fulfilment().ships(&id).await;
-    expect_spent(&system, &[("Query", 1.0), ("PutItem", 1.0)]);
+    expect_costs(&system, &[("Query", 1.0), ("PutItem", 1.0)]);
     system.operator().post(format!("/orders/{id}/deliver")).await.expect(200);
-    expect_spent(&system, &[("Query", 1.0), ("PutItem", 1.0)]);
+    expect_costs(&system, &[("Query", 1.0), ("PutItem", 1.0)]);
 }
 
 #[tokio::test]
@@ -35,25 +35,25 @@ async fn a_repeat_costs_a_write_that_fails_or_one_query() {
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
     alice.cancels(&id).await;
-    system.interceptor.spent();
+    system.interceptor.take_costs();
     alice.places_order("first").await;
     // The engine gives no capacity with a condition that fails. On AWS it costs one write unit.
-    expect_spent(&system, &[]);
+    expect_costs(&system, &[]);
 }
 
 #[tokio::test]
 async fn projecting_costs_a_transaction_and_from_version_2_on_one_read() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
-    system.interceptor.spent();
+    system.interceptor.take_costs();
     system.project().await;
     // 2 for the view, 1 for its index, 2 for each of two rows.
-    expect_spent(&system, &[("TransactWriteItems", 7.0)]);
+    expect_costs(&system, &[("TransactWriteItems", 7.0)]);
     system.fulfilment().ships(&id).await;
-    system.interceptor.spent();
+    system.interceptor.take_costs();
     system.project().await;
     // 2 for the view, 1 for its index, 2 for the one row that changes.
-    expect_spent(&system, &[("BatchGetItem", 1.0), ("TransactWriteItems", 5.0)]);
+    expect_costs(&system, &[("BatchGetItem", 1.0), ("TransactWriteItems", 5.0)]);
 }
 
 #[tokio::test]
@@ -62,9 +62,9 @@ async fn many_orders_share_the_rows_of_one_transaction() {
     for number in 0..50 {
         system.customer("alice").places_order(&format!("order-{number}")).await;
     }
-    system.interceptor.spent();
+    system.interceptor.take_costs();
     system.project().await;
-    expect_spent(&system, &[("TransactWriteItems", 50.0 * 3.0 + 4.0)]);
+    expect_costs(&system, &[("TransactWriteItems", 50.0 * 3.0 + 4.0)]);
 }
 
 #[tokio::test]
@@ -73,18 +73,18 @@ async fn a_query_costs_half_a_read_unit_and_the_dashboard_its_lanes() {
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
     system.project().await;
-    system.interceptor.spent();
+    system.interceptor.take_costs();
     alice.get(format!("/orders/{id}")).await.expect(200);
-    expect_spent(&system, &[("GetItem", 0.5)]);
+    expect_costs(&system, &[("GetItem", 0.5)]);
     alice.get(format!("/orders/{id}?min_version=1")).await.expect(200);
-    expect_spent(&system, &[("GetItem", 0.5)]);
+    expect_costs(&system, &[("GetItem", 0.5)]);
     alice.get("/customers/alice/orders").await.expect(200);
-    expect_spent(&system, &[("Query", 0.5)]);
+    expect_costs(&system, &[("Query", 0.5)]);
     alice.get(format!("/customers/alice/orders?min_version={id}:1")).await.expect(200);
-    expect_spent(&system, &[("Query", 0.5)]);
+    expect_costs(&system, &[("Query", 0.5)]);
     system.operator().get("/dashboard").await.expect(200);
     let shards = ("Query", 0.5);
-    expect_spent(&system, &[("TransactGetItems", 8.0), shards, shards, shards, shards]);
+    expect_costs(&system, &[("TransactGetItems", 8.0), shards, shards, shards, shards]);
 }
 
 #[tokio::test]
@@ -93,16 +93,16 @@ async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_i
     let ids = ["1", "2", "3"].map(|key| async { system.customer("alice").places_order(key).await });
     let ids = futures_util::future::join_all(ids).await;
     system.project().await;
-    system.interceptor.spent();
+    system.interceptor.take_costs();
     let app = &system.stack.app;
     rebuild(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     // 1 for the view, and 1 for its index, which shows what has changed.
     let (views, stream, view) = (("BatchGetItem", 3.0), ("Query", 1.0), ("PutItem", 2.0));
-    expect_spent(&system, &[("Scan", 0.5), views, stream, stream, stream]);
+    expect_costs(&system, &[("Scan", 0.5), views, stream, stream, stream]);
     for id in &ids {
-        system.make_older(id).await;
+        system.make_stale(id).await;
     }
-    system.interceptor.spent();
+    system.interceptor.take_costs();
     rebuild(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
-    expect_spent(&system, &[("Scan", 0.5), views, stream, stream, stream, view, view, view]);
+    expect_costs(&system, &[("Scan", 0.5), views, stream, stream, stream, view, view, view]);
 }

@@ -51,7 +51,7 @@ proptest! {
             for delivery in &deliveries {
                 let batch: Vec<_> = delivery.iter().map(|at| at.get(&records).clone()).collect();
                 system.deliver(&batch).await;
-                system.check_sums().await;
+                system.check_counters().await;
                 let after = system.view_versions().await;
                 assert!(before.iter().all(|(id, version)| after[id] >= *version), "a version went down");
                 before = after;
@@ -61,7 +61,7 @@ proptest! {
             rest.sort_by_key(|record| cqrs::derived_id(&[&seed.to_string(), &record.sequence_number]));
             for batch in rest.chunks(5) {
                 system.deliver(batch).await;
-                system.check_sums().await;
+                system.check_counters().await;
             }
             system.check_read_models().await;
         });

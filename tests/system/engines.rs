@@ -11,12 +11,12 @@ use crate::harness::{self, System};
 
 /// What each engine does; AWS does as the comment beside it says.
 #[derive(Debug)]
-struct Differs<T> {
+struct EngineDifference<T> {
     embedded: T,
     dynamodb_local: T,
 }
 
-impl<T: std::fmt::Debug + PartialEq> Differs<T> {
+impl<T: std::fmt::Debug + PartialEq> EngineDifference<T> {
     #[track_caller]
     fn is(self, engine: &Engine, seen: &T) {
         let expected = if engine.is_embedded() { self.embedded } else { self.dynamodb_local };
@@ -25,9 +25,9 @@ impl<T: std::fmt::Debug + PartialEq> Differs<T> {
 }
 
 /// A system, to look at its engine through its tables.
-struct Probe(System);
+struct EngineProbe(System);
 
-impl Probe {
+impl EngineProbe {
     async fn start() -> Self {
         Self(System::start().await)
     }
@@ -64,16 +64,16 @@ fn text(text: &str) -> AttributeValue {
 /// On AWS: no record. That is why the mapping drops records that change nothing.
 #[tokio::test]
 async fn a_put_that_changes_nothing_makes_a_record() {
-    let probe = Probe::start().await;
+    let probe = EngineProbe::start().await;
     probe.put(1, json!({ "note": "same" })).await;
     probe.put(1, json!({ "note": "same" })).await;
-    Differs { embedded: 2, dynamodb_local: 1 }.is(probe.engine(), &probe.first_page().await.len());
+    EngineDifference { embedded: 2, dynamodb_local: 1 }.is(probe.engine(), &probe.first_page().await.len());
 }
 
 /// On AWS: to the second. DynamoDB Local rounds down to the minute, so that records seem older than they are.
 #[tokio::test]
 async fn a_record_has_a_time_to_the_second_or_to_the_minute() {
-    let probe = Probe::start().await;
+    let probe = EngineProbe::start().await;
     let before = Environment::system().now().as_second();
     probe.put(1, json!({})).await;
     let made = probe.first_page().await.remove(0).dynamodb.unwrap().approximate_creation_date_time.unwrap().secs();
@@ -83,39 +83,39 @@ async fn a_record_has_a_time_to_the_second_or_to_the_minute() {
 /// On AWS: at least 21, as the API demands of a number that is sent.
 #[tokio::test]
 async fn sequence_numbers_have_so_many_digits() {
-    let probe = Probe::start().await;
+    let probe = EngineProbe::start().await;
     probe.put(1, json!({})).await;
     let record = probe.first_page().await.remove(0).dynamodb.unwrap();
-    Differs { embedded: 21, dynamodb_local: 21 }.is(probe.engine(), &record.sequence_number.unwrap().len());
+    EngineDifference { embedded: 21, dynamodb_local: 21 }.is(probe.engine(), &record.sequence_number.unwrap().len());
 }
 
 /// On AWS: an open shard has none. The mapping does not look at it.
 #[tokio::test]
 async fn an_open_shard_shows_where_it_ends() {
-    let probe = Probe::start().await;
+    let probe = EngineProbe::start().await;
     probe.put(1, json!({})).await;
     let arn = probe.0.stack.stream_arn("EventsTable").unwrap();
     let described = probe.engine().streams().describe_stream().stream_arn(arn).send().await.unwrap();
     let shards = described.stream_description.unwrap().shards.unwrap();
     assert_eq!(shards.len(), 1);
     let end = shards[0].sequence_number_range.as_ref().unwrap().ending_sequence_number.is_some();
-    Differs { embedded: true, dynamodb_local: false }.is(probe.engine(), &end);
+    EngineDifference { embedded: true, dynamodb_local: false }.is(probe.engine(), &end);
 }
 
 /// On AWS: at most 1 MB.
 #[tokio::test]
 async fn a_page_of_the_stream_may_be_larger_than_a_megabyte() {
-    let probe = Probe::start().await;
+    let probe = EngineProbe::start().await;
     for version in 1..=4 {
         probe.put(version, json!({ "blob": "x".repeat(350_000) })).await;
     }
-    Differs { embedded: 4, dynamodb_local: 4 }.is(probe.engine(), &probe.first_page().await.len());
+    EngineDifference { embedded: 4, dynamodb_local: 4 }.is(probe.engine(), &probe.first_page().await.len());
 }
 
 /// On AWS: `{"M": {}}`. [`Engine::streams`] puts it right, so that the records can be read at all.
 #[tokio::test]
 async fn an_empty_map_in_a_record_is_a_map() {
-    let probe = Probe::start().await;
+    let probe = EngineProbe::start().await;
     probe.put(1, json!({ "data": {} })).await;
     let image = probe.first_page().await.remove(0).dynamodb.unwrap().new_image.unwrap();
     assert!(image["data"].as_m().is_ok());
@@ -124,7 +124,7 @@ async fn an_empty_map_in_a_record_is_a_map() {
 /// On AWS: what each action writes, its indexes with it; and half a unit for a query that finds nothing.
 #[tokio::test]
 async fn dynamodb_local_counts_units_differently() {
-    let probe = Probe::start().await;
+    let probe = EngineProbe::start().await;
     let app = &probe.0.stack.app;
     let client = &app.dynamo.client;
     let update = Update::builder().table_name(&*app.tables.order_summaries).key("order_id", text("1"));
@@ -133,19 +133,19 @@ async fn dynamodb_local_counts_units_differently() {
     let write = client.transact_write_items().return_consumed_capacity(ReturnConsumedCapacity::Total);
     let action = TransactWriteItem::builder().update(update.build().unwrap()).build();
     let written = write.transact_items(action).send().await.unwrap().consumed_capacity.unwrap();
-    Differs { embedded: Some(3.0), dynamodb_local: Some(4.0) }.is(probe.engine(), &written[0].capacity_units);
+    EngineDifference { embedded: Some(3.0), dynamodb_local: Some(4.0) }.is(probe.engine(), &written[0].capacity_units);
 
     let query = client.query().table_name(&*app.tables.events).key_condition_expression("#s = :s");
     let query = query.expression_attribute_names("#s", "stream").expression_attribute_values(":s", text("nobody"));
     let empty = query.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await.unwrap();
-    Differs { embedded: Some(0.5), dynamodb_local: Some(0.0) }
+    EngineDifference { embedded: Some(0.5), dynamodb_local: Some(0.0) }
         .is(probe.engine(), &empty.consumed_capacity.unwrap().capacity_units);
 }
 
 /// On AWS: it can be behind. Nothing here relies on that it is not; chaos and the projector that stands still show it.
 #[tokio::test]
 async fn an_index_is_never_behind_its_table() {
-    let probe = Probe::start().await;
+    let probe = EngineProbe::start().await;
     let app = &probe.0.stack.app;
     for number in 0..20 {
         let customer = format!("customer-{number}");
@@ -162,7 +162,7 @@ async fn an_index_is_never_behind_its_table() {
 /// On AWS: one of them meets a `TransactionConflict` now and then. The interceptor plays it: see [`local::engine::interceptor::Fault`].
 #[tokio::test]
 async fn transactions_on_one_item_never_collide() {
-    let probe = Probe::start().await;
+    let probe = EngineProbe::start().await;
     let app = &probe.0.stack.app;
     let add = |_| {
         let update =
@@ -179,7 +179,7 @@ async fn transactions_on_one_item_never_collide() {
 /// On AWS: a stream of its own for each table that is made, also under an old name.
 #[tokio::test]
 async fn a_table_made_again_shows_the_records_of_the_one_before() {
-    let probe = Probe::start().await;
+    let probe = EngineProbe::start().await;
     probe.put(1, json!({})).await;
     let (client, name) = (&probe.0.stack.app.dynamo.client, &*probe.0.stack.app.tables.events);
     client.delete_table().table_name(name).send().await.unwrap();
@@ -191,5 +191,5 @@ async fn a_table_made_again_shows_the_records_of_the_one_before() {
     let iterator = streams.get_shard_iterator().stream_arn(&arn).shard_id(shard);
     let iterator = iterator.shard_iterator_type("TRIM_HORIZON".into()).send().await.unwrap().shard_iterator;
     let records = streams.get_records().set_shard_iterator(iterator).send().await.unwrap().records.unwrap();
-    Differs { embedded: 1, dynamodb_local: 0 }.is(probe.engine(), &records.len());
+    EngineDifference { embedded: 1, dynamodb_local: 0 }.is(probe.engine(), &records.len());
 }

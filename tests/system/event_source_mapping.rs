@@ -22,9 +22,9 @@ use serde_json::{Value, json};
 use crate::harness::{System, canary, template};
 
 /// A directory of its own, which goes when the test goes.
-struct Directory(PathBuf);
+struct TestDirectory(PathBuf);
 
-impl Directory {
+impl TestDirectory {
     fn new() -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name = format!("local-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
@@ -34,7 +34,7 @@ impl Directory {
     }
 }
 
-impl Drop for Directory {
+impl Drop for TestDirectory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
@@ -76,7 +76,7 @@ fn reader(system: &System) -> StreamReader {
 async fn a_batch_that_keeps_failing_is_given_up_and_the_destination_told() {
     let system = System::start().await;
     place(&system, 3).await;
-    let directory = Directory::new();
+    let directory = TestDirectory::new();
     let twice = MappingDefinition { retries: Some(2), bisects: false, ..definition() };
     let (mapping, invocations) = mapping(&system, twice, |_| Err("no".to_owned()));
     let mut mapping = mapping.with_files(MappingFiles::in_directory(directory.0.clone()));
@@ -88,15 +88,15 @@ async fn a_batch_that_keeps_failing_is_given_up_and_the_destination_told() {
     assert_eq!(lines.len(), 1);
     assert_eq!(lines[0]["requestContext"]["condition"], "RetryAttemptsExhausted");
     assert_eq!(lines[0]["DDBStreamBatchInfo"]["batchSize"], 3);
-    canary::hear("on-failure destination", &lines[0].to_string());
-    canary::expect_none();
+    canary::record("on-failure destination", &lines[0].to_string());
+    canary::assert_clean();
 }
 
 #[tokio::test]
 async fn records_that_are_too_old_are_given_up_and_never_delivered() {
     let system = System::start().await;
     place(&system, 3).await;
-    let directory = Directory::new();
+    let directory = TestDirectory::new();
     let (mapping, invocations) = mapping(&system, definition(), |_| Ok(json!({})));
     let mut mapping = mapping.with_files(MappingFiles::in_directory(directory.0.clone()));
     // The records have the times of the machine, whatever year it is.
@@ -114,7 +114,7 @@ async fn records_that_are_too_old_are_given_up_and_never_delivered() {
 async fn bisecting_finds_the_one_record_that_fails() {
     let system = System::start().await;
     place(&system, 16).await;
-    let directory = Directory::new();
+    let directory = TestDirectory::new();
     let once = MappingDefinition { retries: Some(0), ..definition() };
     // It fails as long as the batch holds the record of the eleventh order.
     let (mapping, _) = mapping(&system, once, |event| {
@@ -132,7 +132,7 @@ async fn bisecting_finds_the_one_record_that_fails() {
 async fn a_pump_goes_on_where_it_was() {
     let system = System::start().await;
     place(&system, 3).await;
-    let directory = Directory::new();
+    let directory = TestDirectory::new();
     let kept = || MappingFiles::in_directory(directory.0.clone());
     let (first, invocations) = mapping(&system, definition(), |_| Ok(json!({})));
     first.with_files(kept()).drain().await.unwrap();
@@ -153,7 +153,7 @@ async fn a_pump_goes_on_where_it_was() {
 async fn a_batch_that_was_not_done_with_comes_again_after_a_restart() {
     let system = System::start().await;
     place(&system, 3).await;
-    let directory = Directory::new();
+    let directory = TestDirectory::new();
     let kept = || MappingFiles::in_directory(directory.0.clone());
     let (failing, _) = mapping(&system, definition(), |_| Err("no".to_owned()));
     failing.with_files(kept()).step().await.unwrap();

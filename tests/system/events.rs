@@ -85,7 +85,7 @@ pub fn expect_answer(name: &str, expected: &str, answer: &Value) {
 
 /// The views are those that the events lead to.
 pub async fn check_read_models(system: &System) {
-    system.check_sums().await;
+    system.check_counters().await;
     // The stream of `poison` is parked before its first commit. Those of `place-another-order` and `place-order` are caught
     // up by `rebuild`.
     let numbered = |(id, version): (String, cqrs::Version)| (id[34..].to_owned(), version.get());

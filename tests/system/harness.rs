@@ -34,14 +34,14 @@ use self::interceptor::TestInterceptor;
 pub const START: &str = "2026-11-22T10:00:00Z";
 
 /// When tokens expire, in seconds since 1970: in 2100. They are verified by the machine's own clock.
-pub const FAR: i64 = 4_102_444_800;
+pub const FAR_FUTURE: i64 = 4_102_444_800;
 
 /// A system of its own.
 pub struct System {
     pub stack: Stack,
     pub interceptor: Arc<TestInterceptor>,
-    pub clock: Clock,
-    measured: Arc<Measurements>,
+    pub clock: TestClock,
+    metrics: Arc<MetricLines>,
     /// The same tables, past the interceptor and whatever is on it.
     direct: App,
     url: String,
@@ -50,13 +50,13 @@ pub struct System {
 }
 
 /// Lines of metrics.
-type Measurements = std::sync::Mutex<Vec<Value>>;
+type MetricLines = std::sync::Mutex<Vec<Value>>;
 
 /// A clock that a test holds: it moves on by a millisecond whenever it is looked at.
 #[derive(Clone)]
-pub struct Clock(Arc<AtomicI64>);
+pub struct TestClock(Arc<AtomicI64>);
 
-impl Clock {
+impl TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.0.fetch_add(1, Ordering::SeqCst)).unwrap()
     }
@@ -95,39 +95,39 @@ impl System {
         Self { interceptor, ..Self::start_on(engine, |mapping| mapping).await }
     }
 
-    /// A system on this engine, whose mapping is as `equip` makes it.
-    pub async fn start_on(engine: Engine, equip: impl FnOnce(EventSourceMapping) -> EventSourceMapping) -> Self {
-        Self::start_behind(Authorizer::new().unwrap(), engine, equip).await
+    /// A system on this engine, whose mapping is as `configure` makes it.
+    pub async fn start_on(engine: Engine, configure: impl FnOnce(EventSourceMapping) -> EventSourceMapping) -> Self {
+        Self::start_behind(Authorizer::new().unwrap(), engine, configure).await
     }
 
     /// The same, behind this authorizer.
     pub async fn start_behind(
         authorizer: Authorizer,
         engine: Engine,
-        equip: impl FnOnce(EventSourceMapping) -> EventSourceMapping,
+        configure: impl FnOnce(EventSourceMapping) -> EventSourceMapping,
     ) -> Self {
-        canary::listen();
+        canary::install();
         let start: Timestamp = START.parse().unwrap();
-        let clock = Clock(Arc::new(AtomicI64::new(start.as_millisecond())));
-        let (time, chance) = (clock.clone(), AtomicU64::new(1));
+        let clock = TestClock(Arc::new(AtomicI64::new(start.as_millisecond())));
+        let (time, random) = (clock.clone(), AtomicU64::new(1));
         let environment = Environment::new(
             move || time.now(),
-            move || u128::from(chance.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
+            move || u128::from(random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
         );
         let (prefix, direct) = (prefix(), engine.direct());
         let stack = Stack::start(template(), engine, authorizer, environment.clone(), &prefix).await.unwrap();
-        let measured = Arc::new(Measurements::default());
-        let lines = Arc::clone(&measured);
+        let metrics = Arc::new(MetricLines::default());
+        let lines = Arc::clone(&metrics);
         let stack = stack
             .with_metrics(Metrics::to("orders", move |line| {
-                canary::hear("metrics", &line.to_string());
+                canary::record("metrics", &line.to_string());
                 lines.lock().unwrap().push(line);
             }))
             .unwrap();
         let direct = stack::app(&stack.template, &direct, &environment, &prefix).unwrap();
-        let mapping = Mutex::new(equip(stack.event_source_mappings().pop().unwrap()));
+        let mapping = Mutex::new(configure(stack.event_source_mappings().pop().unwrap()));
         let url = serve(&stack).await;
-        Self { stack, interceptor: Arc::default(), clock, measured, direct, url, client: Client::new(), mapping }
+        Self { stack, interceptor: Arc::default(), clock, metrics, direct, url, client: Client::new(), mapping }
     }
 
     /// The same system, with its functions behind the Lambda Invoke API at `url`.
@@ -138,21 +138,21 @@ impl System {
     }
 
     /// The last line of metrics.
-    pub fn last_line(&self) -> Value {
-        self.measured.lock().unwrap().last().unwrap().clone()
+    pub fn last_metrics_line(&self) -> Value {
+        self.metrics.lock().unwrap().last().unwrap().clone()
     }
 
     /// What was measured since the last time, of each metric the sum, or the list of times.
-    pub fn measured(&self) -> BTreeMap<String, Value> {
-        let mut counters: BTreeMap<String, Value> = BTreeMap::new();
-        for line in self.measured.lock().unwrap().drain(..) {
+    pub fn take_metrics(&self) -> BTreeMap<String, Value> {
+        let mut totals: BTreeMap<String, Value> = BTreeMap::new();
+        for line in self.metrics.lock().unwrap().drain(..) {
             for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap() {
                 let name = metric["Name"].as_str().unwrap();
-                let sum = counters.entry(name.to_owned()).or_insert(json!(0));
+                let sum = totals.entry(name.to_owned()).or_insert(json!(0));
                 *sum = line[name].as_u64().map_or(line[name].clone(), |n| json!(sum.as_u64().unwrap_or_default() + n));
             }
         }
-        counters
+        totals
     }
 
     /// Steps the projector once, and says whether there was something to deliver.
@@ -200,28 +200,28 @@ impl System {
     }
 
     /// Somebody with a token of these scopes.
-    pub fn caller(&self, sub: &str, scope: &str) -> Caller<'_> {
-        self.bearer(self.stack.authorizer.token(sub, scope, FAR).unwrap())
+    pub fn caller(&self, sub: &str, scope: &str) -> TestCaller<'_> {
+        self.bearer(self.stack.authorizer.token(sub, scope, FAR_FUTURE).unwrap())
     }
 
     /// Somebody with this token.
-    pub fn bearer(&self, token: String) -> Caller<'_> {
-        Caller { system: self, token: Some(token) }
+    pub fn bearer(&self, token: String) -> TestCaller<'_> {
+        TestCaller { system: self, token: Some(token) }
     }
 
     /// A customer, who may do what customers may.
-    pub fn customer(&self, sub: &str) -> Caller<'_> {
+    pub fn customer(&self, sub: &str) -> TestCaller<'_> {
         self.caller(sub, "orders/write orders/read")
     }
 
     /// Somebody in the warehouse.
-    pub fn fulfilment(&self) -> Caller<'_> {
+    pub fn fulfilment(&self) -> TestCaller<'_> {
         self.caller("warehouse", "orders/fulfil")
     }
 
     /// Nobody in particular: without `--auth`, an operator with all scopes.
-    pub fn operator(&self) -> Caller<'_> {
-        Caller { system: self, token: None }
+    pub fn operator(&self) -> TestCaller<'_> {
+        TestCaller { system: self, token: None }
     }
 }
 
@@ -235,31 +235,31 @@ async fn serve(stack: &Stack) -> String {
 }
 
 /// Somebody who talks to the system.
-pub struct Caller<'a> {
+pub struct TestCaller<'a> {
     system: &'a System,
     token: Option<String>,
 }
 
-impl Caller<'_> {
-    pub fn get(&self, path: impl AsRef<str>) -> Ask {
-        self.ask(reqwest::Method::GET, path.as_ref())
+impl TestCaller<'_> {
+    pub fn get(&self, path: impl AsRef<str>) -> TestRequest {
+        self.request(reqwest::Method::GET, path.as_ref())
     }
 
     /// A post of an empty document.
-    pub fn post(&self, path: impl AsRef<str>) -> Ask {
-        self.ask(reqwest::Method::POST, path.as_ref()).json(&json!({}))
+    pub fn post(&self, path: impl AsRef<str>) -> TestRequest {
+        self.request(reqwest::Method::POST, path.as_ref()).json(&json!({}))
     }
 
-    pub fn ask(&self, method: reqwest::Method, path: &str) -> Ask {
+    pub fn request(&self, method: reqwest::Method, path: &str) -> TestRequest {
         let request = self.system.client.request(method, format!("{}{path}", self.system.url));
-        Ask(match &self.token {
+        TestRequest(match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
         })
     }
 
     /// Sends the command until it has an outcome: 5xx is none, and the key makes it safe to ask again.
-    pub async fn insists(&self, path: &str, body: &Value, key: &str) -> Answer {
+    pub async fn send_until_answered(&self, path: &str, body: &Value, key: &str) -> TestResponse {
         for _ in 0..50 {
             let answer = self.post(path).json(body).header("Idempotency-Key", key).await;
             if answer.status < 500 {
@@ -288,9 +288,9 @@ impl Caller<'_> {
 }
 
 /// A request that is sent when it is awaited.
-pub struct Ask(RequestBuilder);
+pub struct TestRequest(RequestBuilder);
 
-impl Ask {
+impl TestRequest {
     pub fn json(self, document: &Value) -> Self {
         self.body(document.to_string())
     }
@@ -314,9 +314,9 @@ impl Ask {
     }
 }
 
-impl IntoFuture for Ask {
-    type Output = Answer;
-    type IntoFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+impl IntoFuture for TestRequest {
+    type Output = TestResponse;
+    type IntoFuture = Pin<Box<dyn Future<Output = TestResponse> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
@@ -324,28 +324,28 @@ impl IntoFuture for Ask {
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
             let body = response.bytes().await.expect("the answer is whole");
             let document = serde_json::from_slice(&body).unwrap_or_default();
-            Answer { status, headers, document }
+            TestResponse { status, headers, document }
         })
     }
 }
 
 /// What was answered.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct TestResponse {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub document: Value,
 }
 
-impl Answer {
+impl TestResponse {
     /// The answer, which has this status.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?}", self.document);
         if status >= 400 {
-            canary::hear("problem", &self.document.to_string());
+            canary::record("problem", &self.document.to_string());
         }
-        canary::expect_none();
+        canary::assert_clean();
         if status >= 400 && self.document.get("message").is_none() {
             assert_eq!(self.header("content-type"), Some("application/problem+json"));
             assert_eq!(self.document["status"], json!(status));

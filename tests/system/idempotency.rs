@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, System, cancellation, order, shipment};
+use crate::harness::{System, TestResponse, cancellation, order, shipment};
 
-fn is_replayed(answer: &Answer) -> bool {
+fn is_replayed(answer: &TestResponse) -> bool {
     answer.header("idempotency-replayed") == Some("true")
 }
 

@@ -3,7 +3,7 @@
 use local::authorizer::Authorizer;
 use serde_json::json;
 
-use crate::harness::{FAR, System, cancellation, engine, event, order, shipment};
+use crate::harness::{FAR_FUTURE, System, cancellation, engine, event, order, shipment};
 
 /// Every route × everybody, behind `--auth`. Bodies are empty documents: whoever passes gets 422, or the 409 that the
 /// order gives them.
@@ -24,7 +24,7 @@ async fn each_route_answers_whom_it_should() {
         ("GET", "/dashboard".to_owned()),
     ];
     let all = "orders/write orders/read orders/fulfil orders/admin";
-    let forged = Authorizer::new().unwrap().token("alice", all, FAR).unwrap();
+    let forged = Authorizer::new().unwrap().token("alice", all, FAR_FUTURE).unwrap();
     let expired = system.stack.authorizer.token("alice", all, 1).unwrap();
     let own = |sub, scope| system.caller(sub, scope);
     for (who, caller, expected) in [
@@ -127,12 +127,12 @@ async fn the_warehouse_ships_and_delivers_any_order_and_cancels_none() {
 async fn a_token_that_is_not_ours_does_not_pass_the_gateway() {
     let system = System::start().await;
     let ask = |token: &str| system.operator().get("/dashboard").header("Authorization", token);
-    let forged = Authorizer::new().unwrap().token("root", "orders/admin", FAR).unwrap();
+    let forged = Authorizer::new().unwrap().token("root", "orders/admin", FAR_FUTURE).unwrap();
     let expired = system.stack.authorizer.token("root", "orders/admin", 1).unwrap();
     for token in ["", "Bearer", "Bearer x.y.z", &format!("Bearer {forged}"), &format!("Bearer {expired}")] {
         assert_eq!(ask(token).await.expect(401).document, json!({ "message": "Unauthorized" }), "{token}");
     }
-    let fit = system.stack.authorizer.token("root", "orders/admin", FAR).unwrap();
+    let fit = system.stack.authorizer.token("root", "orders/admin", FAR_FUTURE).unwrap();
     ask(&format!("Bearer {fit}")).await.expect(200);
 }
 

@@ -18,13 +18,13 @@ use tokio::net::TcpListener;
 use crate::harness::{System, engine, order, shipment};
 
 /// The functions of a stack, under their names, and the clock.
-type Functions = Arc<(BTreeMap<String, Function>, i64)>;
+type NamedFunctions = Arc<(BTreeMap<String, Function>, i64)>;
 
 /// Serves the functions of `stack`, each under the name that `name` makes of binary and logical id.
 async fn serve(stack: &Stack, name: fn(&str, &str) -> String) -> String {
     let named = stack.template.functions.iter();
     let named = named.map(|(binary, function)| (name(binary, &function.id), stack.function(binary).unwrap().clone()));
-    let functions: Functions = Arc::new((named.collect(), stack.app.dynamo.environment.now().as_millisecond()));
+    let functions: NamedFunctions = Arc::new((named.collect(), stack.app.dynamo.environment.now().as_millisecond()));
     let api = Router::new().route("/2015-03-31/functions/{name}/invocations", post(invoke)).with_state(functions);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -32,7 +32,7 @@ async fn serve(stack: &Stack, name: fn(&str, &str) -> String) -> String {
     url
 }
 
-async fn invoke(State(functions): State<Functions>, Path(name): Path<String>, event: Bytes) -> Response {
+async fn invoke(State(functions): State<NamedFunctions>, Path(name): Path<String>, event: Bytes) -> Response {
     let Some(function) = functions.0.get(&name) else { return StatusCode::NOT_FOUND.into_response() };
     match function.invoke(serde_json::from_slice(&event).unwrap(), functions.1).await {
         Ok(answer) => answer.to_string().into_response(),

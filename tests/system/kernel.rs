@@ -1,6 +1,6 @@
 //! The toolkit without orders: an aggregate of its own, two projections and a rollup, on tables of its own.
 
-mod beside;
+mod added_projection;
 mod catch_up;
 mod execute;
 mod jar;
@@ -36,10 +36,10 @@ impl Jars {
     async fn start() -> Self {
         let interceptor = Arc::new(TestInterceptor::default());
         let (engine, prefix) = (harness::engine().with_interceptor(interceptor.clone()), harness::prefix());
-        let (time, chance) = (AtomicI64::new(1_700_000_000_000), AtomicU64::new(1));
+        let (time, random) = (AtomicI64::new(1_700_000_000_000), AtomicU64::new(1));
         let environment = Environment::new(
             move || Timestamp::from_millisecond(time.fetch_add(1, Ordering::SeqCst)).unwrap(),
-            move || u128::from(chance.fetch_add(1, Ordering::SeqCst)).to_be_bytes(),
+            move || u128::from(random.fetch_add(1, Ordering::SeqCst)).to_be_bytes(),
         );
         let dynamo = engine.dynamo(&settings(engine.endpoint()).unwrap(), environment);
         for (name, attributes) in [

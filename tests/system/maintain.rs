@@ -60,9 +60,9 @@ async fn what_is_projected_is_verified_byte_for_byte_with_its_sums() {
 #[tokio::test]
 async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
     let (system, ids) = with_orders(5).await;
-    system.damage(&ids[1], "total", number("1")).await;
-    system.damage(&ids[2], "version", number("7")).await;
-    system.damage(&ids[3], "schema", number("0")).await;
+    system.overwrite_attribute(&ids[1], "total", number("1")).await;
+    system.overwrite_attribute(&ids[2], "version", number("7")).await;
+    system.overwrite_attribute(&ids[3], "schema", number("0")).await;
     let found = report(&system, 1).await;
     let wrong: Vec<_> = found.views.defective.values().copied().collect();
     assert_eq!(wrong.len(), 3);
@@ -115,7 +115,7 @@ async fn a_segment_is_a_sample_whose_sums_are_not_compared() {
 async fn a_rebuild_folds_views_of_an_older_shape_anew_and_a_second_one_writes_nothing() {
     let (system, ids) = with_orders(20).await;
     for id in &ids[..10] {
-        system.make_older(id).await;
+        system.make_stale(id).await;
     }
     // The projector did not come by for some.
     system.customer("alice").cancels(&ids[11]).await;
@@ -130,7 +130,7 @@ async fn a_rebuild_folds_views_of_an_older_shape_anew_and_a_second_one_writes_no
 async fn a_rebuild_that_was_cut_short_goes_on_where_it_was() {
     let (system, ids) = with_orders(12).await;
     for id in &ids {
-        system.make_older(id).await;
+        system.make_stale(id).await;
     }
     let mut left = Vec::new();
     rebuild(&system.stack.app, Checkpoint::start(4), |rebuilt, progress| {
@@ -148,7 +148,7 @@ async fn a_rebuild_that_was_cut_short_goes_on_where_it_was() {
 async fn a_rebuild_goes_on_while_commands_come_and_the_projector_works() {
     let (system, ids) = with_orders(40).await;
     for id in &ids {
-        system.make_older(id).await;
+        system.make_stale(id).await;
     }
     let commands = async {
         for id in &ids {

@@ -9,8 +9,8 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 /// What was measured is just this.
 #[track_caller]
-fn expect_measured(system: &System, expected: Value) {
-    assert_eq!(json!(system.measured()), expected);
+fn expect_metrics(system: &System, expected: Value) {
+    assert_eq!(json!(system.take_metrics()), expected);
 }
 
 #[tokio::test]
@@ -18,25 +18,25 @@ async fn commands_are_counted_by_what_became_of_them() {
     let system = System::start().await;
     let (alice, warehouse) = (system.customer("alice"), system.fulfilment());
     let id = alice.places_order("first").await;
-    expect_measured(&system, json!({ "CommandsAccepted": 1 }));
+    expect_metrics(&system, json!({ "CommandsAccepted": 1 }));
     alice.places_order("first").await;
-    expect_measured(&system, json!({ "CommandsReplayed": 1 }));
+    expect_metrics(&system, json!({ "CommandsReplayed": 1 }));
     let other = json!({ "currency": "EUR", "shipping_address": "x", "items": order()["items"] });
     alice.post("/orders").json(&other).header("Idempotency-Key", "first").await.expect(422);
-    expect_measured(&system, json!({ "CommandsRejected": 1 }));
+    expect_metrics(&system, json!({ "CommandsRejected": 1 }));
     warehouse.ships(&id).await;
     alice.post(format!("/orders/{id}/cancel")).json(&cancellation()).await.expect(409);
     alice.post(format!("/orders/{id}/cancel")).json(&cancellation()).header("If-Match", "\"1\"").await.expect(412);
-    expect_measured(&system, json!({ "CommandsAccepted": 1, "CommandsRejected": 2 }));
+    expect_metrics(&system, json!({ "CommandsAccepted": 1, "CommandsRejected": 2 }));
 }
 
 #[tokio::test]
 async fn a_rejection_is_counted_by_its_reason_and_by_nothing_that_names_an_order() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
-    system.measured();
+    system.take_metrics();
     system.operator().post(format!("/orders/{id}/deliver")).await.expect(409);
-    let line = system.last_line();
+    let line = system.last_metrics_line();
     assert_eq!(line["Reason"], "not-shipped");
     let dimensions: Vec<_> = line["_aws"]["CloudWatchMetrics"]
         .as_array()
@@ -52,20 +52,20 @@ async fn a_rejection_is_counted_by_its_reason_and_by_nothing_that_names_an_order
 async fn a_command_that_was_overtaken_and_one_whose_outcome_is_unknown_are_counted() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
-    system.measured();
+    system.take_metrics();
     // Both have loaded before either appends.
     let (alice, warehouse) = (system.customer("alice"), system.fulfilment());
     let cancel = alice.post(format!("/orders/{id}/cancel")).json(&cancellation());
     let ship = warehouse.post(format!("/orders/{id}/ship")).json(&shipment());
     let (cancelled, shipped) = tokio::join!(cancel, ship);
     assert_eq!(cancelled.status.min(shipped.status), 200);
-    let measured = system.measured();
+    let measured = system.take_metrics();
     assert_eq!(measured["CommandsAccepted"], 1);
     assert_eq!(measured["CommandsRejected"], 1);
 
-    system.interceptor.strike("PutItem", Fault::ResponseDropped, 100);
+    system.interceptor.inject("PutItem", Fault::ResponseDropped, 100);
     alice.post("/orders").json(&order()).await.expect_problem(503, "outcome-unknown");
-    expect_measured(&system, json!({ "OutcomeUnknown": 1 }));
+    expect_metrics(&system, json!({ "OutcomeUnknown": 1 }));
 }
 
 #[tokio::test]
@@ -75,16 +75,16 @@ async fn batches_are_counted_by_what_they_brought() {
     system.fulfilment().ships(&id).await;
     let records = system.stream_records().await;
     system.clock.advance_ms(60_000);
-    system.measured();
+    system.take_metrics();
 
     system.deliver(&records[1..]).await;
-    let healed = system.measured();
+    let healed = system.take_metrics();
     assert_eq!(json!([healed["CommitsProjected"], healed["GapsFilled"]]), json!([2, 1]));
     let lag = healed["ProjectionLag"][0].as_i64().unwrap();
     assert!((60_000..61_000).contains(&lag), "{lag}");
 
     system.deliver(&records).await;
-    let again = system.measured();
+    let again = system.take_metrics();
     assert_eq!(again["Duplicates"], 1);
     assert!(!again.contains_key("CommitsProjected"));
 }
@@ -99,7 +99,7 @@ async fn what_is_no_commit_and_what_cannot_be_projected_is_counted() {
     records.extend(records[..1].to_vec());
     records[2].json["dynamodb"]["Keys"] = json!({ "id": { "S": "1" } });
     system.deliver(&records).await;
-    expect_measured(&system, json!({ "Parked": 1, "Tampered": 1, "NotACommit": 1 }));
+    expect_metrics(&system, json!({ "Parked": 1, "Tampered": 1, "NotACommit": 1 }));
 }
 
 #[tokio::test]
@@ -109,5 +109,5 @@ async fn the_batch_names_the_traces_of_the_commands_that_it_projects() {
     alice.post("/orders").json(&order()).header("traceparent", TRACE).await.expect(201);
     alice.post("/orders").json(&order()).await.expect(201);
     system.project().await;
-    assert_eq!(system.last_line()["links"], json!([TRACE]));
+    assert_eq!(system.last_metrics_line()["links"], json!([TRACE]));
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use local::openapi;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, System, template};
+use crate::harness::{System, TestResponse, template};
 
 fn document() -> Value {
     serde_json::from_str(&openapi::json().unwrap()).unwrap()
@@ -77,7 +77,7 @@ fn every_reference_leads_somewhere() {
 /// Holds an answer against the description of its operation: its status, its content type, its headers, the type of
 /// its problem, and the names of its fields.
 #[track_caller]
-fn described(document: &Value, id: &str, answer: &Answer) {
+fn described(document: &Value, id: &str, answer: &TestResponse) {
     let operation = operation(document, id);
     let response = resolved(document, &operation["responses"][answer.status.to_string()]);
     assert!(response.is_object(), "{id} does not describe {}: {:?}", answer.status, answer.document);

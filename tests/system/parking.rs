@@ -68,9 +68,9 @@ async fn a_poison_event_parks_its_own_order_and_the_batch_goes_on() {
         assert_eq!(parked.len(), 1);
         assert_eq!((&parked[0].key, &Some(parked[0].parked.clone())), (&second, &stored.parked));
         assert_eq!((parked[0].parked.version, parked[0].parked.attempts), (Version::new(2), 1));
-        let measured = system.measured();
+        let measured = system.take_metrics();
         assert_eq!(json!([measured["Parked"], measured.get("ProjectionFailures")]), json!([1, null]));
-        system.check_sums().await;
+        system.check_counters().await;
     }
 }
 
@@ -85,14 +85,14 @@ async fn commits_before_the_poison_are_applied_and_those_after_it_wait() {
     assert_eq!(view(&system, &id).await.version, Version::new(2));
     // They come again, alone and all together: nothing is applied out of order.
     let records = system.stream_records().await;
-    system.measured();
+    system.take_metrics();
     for batch in [&records[3..], &records[2..], &records[..]] {
         assert_eq!(system.deliver(batch).await, json!({ "batchItemFailures": [] }));
     }
-    assert_eq!(system.measured()["Skipped"], 3);
+    assert_eq!(system.take_metrics()["Skipped"], 3);
     let stored = view(&system, &id).await;
     assert_eq!((stored.version, stored.parked.unwrap().attempts), (Version::new(2), 1));
-    system.check_sums().await;
+    system.check_counters().await;
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_stream_that_cannot_be_parked_is_a_failure_of_its_record() {
     system.append_raw(&ids[1], 2, poisons()[0].clone()).await;
     let records = system.stream_records().await;
     assert_eq!(system.deliver(&records[..2]).await, json!({ "batchItemFailures": [] }));
-    system.interceptor.strike("UpdateItem", Fault::AccessDenied, 1);
+    system.interceptor.inject("UpdateItem", Fault::AccessDenied, 1);
     let failed = json!({ "batchItemFailures": [{ "itemIdentifier": records[1].sequence_number }] });
     assert_eq!(system.deliver(&records).await, failed);
     assert_eq!(system.deliver(&records[1..]).await, json!({ "batchItemFailures": [] }));
@@ -177,36 +177,36 @@ async fn a_view_says_in_the_same_write_how_far_it_goes_and_that_it_is_parked() {
     system.append_raw(&id, 2, shipped()).await;
     system.append_raw(&id, 3, poisons()[1].clone()).await;
     // A redrive that was killed between two writes would leave a stream that nobody looks after.
-    system.interceptor.strike("UpdateItem", Fault::AccessDenied, usize::MAX);
+    system.interceptor.inject("UpdateItem", Fault::AccessDenied, usize::MAX);
     let report = redrive(&system, &id).await;
     assert_eq!((report.views_written, report.parked.len(), report.failed.len()), (1, 1, 0));
     let stored = view(&system, &id).await;
     let parked = stored.parked.unwrap();
     assert_eq!((stored.version, parked.version, parked.attempts), (Version::new(2), Version::new(3), 2));
-    system.check_sums().await;
+    system.check_counters().await;
 }
 
 #[tokio::test]
 async fn a_projector_that_began_before_a_stream_was_parked_does_not_set_it_free() {
     let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
     // A newer one, which can read the event, has begun before that, and comes to writing now.
-    let mark = [system.take_attribute(&id, "parked").await, system.take_attribute(&id, "parked_in").await];
+    let mark = [system.remove_attribute(&id, "parked").await, system.remove_attribute(&id, "parked_in").await];
     system.append_raw(&id, 2, shipped()).await;
     system.project().await;
     let before = system.stream_records().await.len();
     let mut request = CatchUpRequest::new(StreamId::of::<OrderEvent>(&id));
     request.observe(Version::new(2), None);
-    system.interceptor.strike("TransactWriteItems", Fault::Conflict, usize::MAX);
+    system.interceptor.inject("TransactWriteItems", Fault::Conflict, usize::MAX);
     let meanwhile = async {
-        system.interceptor.has_struck().await;
+        system.interceptor.fault_injected().await;
         for (name, value) in ["parked", "parked_in"].into_iter().zip(mark) {
-            system.damage(&id, name, value).await;
+            system.overwrite_attribute(&id, name, value).await;
         }
         // What comes next finds it parked, and is done with.
         system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
         let next = system.stream_records().await.split_off(before);
         assert_eq!(system.deliver(&next).await, json!({ "batchItemFailures": [] }));
-        system.interceptor.mend();
+        system.interceptor.clear_faults();
     };
     let projector = projector::projector(&system.stack.app);
     let requests = [request];
@@ -225,13 +225,13 @@ async fn a_redrive_takes_along_what_came_while_it_was_under_way() {
     system.append_raw(&id, 2, shipped()).await;
     system.project().await;
     let before = system.stream_records().await.len();
-    system.interceptor.strike("TransactWriteItems", Fault::Conflict, usize::MAX);
+    system.interceptor.inject("TransactWriteItems", Fault::Conflict, usize::MAX);
     let meanwhile = async {
-        system.interceptor.has_struck().await;
+        system.interceptor.fault_injected().await;
         system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
         let next = system.stream_records().await.split_off(before);
         assert_eq!(system.deliver(&next).await, json!({ "batchItemFailures": [] }), "it is parked still");
-        system.interceptor.mend();
+        system.interceptor.clear_faults();
     };
     let (report, ()) = tokio::join!(redrive(&system, &id), meanwhile);
     assert_eq!((report.views_written, report.commits, report.duplicates), (2, 2, 0));
@@ -244,7 +244,7 @@ async fn a_view_of_an_older_shape_that_its_stream_cannot_replace_is_parked_and_n
     let (system, [_, id, _]) = poisoned(shipped()).await;
     // Code of a newer schema cannot fold what this view was folded from.
     system.append_raw(&id, 2, poisons()[0].clone()).await;
-    system.make_older(&id).await;
+    system.make_stale(&id).await;
     let rebuilt = rebuild(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     assert_eq!((rebuilt.parked, rebuilt.parked_now.len()), (1, 1));
     let stored = view(&system, &id).await;

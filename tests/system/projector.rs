@@ -3,7 +3,7 @@
 use local::{engine::interceptor::Fault, event_source_mapping::record::Record};
 use serde_json::{Value, json};
 
-use crate::harness::{System, interceptor::ANY};
+use crate::harness::{System, interceptor::ANY_OPERATION};
 
 /// Three orders, of which the second was shipped and the third was shipped and delivered.
 async fn three_orders(system: &System) -> [String; 3] {
@@ -60,7 +60,7 @@ async fn records_may_come_in_any_order_one_by_one() {
     let records = system.stream_records().await;
     for record in records.iter().rev() {
         assert_eq!(system.deliver(std::slice::from_ref(record)).await, success());
-        system.check_sums().await;
+        system.check_counters().await;
     }
     system.check_read_models().await;
 }
@@ -110,15 +110,15 @@ async fn throttling_collisions_and_unprocessed_keys_are_tried_again() {
     let system = System::start().await;
     let ids = three_orders(&system).await;
     let records = system.stream_records().await;
-    system.interceptor.strike("TransactWriteItems", Fault::Conflict, 3);
-    system.interceptor.strike("TransactWriteItems", Fault::Throttled, 2);
-    system.interceptor.strike("TransactWriteItems", Fault::ResponseDropped, 1);
+    system.interceptor.inject("TransactWriteItems", Fault::Conflict, 3);
+    system.interceptor.inject("TransactWriteItems", Fault::Throttled, 2);
+    system.interceptor.inject("TransactWriteItems", Fault::ResponseDropped, 1);
     assert_eq!(system.deliver(&records).await, success());
     system.check_read_models().await;
 
     system.customer("alice").cancels(&ids[0]).await;
     system.interceptor.leave_unprocessed();
-    system.interceptor.strike("BatchGetItem", Fault::Throttled, 2);
+    system.interceptor.inject("BatchGetItem", Fault::Throttled, 2);
     system.project().await;
     system.check_read_models().await;
 }
@@ -129,15 +129,15 @@ async fn tables_that_stay_out_of_reach_are_reported_from_the_first_record_that_n
     let ids = three_orders(&system).await;
     let records = system.stream_records().await;
     // Access denied is not tried again: the whole chunk fails at once.
-    system.interceptor.strike("TransactWriteItems", Fault::AccessDenied, 1);
+    system.interceptor.inject("TransactWriteItems", Fault::AccessDenied, 1);
     assert_eq!(system.deliver(&records).await, failing(&records[0]));
     assert_eq!(system.deliver(&records).await, success());
     // What needs no write is done; the first record that needs one is reported.
     system.customer("alice").cancels(&ids[0]).await;
     let records = system.stream_records().await;
-    system.interceptor.strike("TransactWriteItems", Fault::AccessDenied, 1);
+    system.interceptor.inject("TransactWriteItems", Fault::AccessDenied, 1);
     assert_eq!(system.deliver(&records[3..]).await, failing(&records[6]));
-    system.check_sums().await;
+    system.check_counters().await;
     assert_eq!(system.deliver(&records).await, success());
     system.check_read_models().await;
 }
@@ -155,13 +155,13 @@ async fn an_invocation_may_end_at_any_call_and_the_batch_come_again() {
 
             // A gap, so that all kinds of calls are made: the third order's first record does not come.
             let batch = [&records[..2], &records[3..]].concat();
-            system.interceptor.strike_after(ANY, call, fault, 1);
+            system.interceptor.inject_after(ANY_OPERATION, call, fault, 1);
             let struck = tokio::select! {
-                () = system.interceptor.has_struck() => true,
+                () = system.interceptor.fault_injected() => true,
                 answer = system.deliver(&batch) => { assert_eq!(answer, success()); false }
             };
-            system.interceptor.mend();
-            system.check_sums().await;
+            system.interceptor.clear_faults();
+            system.check_counters().await;
             assert_eq!(system.deliver(&batch).await, success());
             system.check_read_models().await;
             if !struck {

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, Caller, System, canary};
+use crate::harness::{System, TestCaller, TestResponse, canary};
 
-fn ids(list: &Answer) -> Vec<String> {
+fn ids(list: &TestResponse) -> Vec<String> {
     let rows = list.document["orders"].as_array().unwrap();
     rows.iter().map(|row| row["order_id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// All pages of a list, one after the other.
-async fn all_pages(caller: &Caller<'_>, path: &str) -> Vec<Vec<String>> {
+async fn all_pages(caller: &TestCaller<'_>, path: &str) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -21,7 +21,7 @@ async fn all_pages(caller: &Caller<'_>, path: &str) -> Vec<Vec<String>> {
         pages.push(ids(&page));
         match &page.document["next_cursor"] {
             Value::String(next) => {
-                canary::hear("cursor", &String::from_utf8_lossy(&BASE64_URL_SAFE_NO_PAD.decode(next).unwrap()));
+                canary::record("cursor", &String::from_utf8_lossy(&BASE64_URL_SAFE_NO_PAD.decode(next).unwrap()));
                 cursor = format!("&cursor={next}");
             }
             Value::Null => return pages,
@@ -31,7 +31,7 @@ async fn all_pages(caller: &Caller<'_>, path: &str) -> Vec<Vec<String>> {
 }
 
 /// Places this many orders, and gives their ids, newest first.
-async fn place(caller: &Caller<'_>, number: usize) -> Vec<String> {
+async fn place(caller: &TestCaller<'_>, number: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for number in 0..number {
         ids.push(caller.places_order(&format!("order-{number}")).await);

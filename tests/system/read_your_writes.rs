@@ -89,7 +89,7 @@ async fn an_order_of_somebody_else_does_not_come_into_a_list() {
     list.expect_problem(404, "version-not-found");
 }
 
-fn ids_of(list: &crate::harness::Answer) -> Vec<String> {
+fn ids_of(list: &crate::harness::TestResponse) -> Vec<String> {
     let rows = list.document["orders"].as_array().unwrap();
     rows.iter().map(|row| row["order_id"].as_str().unwrap().to_owned()).collect()
 }

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::UdpSocket, process::Command, time::Duratio
 use serde_json::{Value, json};
 
 use self::{
-    proxy::{Moment, Proxy},
+    proxy::{CallPhase, Proxy},
     sandbox::Sandbox,
 };
 use crate::{
@@ -56,7 +56,7 @@ fn answered(answer: Option<Result<Value, Value>>) -> (u64, Value) {
 #[tokio::test]
 async fn every_route_and_every_batch_is_answered_by_its_binary() {
     let system = System::start().await;
-    let proxy = Proxy::before(&system).await;
+    let proxy = Proxy::in_front_of(&system).await;
     let mut sandboxes = BTreeMap::new();
     for (name, expected) in [events::answers(), events::answers()].concat() {
         let function = name.split_once('.').unwrap().0.to_owned();
@@ -73,14 +73,14 @@ async fn every_route_and_every_batch_is_answered_by_its_binary() {
 #[tokio::test]
 async fn two_requests_in_one_process_do_not_see_each_others_data() {
     let system = System::start().await;
-    let proxy = Proxy::before(&system).await;
+    let proxy = Proxy::in_front_of(&system).await;
     let (mut command, mut get_order) =
         (start(&system, &proxy, "command").await, start(&system, &proxy, "get-order").await);
-    let (_, of_alice) = answered(command.invoke(place("alice", "first")).await);
-    let (_, of_bob) = answered(command.invoke(place("bob", "first")).await);
-    assert_ne!(of_alice["order_id"], of_bob["order_id"]);
+    let (_, alices) = answered(command.invoke(place("alice", "first")).await);
+    let (_, bobs) = answered(command.invoke(place("bob", "first")).await);
+    assert_ne!(alices["order_id"], bobs["order_id"]);
 
-    let path = format!("/orders/{}", of_alice["order_id"].as_str().unwrap());
+    let path = format!("/orders/{}", alices["order_id"].as_str().unwrap());
     let read = |sub: &str| request(sub, "orders/read", "GET", &path, "", &Value::Null);
     assert_eq!(answered(get_order.invoke(read("alice")).await).1["customer_id"], "alice");
     assert_eq!(answered(get_order.invoke(read("bob")).await).0, 404);
@@ -92,12 +92,12 @@ async fn two_requests_in_one_process_do_not_see_each_others_data() {
 #[tokio::test]
 async fn a_deadline_that_is_nearly_over_is_answered_before_it_and_the_key_resolves() {
     let system = System::start().await;
-    let proxy = Proxy::before(&system).await;
+    let proxy = Proxy::in_front_of(&system).await;
     let mut command = start(&system, &proxy, "command").await;
     answered(command.invoke(place("alice", "warm")).await);
-    for (key, moment) in [("never written", Moment::Before), ("written", Moment::After)] {
+    for (key, phase) in [("never written", CallPhase::Before), ("written", CallPhase::After)] {
         let key = key.replace(' ', "-");
-        proxy.strike(0, moment, || {}).await;
+        proxy.on_call(0, phase, || {}).await;
         let time = Duration::from_millis(1_200);
         let (status, problem) = answered(command.invoke_within(time, place("alice", &key)).await);
         assert_eq!((status, &problem["type"]), (503, &json!("outcome-unknown")));
@@ -109,10 +109,10 @@ async fn a_deadline_that_is_nearly_over_is_answered_before_it_and_the_key_resolv
 
 #[tokio::test]
 async fn a_projector_may_be_killed_at_any_call_and_the_batch_comes_again() {
-    for moment in [Moment::Before, Moment::After] {
+    for phase in [CallPhase::Before, CallPhase::After] {
         for call in 0.. {
             let system = System::start().await;
-            let proxy = Proxy::before(&system).await;
+            let proxy = Proxy::in_front_of(&system).await;
             let alice = system.customer("alice");
             for number in 0..3 {
                 let id = alice.places_order(&format!("order-{number}")).await;
@@ -124,11 +124,11 @@ async fn a_projector_may_be_killed_at_any_call_and_the_batch_comes_again() {
             let mut sandbox = start(&system, &proxy, "projector").await;
             let pid = sandbox.pid().to_string();
             // The first call is the warm-up. Records from the second on make it read views and heal.
-            proxy.strike(call, moment, move || drop(Command::new("kill").args(["-9", &pid]).status())).await;
+            proxy.on_call(call, phase, move || drop(Command::new("kill").args(["-9", &pid]).status())).await;
             let answer = sandbox.invoke(batch(1)).await;
-            let killed = proxy.mend().await;
+            let killed = proxy.clear().await;
             assert_eq!(answer.is_none(), killed, "call {call}: {answer:?}");
-            system.check_sums().await;
+            system.check_counters().await;
 
             let mut again = start(&system, &proxy, "projector").await;
             assert_eq!(again.invoke(batch(0)).await.unwrap().unwrap(), json!({ "batchItemFailures": [] }));
@@ -144,7 +144,7 @@ async fn a_projector_may_be_killed_at_any_call_and_the_batch_comes_again() {
 #[tokio::test]
 async fn a_batch_that_nobody_could_answer_is_an_error_of_the_function() {
     let system = System::start().await;
-    let proxy = Proxy::before(&system).await;
+    let proxy = Proxy::in_front_of(&system).await;
     let mut projector = start(&system, &proxy, "projector").await;
     let nonsense = projector.invoke(json!({ "Records": "none" })).await.unwrap();
     assert!(nonsense.unwrap_err()["errorMessage"].is_string());
@@ -169,10 +169,10 @@ async fn a_setting_that_is_missing_or_malformed_is_one_line_that_names_it() {
             ("AWS_LAMBDA_RUNTIME_API", ""),
         ] {
             let environment = [&all[..], &[(name, value)]].concat();
-            let left = Sandbox::start(function, &environment).await.ended().await;
-            assert!(!left.status.success());
-            assert_eq!(left.stderr.lines().count(), 1, "{}", left.stderr);
-            assert!(left.stderr.contains(name) && !left.stderr.contains("panicked"), "{}", left.stderr);
+            let output = Sandbox::start(function, &environment).await.ended().await;
+            assert!(!output.status.success());
+            assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+            assert!(output.stderr.contains(name) && !output.stderr.contains("panicked"), "{}", output.stderr);
         }
     }
 }
@@ -180,7 +180,7 @@ async fn a_setting_that_is_missing_or_malformed_is_one_line_that_names_it() {
 #[tokio::test]
 async fn metrics_go_to_standard_output_and_the_batch_links_to_the_traces_of_its_commands() {
     let system = System::start().await;
-    let proxy = Proxy::before(&system).await;
+    let proxy = Proxy::in_front_of(&system).await;
     let mut command = start(&system, &proxy, "command").await;
     answered(command.invoke(place("alice", "first")).await);
     let line: Value = serde_json::from_str(command.end().await.stdout.trim()).unwrap();

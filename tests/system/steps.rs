@@ -16,7 +16,7 @@ async fn with_orders(number: usize) -> (System, Vec<String>) {
         ids.push(system.customer("alice").places_order(&format!("order-{number}")).await);
     }
     system.project().await;
-    system.measured();
+    system.take_metrics();
     (system, ids)
 }
 
@@ -52,7 +52,7 @@ const SCARCE: Duration = Duration::from_secs(60);
 async fn a_rebuild_goes_through_all_segments() {
     let (system, ids) = with_orders(12).await;
     for id in &ids[..5] {
-        system.make_older(id).await;
+        system.make_stale(id).await;
     }
     let (mut orders, mut written) = (0, 0);
     for segment in 0..3 {
@@ -68,7 +68,7 @@ async fn a_rebuild_goes_through_all_segments() {
 async fn a_step_ends_in_time_and_the_next_goes_on_where_it_ended() {
     let (system, ids) = with_orders(9).await;
     for id in &ids {
-        system.make_older(id).await;
+        system.make_stale(id).await;
     }
     system.interceptor.rewrite("Scan", |body| body["Limit"] = 2.into());
     let (totals, number) = steps(&system, SCARCE, &json!({ "task": "rebuild", "segments": 1 }), 0).await;
@@ -83,12 +83,12 @@ async fn a_step_ends_in_time_and_the_next_goes_on_where_it_ended() {
 #[tokio::test]
 async fn a_step_that_fails_is_an_error_and_is_begun_again() {
     let (system, ids) = with_orders(3).await;
-    system.make_older(&ids[1]).await;
+    system.make_stale(&ids[1]).await;
     let first = json!({ "job": { "task": "rebuild", "segments": 1 }, "segment": 0 });
-    system.interceptor.strike("PutItem", Fault::AccessDenied, 1);
+    system.interceptor.inject("PutItem", Fault::AccessDenied, 1);
     let error = step(&system, plenty(), first.clone()).await.unwrap_err();
     assert!(error.contains("1 orders could not be caught up"), "{error}");
-    system.interceptor.strike("Scan", Fault::AccessDenied, 1);
+    system.interceptor.inject("Scan", Fault::AccessDenied, 1);
     step(&system, plenty(), first.clone()).await.unwrap_err();
     let taken = step(&system, plenty(), first).await.unwrap();
     assert_eq!(taken["totals"], json!({ "orders": 3, "written": 1, "parked": 0, "wrong": 0 }));
@@ -102,7 +102,7 @@ async fn what_a_step_parks_is_counted_and_alarmed_like_what_the_projector_parks(
     let job = json!({ "task": "rebuild", "segments": 1 });
     for measured in [json!({ "Parked": 1 }), json!({})] {
         let (totals, _) = steps(&system, plenty(), &job, 0).await;
-        assert_eq!((&totals["parked"], json!(system.measured())), (&json!(1), measured));
+        assert_eq!((&totals["parked"], json!(system.take_metrics())), (&json!(1), measured));
     }
 }
 
@@ -111,17 +111,17 @@ async fn a_verification_counts_what_has_drifted_and_writes_nothing() {
     let (system, ids) = with_orders(4).await;
     let job = json!({ "task": "verify", "segments": 1 });
     steps(&system, plenty(), &job, 0).await;
-    assert_eq!(json!(system.measured()), json!({}), "nothing has");
+    assert_eq!(json!(system.take_metrics()), json!({}), "nothing has");
 
-    system.make_older(&ids[0]).await;
+    system.make_stale(&ids[0]).await;
     // Five minutes later, this one is late.
     system.customer("alice").cancels(&ids[1]).await;
     system.clock.advance_ms(301_000);
-    system.measured();
+    system.take_metrics();
     for _ in 0..2 {
         let (totals, _) = steps(&system, plenty(), &job, 0).await;
         assert_eq!(totals, json!({ "orders": 4, "written": 0, "parked": 0, "wrong": 2 }));
-        assert_eq!(json!(system.measured()), json!({ "Drift": 2 }));
+        assert_eq!(json!(system.take_metrics()), json!({ "Drift": 2 }));
     }
 }
 
@@ -135,7 +135,7 @@ async fn a_verification_of_all_in_one_step_looks_at_the_sums_too() {
     let counters = counters.set_key(Some(key.collect())).update_expression("ADD orders :one");
     counters.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send().await.unwrap();
     let (totals, _) = steps(&system, plenty(), &json!({ "task": "verify", "segments": 1 }), 0).await;
-    assert_eq!((&totals["wrong"], json!(system.measured())), (&json!(1), json!({ "Drift": 1 })));
+    assert_eq!((&totals["wrong"], json!(system.take_metrics())), (&json!(1), json!({ "Drift": 1 })));
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn a_verification_in_several_steps_does_not_compare_the_sums_with_a_part_o
     let (totals, number) = steps(&system, SCARCE, &json!({ "task": "verify", "segments": 1 }), 0).await;
     assert_eq!(totals, json!({ "orders": 5, "written": 0, "parked": 0, "wrong": 0 }));
     assert!(number >= 3, "{number} steps of two orders each");
-    assert_eq!(json!(system.measured()), json!({}));
+    assert_eq!(json!(system.take_metrics()), json!({}));
 }
 
 #[tokio::test]

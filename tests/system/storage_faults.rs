@@ -9,7 +9,7 @@ use crate::harness::{System, event, order, shipment};
 async fn throttling_that_passes_is_not_noticed() {
     let system = System::start().await;
     for fault in [Fault::Throttled, Fault::ServerError, Fault::RequestDropped] {
-        system.interceptor.strike("PutItem", fault, 2);
+        system.interceptor.inject("PutItem", fault, 2);
         let answer = system.customer("alice").post("/orders").json(&order()).await.expect(201);
         assert_eq!(answer.header("idempotency-replayed"), None);
     }
@@ -19,11 +19,11 @@ async fn throttling_that_passes_is_not_noticed() {
 async fn throttling_that_does_not_pass_is_said_before_the_deadline() {
     let system = System::start().await;
     let alice = system.customer("alice");
-    system.interceptor.strike("PutItem", Fault::Throttled, usize::MAX);
+    system.interceptor.inject("PutItem", Fault::Throttled, usize::MAX);
     let ask = || alice.post("/orders").json(&order()).header("Idempotency-Key", "key");
     let refused = ask().await.expect_problem(503, "unavailable");
     assert_eq!(refused.header("retry-after"), Some("1"));
-    system.interceptor.mend();
+    system.interceptor.clear_faults();
     assert_eq!(ask().await.expect(201).header("idempotency-replayed"), None);
 }
 
@@ -36,16 +36,16 @@ async fn a_command_for_which_no_time_is_left_is_not_begun() {
     let invoked_at = system.stack.app.dynamo.environment.now().as_millisecond() - 9_600;
     let answer = system.stack.function("command").unwrap().invoke(request, invoked_at).await.unwrap();
     assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("1")));
-    assert_eq!(system.interceptor.spent(), []);
+    assert_eq!(system.interceptor.take_costs(), []);
 }
 
 #[tokio::test]
 async fn a_write_that_landed_is_not_called_a_conflict_when_its_answer_is_lost() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
-    system.interceptor.strike("PutItem", Fault::ResponseDropped, 1);
+    system.interceptor.inject("PutItem", Fault::ResponseDropped, 1);
     assert_eq!(system.fulfilment().ships(&id).await, 2);
-    system.interceptor.strike("PutItem", Fault::ResponseDropped, 1);
+    system.interceptor.inject("PutItem", Fault::ResponseDropped, 1);
     let placed = system.customer("alice").post("/orders").json(&order()).await.expect(201);
     assert_eq!(placed.header("idempotency-replayed"), None);
     let history = system.operator().get(format!("/orders/{id}/events")).await.expect(200);
@@ -58,10 +58,10 @@ async fn an_unknown_outcome_is_resolved_by_sending_the_command_again() {
     let id = system.customer("alice").places_order("first").await;
     let warehouse = system.fulfilment();
     let ask = || warehouse.post(format!("/orders/{id}/ship")).json(&shipment()).header("Idempotency-Key", "ship");
-    system.interceptor.strike("PutItem", Fault::ResponseDropped, usize::MAX);
+    system.interceptor.inject("PutItem", Fault::ResponseDropped, usize::MAX);
     let unknown = ask().await.expect_problem(503, "outcome-unknown");
     assert_eq!(unknown.header("retry-after"), Some("1"));
-    system.interceptor.mend();
+    system.interceptor.clear_faults();
     let resolved = ask().await.expect(200);
     assert_eq!((resolved.version(), resolved.header("idempotency-replayed")), (2, Some("true")));
 }
@@ -70,10 +70,10 @@ async fn an_unknown_outcome_is_resolved_by_sending_the_command_again() {
 async fn what_trying_again_does_not_mend_is_an_error_without_detail() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
-    system.interceptor.strike("PutItem", Fault::AccessDenied, 1);
+    system.interceptor.inject("PutItem", Fault::AccessDenied, 1);
     let answer = system.customer("alice").post("/orders").json(&order()).await.expect_problem(500, "internal");
     assert!(!answer.document.to_string().contains("ccess"));
-    system.interceptor.strike("GetItem", Fault::AccessDenied, 1);
+    system.interceptor.inject("GetItem", Fault::AccessDenied, 1);
     system.operator().get(format!("/orders/{id}")).await.expect_problem(500, "internal");
     let tables = &system.stack.app.tables;
     system.stack.app.dynamo.client.delete_table().table_name(&*tables.dashboard).send().await.unwrap();
@@ -84,7 +84,7 @@ async fn what_trying_again_does_not_mend_is_an_error_without_detail() {
 async fn a_query_that_cannot_read_says_so() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
-    system.interceptor.strike("Query", Fault::RequestDropped, usize::MAX);
+    system.interceptor.inject("Query", Fault::RequestDropped, usize::MAX);
     system.operator().get(format!("/orders/{id}/events")).await.expect_problem(503, "unavailable");
     system.operator().post(format!("/orders/{id}/deliver")).await.expect_problem(503, "unavailable");
 }

@@ -56,11 +56,11 @@ pub fn cursor(bytes: &[u8]) {
 }
 
 thread_local! {
-    static FUNCTIONS: Functions = Functions::new();
+    static FUNCTIONS: FuzzedFunctions = FuzzedFunctions::new();
 }
 
 /// The functions, over tables that are nowhere.
-struct Functions {
+struct FuzzedFunctions {
     runtime: tokio::runtime::Runtime,
     app: App,
     command: Router,
@@ -68,7 +68,7 @@ struct Functions {
     context: RequestContext,
 }
 
-impl Functions {
+impl FuzzedFunctions {
     fn new() -> Self {
         let settings = Settings::read(|name| match name {
             "AWS_ENDPOINT_URL_DYNAMODB" => Some("http://localhost:1".to_owned()),

@@ -10,51 +10,56 @@ use std::{
 use tracing_subscriber::filter::LevelFilter;
 
 /// What the tests put into orders that is about a person.
-const PERSONAL: [&str; 6] = ["alice", "bob", "customer-", "Main Street", "JD0123456789", "changed my mind"];
+const PERSONAL_DATA: [&str; 6] = ["alice", "bob", "customer-", "Main Street", "JD0123456789", "changed my mind"];
 
 /// All that was logged so far, and where personal data was found in it.
-static HEARD: Mutex<Heard> = Mutex::new(Heard { lines: Vec::new(), found: Vec::new() });
+static CAPTURED: Mutex<LogCapture> = Mutex::new(LogCapture { lines: Vec::new(), found: Vec::new() });
 
-struct Heard {
+struct LogCapture {
     lines: Vec<String>,
     found: Vec<String>,
 }
 
 /// Listens to the log of this process from now on: the lines that the functions write on Lambda, in the same form.
-pub fn listen() {
+pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        tracing_subscriber::fmt().json().with_max_level(LevelFilter::INFO).without_time().with_writer(|| Ear).init();
+        tracing_subscriber::fmt()
+            .json()
+            .with_max_level(LevelFilter::INFO)
+            .without_time()
+            .with_writer(|| LogWriter)
+            .init();
     });
 }
 
 /// Notes what somebody wrote where no personal data may be.
-pub fn hear(where_: &str, text: &str) {
-    let mut heard = HEARD.lock().unwrap();
-    if PERSONAL.iter().any(|word| text.contains(word)) {
-        heard.found.push(format!("{where_}: {text}"));
+pub fn record(source: &str, text: &str) {
+    let mut captured = CAPTURED.lock().unwrap();
+    if PERSONAL_DATA.iter().any(|word| text.contains(word)) {
+        captured.found.push(format!("{source}: {text}"));
     }
-    heard.lines.push(text.to_owned());
+    captured.lines.push(text.to_owned());
 }
 
 /// The lines of the log so far that contain this.
-pub fn heard(text: &str) -> usize {
-    HEARD.lock().unwrap().lines.iter().filter(|line| line.contains(text)).count()
+pub fn count_lines(text: &str) -> usize {
+    CAPTURED.lock().unwrap().lines.iter().filter(|line| line.contains(text)).count()
 }
 
 /// No personal data was found so far.
 #[track_caller]
-pub fn expect_none() {
-    let found = HEARD.lock().unwrap().found.clone();
+pub fn assert_clean() {
+    let found = CAPTURED.lock().unwrap().found.clone();
     assert!(found.is_empty(), "personal data: {found:#?}");
 }
 
 /// Where the log goes.
-struct Ear;
+struct LogWriter;
 
-impl io::Write for Ear {
+impl io::Write for LogWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        hear("log", &String::from_utf8_lossy(line));
+        record("log", &String::from_utf8_lossy(line));
         Ok(line.len())
     }
 

@@ -12,20 +12,20 @@ use tokio::sync::Notify;
 /// An interceptor that does nothing until it is told to.
 #[derive(Default)]
 pub struct TestInterceptor {
-    faults: Mutex<Vec<Planned>>,
-    spent: Mutex<Vec<Spent>>,
+    faults: Mutex<Vec<PlannedFault>>,
+    costs: Mutex<Vec<CallCost>>,
     leave_unprocessed: AtomicBool,
-    rewrite: Mutex<Option<Rewrite>>,
-    struck: Notify,
+    rewrite: Mutex<Option<RequestRewrite>>,
+    injected: Notify,
 }
 
 /// Calls of any operation.
-pub const ANY: &str = "any";
+pub const ANY_OPERATION: &str = "any";
 
 /// An operation, and how its calls are changed.
-type Rewrite = (&'static str, fn(&mut Value));
+type RequestRewrite = (&'static str, fn(&mut Value));
 
-struct Planned {
+struct PlannedFault {
     operation: &'static str,
     /// How many calls pass before it strikes.
     after: usize,
@@ -35,20 +35,20 @@ struct Planned {
 
 /// What one call cost.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Spent {
+pub struct CallCost {
     pub operation: String,
     pub units: f64,
 }
 
 impl TestInterceptor {
     /// The next `times` calls of this operation meet this fault.
-    pub fn strike(&self, operation: &'static str, fault: Fault, times: usize) {
-        self.strike_after(operation, 0, fault, times);
+    pub fn inject(&self, operation: &'static str, fault: Fault, times: usize) {
+        self.inject_after(operation, 0, fault, times);
     }
 
     /// The same, after `after` calls have passed.
-    pub fn strike_after(&self, operation: &'static str, after: usize, fault: Fault, times: usize) {
-        self.faults.lock().unwrap().push(Planned { operation, after, fault, times });
+    pub fn inject_after(&self, operation: &'static str, after: usize, fault: Fault, times: usize) {
+        self.faults.lock().unwrap().push(PlannedFault { operation, after, fault, times });
     }
 
     /// The next `BatchGetItem` processes none of its keys.
@@ -61,19 +61,19 @@ impl TestInterceptor {
         *self.rewrite.lock().unwrap() = Some((operation, change));
     }
 
-    /// Waits until a fault has struck.
-    pub async fn has_struck(&self) {
-        self.struck.notified().await;
+    /// Waits until a fault has injected.
+    pub async fn fault_injected(&self) {
+        self.injected.notified().await;
     }
 
     /// No more faults.
-    pub fn mend(&self) {
+    pub fn clear_faults(&self) {
         self.faults.lock().unwrap().clear();
     }
 
     /// What the calls since the last time cost, in their order.
-    pub fn spent(&self) -> Vec<(String, f64)> {
-        self.spent.lock().unwrap().drain(..).map(|spent| (spent.operation, spent.units)).collect()
+    pub fn take_costs(&self) -> Vec<(String, f64)> {
+        self.costs.lock().unwrap().drain(..).map(|cost| (cost.operation, cost.units)).collect()
     }
 }
 
@@ -89,15 +89,14 @@ impl Interceptor for TestInterceptor {
             change(&mut call.body);
         }
         let mut faults = self.faults.lock().unwrap();
-        for planned in faults
-            .iter_mut()
-            .filter(|planned| [call.operation.as_str(), ANY].contains(&planned.operation) && planned.times > 0)
-        {
+        for planned in faults.iter_mut().filter(|planned| {
+            [call.operation.as_str(), ANY_OPERATION].contains(&planned.operation) && planned.times > 0
+        }) {
             if planned.after > 0 {
                 planned.after -= 1;
             } else {
                 planned.times -= 1;
-                self.struck.notify_one();
+                self.injected.notify_one();
                 return planned.fault;
             }
         }
@@ -116,7 +115,7 @@ impl Interceptor for TestInterceptor {
             one => units(one),
         };
         if !capacity.is_null() {
-            self.spent.lock().unwrap().push(Spent { operation: call.operation.clone(), units });
+            self.costs.lock().unwrap().push(CallCost { operation: call.operation.clone(), units });
         }
     }
 }

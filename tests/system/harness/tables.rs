@@ -59,7 +59,7 @@ impl System {
     /// Invariant I8: the counters are those of what the views have counted, whatever has been delivered so far.
     ///
     /// Counters change with a view only. So what they are between two equal looks at all views, they are at one instant.
-    pub async fn check_sums(&self) {
+    pub async fn check_counters(&self) {
         let TableNames { order_summaries, dashboard, .. } = &self.direct.tables;
         let mut views = self.items(order_summaries).await;
         let shards = loop {
@@ -91,7 +91,7 @@ impl System {
 
     /// Invariant I6: every view is the fold of its stream, and the counters are those over the folds.
     pub async fn check_read_models(&self) {
-        self.check_sums().await;
+        self.check_counters().await;
         let views = self.views();
         let mut counters = Counters::default();
         let streams = self.streams().await;
@@ -108,7 +108,7 @@ impl System {
     }
 
     /// Sets an attribute of an order's view, as nothing in the system does.
-    pub async fn damage(&self, order_id: &str, attribute: &str, value: AttributeValue) {
+    pub async fn overwrite_attribute(&self, order_id: &str, attribute: &str, value: AttributeValue) {
         let app = &self.direct;
         let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
         let update = update.key("order_id", AttributeValue::S(order_id.to_owned()));
@@ -117,7 +117,7 @@ impl System {
     }
 
     /// Takes an attribute out of an order's view, as nothing in the system does.
-    pub async fn take_attribute(&self, order_id: &str, attribute: &str) -> AttributeValue {
+    pub async fn remove_attribute(&self, order_id: &str, attribute: &str) -> AttributeValue {
         let app = &self.direct;
         let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
         let update = update.key("order_id", AttributeValue::S(order_id.to_owned())).return_values("ALL_OLD".into());
@@ -126,9 +126,9 @@ impl System {
     }
 
     /// Makes an order's view one of an older schema, which shows another total.
-    pub async fn make_older(&self, order_id: &str) {
+    pub async fn make_stale(&self, order_id: &str) {
         for (attribute, value) in [("schema", "0"), ("total", "1")] {
-            self.damage(order_id, attribute, AttributeValue::N(value.to_owned())).await;
+            self.overwrite_attribute(order_id, attribute, AttributeValue::N(value.to_owned())).await;
         }
     }
 

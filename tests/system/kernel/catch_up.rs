@@ -53,12 +53,12 @@ fn current(key: &str, level: u64) -> Content<Level> {
 async fn several_commits_of_a_stream_become_one_write_a_view() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(3), filled(4), JarEvent::Emptied { amount: 2 }]).await;
-    jars.interceptor.spent();
+    jars.interceptor.take_costs();
     let report = jars.projector::<1>().catch_up(&[a]).await;
     assert_eq!((report.views_written, report.gaps_filled, report.failed.len()), (2, 0, 0));
     assert_eq!(level::<1>(&jars, "a").await, (3, current("a", 5)));
     assert_eq!((visits(&jars, "a").await, inventory(&jars).await), (Some(3), (1, 5)));
-    let writes: Vec<_> = jars.interceptor.spent().into_iter().map(|(operation, _)| operation).collect();
+    let writes: Vec<_> = jars.interceptor.take_costs().into_iter().map(|(operation, _)| operation).collect();
     // A projection without a rollup is written by a plain put, at half the price.
     assert_eq!(writes[..2], ["TransactWriteItems", "PutItem"]);
 }
@@ -198,7 +198,7 @@ async fn a_write_whose_answer_is_lost_is_not_counted_twice() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(3)]).await;
     // Lost so often that the SDK gives up, with another token the next time.
-    jars.interceptor.strike("TransactWriteItems", Fault::ResponseDropped, 10);
+    jars.interceptor.inject("TransactWriteItems", Fault::ResponseDropped, 10);
     let report = jars.projector::<1>().catch_up(&[a]).await;
     assert_eq!((report.failed.len(), inventory(&jars).await), (0, (1, 3)));
 }
@@ -233,9 +233,9 @@ async fn sums_are_read_though_they_are_being_written() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(3)]).await;
     jars.projector::<1>().catch_up(&[a]).await;
-    jars.interceptor.strike("TransactGetItems", Fault::Conflict, 3);
+    jars.interceptor.inject("TransactGetItems", Fault::Conflict, 3);
     assert_eq!(inventory(&jars).await, (1, 3));
-    jars.interceptor.strike("TransactGetItems", Fault::Conflict, usize::MAX);
+    jars.interceptor.inject("TransactGetItems", Fault::Conflict, usize::MAX);
     assert!(matches!(jars.inventory().row("all").await, Err(StoreError::Unavailable(_))));
 }
 

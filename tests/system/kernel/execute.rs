@@ -117,16 +117,16 @@ async fn a_command_that_is_overtaken_five_times_gives_up() {
     let jars = with_a_jar_of_five().await;
     // Wherever the command wants to go, another one is already: its commit meets version 1.
     jars.interceptor.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
-    jars.interceptor.spent();
+    jars.interceptor.take_costs();
     let refused = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| true).await;
     assert!(matches!(refused, Err(CommandError::Contended)), "{refused:?}");
-    assert_eq!(jars.interceptor.spent().len(), 5, "five loads");
+    assert_eq!(jars.interceptor.take_costs().len(), 5, "five loads");
 }
 
 #[tokio::test]
 async fn a_lost_answer_is_no_conflict() {
     let jars = with_a_jar_of_five().await;
-    jars.interceptor.strike("PutItem", Fault::ResponseDropped, 1);
+    jars.interceptor.inject("PutItem", Fault::ResponseDropped, 1);
     let take = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| true).await.unwrap();
     assert_eq!(take.version, Version::new(2));
 }

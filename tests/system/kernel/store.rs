@@ -52,7 +52,7 @@ async fn what_stands_in_the_way_tells_a_repeat_a_reused_key_and_a_conflict_apart
 #[tokio::test]
 async fn a_commit_that_is_too_large_is_refused_before_any_call() {
     let jars = Jars::start().await;
-    jars.interceptor.strike("PutItem", Fault::AccessDenied, usize::MAX);
+    jars.interceptor.inject("PutItem", Fault::AccessDenied, usize::MAX);
     let large = JarEvent::Filled { amount: 1, note: "x".repeat(350 * 1024) };
     let refused = jars.events().append(&commit(1, "1", vec![large])).await;
     assert!(matches!(refused, Err(StoreError::TooLarge { .. })), "{refused:?}");
@@ -70,7 +70,7 @@ async fn a_long_stream_is_loaded_whole_or_not_at_all() {
     let after = jars.events().load_after(&stream, Version::new(9_990)).await.unwrap();
     assert!(after.iter().map(|commit| commit.version.get()).eq(9_991..=10_000));
     // The second page fails.
-    jars.interceptor.strike_after("Query", 1, Fault::AccessDenied, 1);
+    jars.interceptor.inject_after("Query", 1, Fault::AccessDenied, 1);
     assert!(jars.events().load::<JarEvent>(&stream).await.is_err());
 }
 
@@ -93,8 +93,8 @@ async fn failures_are_told_apart_from_conflicts() {
         (Fault::ResponseDropped, "the outcome of a write is unknown"),
         (Fault::AccessDenied, "DynamoDB denied a request"),
     ] {
-        jars.interceptor.strike("PutItem", fault, usize::MAX);
+        jars.interceptor.inject("PutItem", fault, usize::MAX);
         assert_eq!(jars.events().append(&commit).await.unwrap_err().to_string(), expected);
-        jars.interceptor.mend();
+        jars.interceptor.clear_faults();
     }
 }

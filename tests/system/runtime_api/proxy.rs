@@ -21,33 +21,33 @@ use crate::harness::System;
 pub struct Proxy {
     /// Where it is.
     pub url: String,
-    calls: Arc<Calls>,
+    calls: Arc<ProxyState>,
 }
 
 /// When something happens to a call.
 #[derive(Clone, Copy, Debug)]
-pub enum Moment {
+pub enum CallPhase {
     /// DynamoDB has not seen it.
     Before,
     /// DynamoDB has carried it out; the function has no answer yet.
     After,
 }
 
-type Strike = Box<dyn Fn() + Send>;
+type FaultAction = Box<dyn Fn() + Send>;
 
-struct Calls {
+struct ProxyState {
     dynamodb: String,
     client: Client,
     seen: AtomicUsize,
     /// At which call of those to come, when, and what happens. The call is never answered.
-    strike: Mutex<Option<(usize, Moment, Strike)>>,
+    action: Mutex<Option<(usize, CallPhase, FaultAction)>>,
 }
 
 impl Proxy {
     /// A proxy in front of the DynamoDB of `system`.
-    pub async fn before(system: &System) -> Self {
+    pub async fn in_front_of(system: &System) -> Self {
         let dynamodb = system.dynamodb_url().await;
-        let calls = Calls { dynamodb, client: Client::new(), seen: AtomicUsize::new(0), strike: Mutex::default() };
+        let calls = ProxyState { dynamodb, client: Client::new(), seen: AtomicUsize::new(0), action: Mutex::default() };
         let calls = Arc::new(calls);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -56,26 +56,26 @@ impl Proxy {
         Self { url, calls }
     }
 
-    /// The `number`th call from now on is never answered; instead, at this moment of it, `strike` happens.
-    pub async fn strike(&self, number: usize, moment: Moment, strike: impl Fn() + Send + 'static) {
+    /// The `number`th call from now on is never answered; instead, at this phase of it, `action` happens.
+    pub async fn on_call(&self, number: usize, phase: CallPhase, action: impl Fn() + Send + 'static) {
         self.calls.seen.store(0, Ordering::SeqCst);
-        *self.calls.strike.lock().await = Some((number, moment, Box::new(strike)));
+        *self.calls.action.lock().await = Some((number, phase, Box::new(action)));
     }
 
     /// No more of that. Says whether it has happened.
-    pub async fn mend(&self) -> bool {
-        self.calls.strike.lock().await.take().is_none()
+    pub async fn clear(&self) -> bool {
+        self.calls.action.lock().await.take().is_none()
     }
 }
 
-async fn pass(State(calls): State<Arc<Calls>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn pass(State(calls): State<Arc<ProxyState>>, headers: HeaderMap, body: Bytes) -> Response {
     let number = calls.seen.fetch_add(1, Ordering::SeqCst);
-    let struck = {
-        let mut planned = calls.strike.lock().await;
+    let planned_call = {
+        let mut planned = calls.action.lock().await;
         if planned.as_ref().is_some_and(|(at, ..)| *at == number) { planned.take() } else { None }
     };
-    if let Some((_, Moment::Before, strike)) = &struck {
-        strike();
+    if let Some((_, CallPhase::Before, action)) = &planned_call {
+        action();
         return std::future::pending().await;
     }
     let mut request = calls.client.post(&calls.dynamodb).body(body);
@@ -84,8 +84,8 @@ async fn pass(State(calls): State<Arc<Calls>>, headers: HeaderMap, body: Bytes) 
     }
     let answer = request.send().await.unwrap();
     let (status, body) = (StatusCode::from_u16(answer.status().as_u16()).unwrap(), answer.bytes().await.unwrap());
-    if let Some((_, Moment::After, strike)) = &struck {
-        strike();
+    if let Some((_, CallPhase::After, action)) = &planned_call {
+        action();
         return std::future::pending().await;
     }
     (status, body).into_response()

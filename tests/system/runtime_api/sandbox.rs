@@ -35,28 +35,28 @@ pub const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3
 /// A child process that is a function.
 pub struct Sandbox {
     child: Child,
-    invocations: mpsc::UnboundedSender<Invocation>,
+    invocations: mpsc::UnboundedSender<PendingInvocation>,
     stdout: JoinHandle<String>,
     stderr: JoinHandle<String>,
 }
 
-/// What a process left behind.
-pub struct Left {
+/// What a process output behind.
+pub struct ProcessOutput {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
 }
 
 /// What a function was asked, and where its answer goes: `Err` is an error of the function.
-struct Invocation {
+struct PendingInvocation {
     event: Value,
     deadline_ms: i64,
     answer: oneshot::Sender<Result<Value, Value>>,
 }
 
 /// The Runtime API of one sandbox.
-struct Api {
-    waiting: Mutex<mpsc::UnboundedReceiver<Invocation>>,
+struct RuntimeApi {
+    waiting: Mutex<mpsc::UnboundedReceiver<PendingInvocation>>,
     open: Mutex<Option<oneshot::Sender<Result<Value, Value>>>>,
 }
 
@@ -64,11 +64,11 @@ impl Sandbox {
     /// Starts the function, with these variables beside those that Lambda sets.
     pub async fn start(function: &str, environment: &[(&str, &str)]) -> Self {
         let (invocations, waiting) = mpsc::unbounded_channel();
-        let api = Arc::new(Api { waiting: Mutex::new(waiting), open: Mutex::default() });
+        let api = Arc::new(RuntimeApi { waiting: Mutex::new(waiting), open: Mutex::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move { axum::serve(listener, router(api)).await });
-        let check_lambda_variables = [
+        let lambda_variables = [
             ("AWS_LAMBDA_RUNTIME_API", address.as_str()),
             ("AWS_LAMBDA_FUNCTION_NAME", function),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
@@ -78,7 +78,7 @@ impl Sandbox {
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ];
         let mut command = Command::new(binary(function));
-        command.env_clear().envs(check_lambda_variables).envs(environment.iter().copied());
+        command.env_clear().envs(lambda_variables).envs(environment.iter().copied());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let (stdout, stderr) = (read(child.stdout.take().unwrap()), read(child.stderr.take().unwrap()));
@@ -94,7 +94,7 @@ impl Sandbox {
     pub async fn invoke_within(&mut self, time: Duration, event: Value) -> Option<Result<Value, Value>> {
         let deadline_ms = Environment::system().now().as_millisecond() + i64::try_from(time.as_millis()).unwrap();
         let (answer, answered) = oneshot::channel();
-        self.invocations.send(Invocation { event, deadline_ms, answer }).ok()?;
+        self.invocations.send(PendingInvocation { event, deadline_ms, answer }).ok()?;
         tokio::select! {
             answered = answered => answered.ok(),
             _ = self.child.wait() => None,
@@ -107,13 +107,13 @@ impl Sandbox {
     }
 
     /// Waits until the process has ended by itself or by another's hand.
-    pub async fn ended(mut self) -> Left {
+    pub async fn ended(mut self) -> ProcessOutput {
         let status = self.child.wait().await.unwrap();
-        Left { status, stdout: self.stdout.await.unwrap(), stderr: self.stderr.await.unwrap() }
+        ProcessOutput { status, stdout: self.stdout.await.unwrap(), stderr: self.stderr.await.unwrap() }
     }
 
     /// Ends the process.
-    pub async fn end(mut self) -> Left {
+    pub async fn end(mut self) -> ProcessOutput {
         self.child.start_kill().unwrap();
         self.ended().await
     }
@@ -124,13 +124,13 @@ fn read(mut pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<String>
     tokio::spawn(async move {
         let mut text = String::new();
         pipe.read_to_string(&mut text).await.unwrap();
-        canary::hear("output of a function", &text);
+        canary::record("output of a function", &text);
         text
     })
 }
 
 /// The Runtime API (AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes").
-fn router(api: Arc<Api>) -> Router {
+fn router(api: Arc<RuntimeApi>) -> Router {
     Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
         .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
@@ -138,7 +138,7 @@ fn router(api: Arc<Api>) -> Router {
         .with_state(api)
 }
 
-async fn next(State(api): State<Arc<Api>>) -> Response {
+async fn next(State(api): State<Arc<RuntimeApi>>) -> Response {
     let Some(invocation) = api.waiting.lock().await.recv().await else { return std::future::pending().await };
     let headers = [
         ("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned()),
@@ -152,15 +152,15 @@ async fn next(State(api): State<Arc<Api>>) -> Response {
     (headers, invocation.event.to_string()).into_response()
 }
 
-async fn response(State(api): State<Arc<Api>>, Path(_): Path<String>, body: Bytes) -> StatusCode {
+async fn response(State(api): State<Arc<RuntimeApi>>, Path(_): Path<String>, body: Bytes) -> StatusCode {
     api.answered(Ok(serde_json::from_slice(&body).unwrap())).await
 }
 
-async fn error(State(api): State<Arc<Api>>, Path(_): Path<String>, body: Bytes) -> StatusCode {
+async fn error(State(api): State<Arc<RuntimeApi>>, Path(_): Path<String>, body: Bytes) -> StatusCode {
     api.answered(Err(serde_json::from_slice(&body).unwrap())).await
 }
 
-impl Api {
+impl RuntimeApi {
     async fn answered(&self, answer: Result<Value, Value>) -> StatusCode {
         let open = self.open.lock().await.take().expect("an invocation is answered once");
         let _ = open.send(answer);

@@ -26,13 +26,13 @@ use std::{
 };
 
 /// A local stack in a process of its own, which is killed with it.
-struct Process {
+struct StackProcess {
     child: Child,
     /// Held open: a process whose output nobody takes would end by itself.
     _output: BufReader<ChildStdout>,
 }
 
-impl Process {
+impl StackProcess {
     fn start(port: u16, data: Option<&Path>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
         command.args(["--port", &port.to_string()]);
@@ -48,7 +48,7 @@ impl Process {
     }
 
     /// SIGKILL, and a new beginning, while others go on asking.
-    async fn again(self, data: PathBuf, port: u16) -> Self {
+    async fn restart(self, data: PathBuf, port: u16) -> Self {
         let again = move || {
             drop(self);
             Self::start(port, Some(&data))
@@ -58,7 +58,7 @@ impl Process {
 }
 
 /// SIGKILL.
-impl Drop for Process {
+impl Drop for StackProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -66,9 +66,9 @@ impl Drop for Process {
 }
 
 /// A directory for a test, gone with it.
-struct Directory(PathBuf);
+struct DataDirectory(PathBuf);
 
-impl Directory {
+impl DataDirectory {
     fn new(test: &str) -> Self {
         let directory = Self(env::temp_dir().join(format!("local-{test}-{}", std::process::id())));
         fs::create_dir_all(&directory.0).unwrap();
@@ -76,14 +76,14 @@ impl Directory {
     }
 }
 
-impl Drop for Directory {
+impl Drop for DataDirectory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
 /// A number that the environment may have.
-fn number_of(variable: &str, otherwise: u64) -> u64 {
+fn number_from_env(variable: &str, otherwise: u64) -> u64 {
     env::var(variable).map_or(otherwise, |number| number.parse().expect("a number"))
 }
 

@@ -21,24 +21,24 @@ use local::{
 };
 use serde_json::{Value, json};
 
-use super::{Directory, Process, free_port, number_of, token};
+use super::{DataDirectory, StackProcess, free_port, number_from_env, token};
 
 const KILLS: u64 = 3;
 const CLIENTS: u64 = 4;
 /// What views of an older schema have for an address.
-const OLDER: &str = "of an older schema";
+const STALE_ADDRESS: &str = "of an older schema";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
-    let (directory, port, orders) = (Directory::new("rebuild"), free_port(), number_of("ORDERS", 2_000));
-    let process = Process::start(port, None);
+    let (directory, port, orders) = (DataDirectory::new("rebuild"), free_port(), number_from_env("ORDERS", 2_000));
+    let process = StackProcess::start(port, None);
     let url = format!("http://127.0.0.1:{port}");
-    let queries = Queries::of(&url, token(port).await);
+    let queries = QueryClient::of(&url, token(port).await);
     assert!(local(&["demo", "--orders", &orders.to_string(), "--url", &url]));
     while queries.get("/dashboard").await["orders"] != orders {}
     let dynamodb = queries.get("/health").await["dynamodb"].as_str().unwrap().to_owned();
-    let (app, operate) = (app(&dynamodb), Operate::on(&dynamodb, &directory.0));
-    let ids = age(&app).await;
+    let (app, operate) = (app(&dynamodb), OperateCli::on(&dynamodb, &directory.0));
+    let ids = make_all_stale(&app).await;
     operate.refuse_what_is_of_another_rebuild();
 
     let api = Api::new(&url, token(port).await).unwrap();
@@ -56,7 +56,7 @@ async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
     let summary = checked.unwrap();
     println!("{orders} orders in {took:.1} s, {:.0} a second; {asked} other queries; {summary}", orders as f64 / took);
     assert_eq!((summary.violations, summary.reads_unanswered), (Vec::new(), 0));
-    assert_eq!((ids.len() as u64, older(&app).await), (orders, 0), "views of an older schema are left");
+    assert_eq!((ids.len() as u64, count_stale_views(&app).await), (orders, 0), "views of an older schema are left");
     assert!(operate.start(&["verify"]).wait().unwrap().success(), "something is wrong");
     drop(process);
 }
@@ -73,7 +73,7 @@ fn local(arguments: &[&str]) -> bool {
 }
 
 /// Makes all views ones of an older schema, with another address, and gives their keys.
-async fn age(app: &App) -> Vec<String> {
+async fn make_all_stale(app: &App) -> Vec<String> {
     let table = &*app.tables.order_summaries;
     let mut pages = app
         .dynamo
@@ -93,14 +93,14 @@ async fn age(app: &App) -> Vec<String> {
         let update = app.dynamo.client.update_item().table_name(table).key("order_id", AttributeValue::S(id.clone()));
         let update = update.update_expression("SET schema = :none, shipping_address = :older");
         let update = update.expression_attribute_values(":none", AttributeValue::N("0".to_owned()));
-        update.expression_attribute_values(":older", AttributeValue::S(OLDER.to_owned())).send().await.unwrap();
+        update.expression_attribute_values(":older", AttributeValue::S(STALE_ADDRESS.to_owned())).send().await.unwrap();
     });
     aged.await;
     ids
 }
 
 /// How many views of an older schema there are.
-async fn older(app: &App) -> i32 {
+async fn count_stale_views(app: &App) -> i32 {
     let scan = app.dynamo.client.scan().table_name(&*app.tables.order_summaries).select(Select::Count).limit(1000);
     let scan = scan
         .filter_expression("schema = :none")
@@ -114,14 +114,14 @@ async fn older(app: &App) -> i32 {
 }
 
 /// `cargo operate`, at work on the tables of this DynamoDB.
-struct Operate {
+struct OperateCli {
     binary: PathBuf,
     dynamodb: String,
     /// Where a rebuild keeps how far it is.
     checkpoint: PathBuf,
 }
 
-impl Operate {
+impl OperateCli {
     fn on(dynamodb: &str, directory: &Path) -> Self {
         let mut build = Command::new(env!("CARGO"));
         build.args([
@@ -206,13 +206,13 @@ async fn pages(app: &App) -> u64 {
 }
 
 /// Somebody who reads orders that were there before.
-struct Queries {
+struct QueryClient {
     client: reqwest::Client,
     url: String,
     token: String,
 }
 
-impl Queries {
+impl QueryClient {
     fn of(url: &str, token: String) -> Self {
         Self { client: reqwest::Client::new(), url: url.to_owned(), token }
     }
@@ -229,7 +229,7 @@ impl Queries {
         let mut asked = 0;
         for id in ids.iter().cycle() {
             let order = self.get(&format!("/orders/{id}")).await;
-            assert_ne!(order["shipping_address"], OLDER, "{order}");
+            assert_ne!(order["shipping_address"], STALE_ADDRESS, "{order}");
             self.get(&format!("/customers/{}/orders", order["customer_id"].as_str().unwrap())).await;
             self.get("/dashboard").await;
             asked += 3;

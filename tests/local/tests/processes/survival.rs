@@ -7,18 +7,18 @@ use cqrs_dynamodb::Environment;
 use jiff::SignedDuration;
 use local::check::{Api, Load, check};
 
-use super::{Directory, Process, free_port, number_of, token};
+use super::{DataDirectory, StackProcess, free_port, number_from_env, token};
 
 const CLIENTS: u64 = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_command_is_lost_when_the_stack_is_killed_under_load() {
-    let (data, kills) = (Directory::new("survival"), number_of("KILLS", 10));
+    let (data, kills) = (DataDirectory::new("survival"), number_from_env("KILLS", 10));
     // The same port each time: to its clients it is one system, which does not answer for a while.
     let port = free_port();
     let environment = Environment::system();
     let random = environment.clone();
-    let mut process = Process::start(port, Some(&data.0));
+    let mut process = StackProcess::start(port, Some(&data.0));
     let api = Api::new(format!("http://127.0.0.1:{port}"), token(port).await).unwrap();
     let load = Load::new(api, environment, CLIENTS, 1);
     let ended = AtomicBool::new(false);
@@ -30,7 +30,7 @@ async fn no_acknowledged_command_is_lost_when_the_stack_is_killed_under_load() {
             while load.acknowledged() < enough {
                 tokio::task::yield_now().await;
             }
-            process = process.again(data.0.clone(), port).await;
+            process = process.restart(data.0.clone(), port).await;
         }
         ended.store(true, Ordering::SeqCst);
         process
