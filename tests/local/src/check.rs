@@ -20,7 +20,7 @@ use jiff::SignedDuration;
 use self::summary::{CommandCounts, Latency};
 pub use self::{
     api::Api,
-    history::RunHistory,
+    history::{Reply, RunHistory},
     load::Load,
     summary::Summary,
     violations::{Violation, find_violations},

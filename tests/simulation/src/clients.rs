@@ -3,26 +3,22 @@
 use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
 use jiff::Timestamp;
-use local::Stack;
+use local::{Stack, check::Reply};
 use orders::Dashboard;
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time};
 
-use crate::{
-    commands::{Command, Told},
-    witness::Witness,
-    world::World,
-};
+use crate::{commands::ClientCommand, invariant_checker::InvariantChecker, world::World};
 
 /// How often a client sends a command before it is said that there is no outcome.
-const PATIENCE: usize = 100;
+const MAX_REQUESTS: usize = 100;
 /// The most orders of a run.
-const MOST_ORDERS: usize = 6;
+const MAX_ORDERS: usize = 6;
 /// What a command may be refused with. Everything else is an error of the simulation, or of the system.
 const REFUSALS: [u16; 4] = [404, 409, 412, 422];
 
 /// A client.
-pub struct Client<'a> {
+pub struct SimulatedClient<'a> {
     /// Its name, which is that of a customer.
     pub name: String,
     /// Decides what it does.
@@ -30,22 +26,22 @@ pub struct Client<'a> {
     /// What it talks to.
     pub stack: &'a Stack,
     /// Knows what is true.
-    pub witness: &'a Witness,
+    pub checker: &'a InvariantChecker,
     /// The orders that all clients know of, with the version that was answered last.
     pub orders: &'a Mutex<Vec<(String, u64)>>,
 }
 
 /// What came back: a status and a document, or nothing.
-type Answer = Option<(u16, Value)>;
+type ClientResponse = Option<(u16, Value)>;
 /// An invocation that goes on, though its client has given up on it.
-type Loose = JoinHandle<()>;
+type AbandonedRequest = JoinHandle<()>;
 
-impl Client<'_> {
+impl SimulatedClient<'_> {
     /// Does so many things, with pauses.
-    pub async fn live(&self, acts: u64) {
-        for _ in 0..acts {
-            time::sleep(self.world.chance.while_below(80)).await;
-            if !self.world.holds() {
+    pub async fn run(&self, actions: u64) {
+        for _ in 0..actions {
+            time::sleep(self.world.random.duration_below(80)).await;
+            if !self.world.invariants_hold() {
                 return;
             }
             self.act().await;
@@ -54,134 +50,134 @@ impl Client<'_> {
 
     async fn act(&self) {
         let orders = self.orders.lock().unwrap().clone();
-        let chance = &self.world.chance;
-        let Some((order, version)) = chance.pick(&orders).filter(|_| orders.len() < 2 || !chance.strikes(150)) else {
-            return self.command(|number| Command::place(number, &self.name, number as u64 % 5 + 1)).await;
+        let random = &self.world.random;
+        let Some((order, version)) = random.pick(&orders).filter(|_| orders.len() < 2 || !random.happens(150)) else {
+            return self.send_new(|number| ClientCommand::place(number, &self.name, number as u64 % 5 + 1)).await;
         };
-        match chance.below(100) {
-            0..12 if orders.len() < MOST_ORDERS => {
-                self.command(|number| Command::place(number, &self.name, number as u64 % 5 + 1)).await;
+        match random.below(100) {
+            0..12 if orders.len() < MAX_ORDERS => {
+                self.send_new(|number| ClientCommand::place(number, &self.name, number as u64 % 5 + 1)).await;
             }
-            0..32 => self.command(|number| self.expecting(Command::ship(number, order), *version)).await,
-            32..47 => self.command(|number| self.expecting(Command::deliver(number, order), *version)).await,
-            47..54 => self.command(|number| self.expecting(Command::cancel(number, "root", order), *version)).await,
-            54..58 => self.command(|number| Command::cancel(number, &self.name, order)).await,
+            0..32 => self.send_new(|number| self.vary(ClientCommand::ship(number, order), *version)).await,
+            32..47 => self.send_new(|number| self.vary(ClientCommand::deliver(number, order), *version)).await,
+            47..54 => self.send_new(|number| self.vary(ClientCommand::cancel(number, "root", order), *version)).await,
+            54..58 => self.send_new(|number| ClientCommand::cancel(number, &self.name, order)).await,
             58..65 => self.repeat().await,
             65..72 => self.reuse_a_key().await,
             72..87 => self.read(order, *version).await,
             87..94 => self.list(order, *version).await,
-            _ => self.look_at_the_dashboard().await,
+            _ => self.read_dashboard().await,
         }
     }
 
     /// The command, some of the time under the version that its client saw, or without a key.
-    fn expecting(&self, command: Command, version: u64) -> Command {
-        match self.world.chance.below(10) {
-            0..3 => Command { expected: Some(version), ..command },
-            3 => Command { key: None, ..command },
+    fn vary(&self, command: ClientCommand, version: u64) -> ClientCommand {
+        match self.world.random.below(10) {
+            0..3 => ClientCommand { expected: Some(version), ..command },
+            3 => ClientCommand { key: None, ..command },
             _ => command,
         }
     }
 
     /// Asks for something new; now and then twice at once.
-    async fn command(&self, make: impl FnOnce(usize) -> Command) {
-        let (number, command) = self.world.commands.ask(make);
-        if command.key.is_some() && self.world.goes_wrong("command sent twice at once", 60) {
-            let both = tokio::join!(self.insist(&command), self.insist(&command));
-            self.told(number, &command, both.0, Some(both.1));
+    async fn send_new(&self, make: impl FnOnce(usize) -> ClientCommand) {
+        let (number, command) = self.world.commands.add(make);
+        if command.key.is_some() && self.world.inject("command sent twice at once", 60) {
+            let both = tokio::join!(self.send_until_answered(&command), self.send_until_answered(&command));
+            self.record_reply(number, &command, both.0, Some(both.1));
         } else {
-            let told = self.insist(&command).await;
-            self.told(number, &command, told, None);
+            let reply = self.send_until_answered(&command).await;
+            self.record_reply(number, &command, reply, None);
         }
     }
 
     /// Sends a command again that has had its outcome.
     async fn repeat(&self) {
         let all = self.world.commands.all();
-        let done: Vec<usize> = (0..all.len()).filter(|number| all[*number].told != Told::Nothing).collect();
-        let Some(number) = self.world.chance.pick(&done).filter(|number| all[**number].command.key.is_some()) else {
+        let done: Vec<usize> = (0..all.len()).filter(|number| all[*number].reply != Reply::Unknown).collect();
+        let Some(number) = self.world.random.pick(&done).filter(|number| all[**number].command.key.is_some()) else {
             return;
         };
-        let asked = &all[*number];
-        let told = self.insist(&asked.command).await;
-        let before = Some(asked.told.clone()).filter(|told| matches!(told, Told::Accepted { .. }));
-        self.told(*number, &asked.command, told, before);
+        let logged = &all[*number];
+        let reply = self.send_until_answered(&logged.command).await;
+        let before = Some(logged.reply.clone()).filter(|reply| matches!(reply, Reply::Accepted { .. }));
+        self.record_reply(*number, &logged.command, reply, before);
     }
 
     /// Asks for something else under a key that was used.
     async fn reuse_a_key(&self) {
         let all = self.world.commands.all();
-        let Some(used) = self.world.chance.pick(&all).filter(|asked| asked.command.key.is_some()) else { return };
+        let Some(used) = self.world.random.pick(&all).filter(|logged| logged.command.key.is_some()) else { return };
         let used = used.command.clone();
-        self.command(|number| {
+        self.send_new(|number| {
             let other = match used.path.rsplit('/').next() {
-                Some("orders") => Command::place(number, &used.caller, number as u64 + 7),
-                Some("cancel") => Command { body: json!({ "reason": format!("not {number}") }), ..used.clone() },
-                _ => Command {
+                Some("orders") => ClientCommand::place(number, &used.caller, number as u64 + 7),
+                Some("cancel") => ClientCommand { body: json!({ "reason": format!("not {number}") }), ..used.clone() },
+                _ => ClientCommand {
                     body: json!({ "carrier": "UPS", "tracking_number": format!("1Z{number}") }),
                     ..used.clone()
                 },
             };
-            let fresh = Command::place(number, &used.caller, 1);
+            let fresh = ClientCommand::place(number, &used.caller, 1);
             match used.path.ends_with("/deliver") {
                 true => fresh,
-                false => Command { trace: fresh.trace, key: used.key.clone(), ..other },
+                false => ClientCommand { trace: fresh.trace, key: used.key.clone(), ..other },
             }
         })
         .await;
     }
 
-    /// Compares what the client was told with what is true.
-    fn told(&self, number: usize, command: &Command, told: Told, other: Option<Told>) {
-        let journal = &self.world.journal;
-        let told = match (told, other) {
-            (told @ Told::Accepted { .. }, Some(other @ Told::Accepted { .. })) if told != other => {
-                return journal.violated(format!("I5: command {number} was told {told:?} and {other:?}"));
+    /// Compares what the client was reply with what is true.
+    fn record_reply(&self, number: usize, command: &ClientCommand, reply: Reply, other: Option<Reply>) {
+        let trace = &self.world.trace;
+        let reply = match (reply, other) {
+            (reply @ Reply::Accepted { .. }, Some(other @ Reply::Accepted { .. })) if reply != other => {
+                return trace.report_violation(format!("I5: command {number} was reply {reply:?} and {other:?}"));
             }
-            (Told::Refused(_) | Told::Nothing, Some(other @ Told::Accepted { .. })) => other,
-            (told, _) => told,
+            (Reply::Refused(_) | Reply::Unknown, Some(other @ Reply::Accepted { .. })) => other,
+            (reply, _) => reply,
         };
-        journal.note(&format!("{} {} of {} → {told:?}", number, command.path, command.caller), &json!(null));
-        if let Told::Accepted { order, version } = &told {
+        trace.record(&format!("{} {} of {} → {reply:?}", number, command.path, command.caller), &json!(null));
+        if let Reply::Accepted { order, version } = &reply {
             let mut orders = self.orders.lock().unwrap();
             match orders.iter_mut().find(|(known, _)| known == order) {
                 Some((_, seen)) => *seen = (*seen).max(*version),
                 None => orders.push((order.clone(), *version)),
             }
         }
-        self.world.commands.tell(number, told.clone());
-        if let Err(violation) = self.witness.is_true(command, &told) {
-            journal.violated(violation);
+        self.world.commands.set_reply(number, reply.clone());
+        if let Err(violation) = self.checker.check_reply(command, &reply) {
+            trace.report_violation(violation);
         }
     }
 
     /// Sends the command until it has an outcome: 5xx is none, and the key makes it safe to ask again.
-    pub async fn insist(&self, command: &Command) -> Told {
-        let mut loose = Vec::new();
-        for _ in 0..PATIENCE {
-            match self.send(command, &mut loose).await {
+    pub async fn send_until_answered(&self, command: &ClientCommand) -> Reply {
+        let mut abandoned = Vec::new();
+        for _ in 0..MAX_REQUESTS {
+            match self.send(command, &mut abandoned).await {
                 Some((200 | 201, document)) => {
                     let order = document["order_id"].as_str().unwrap_or_default().to_owned();
-                    return Told::Accepted { order, version: document["version"].as_u64().unwrap_or_default() };
+                    return Reply::Accepted { order, version: document["version"].as_u64().unwrap_or_default() };
                 }
-                Some((status, _)) if REFUSALS.contains(&status) => match loose.is_empty() {
-                    true => return Told::Refused(status),
+                Some((status, _)) if REFUSALS.contains(&status) => match abandoned.is_empty() {
+                    true => return Reply::Refused(status),
                     // A refusal is not remembered: what was given up on may still be accepted.
-                    false => futures_util::future::join_all(loose.drain(..)).await.clear(),
+                    false => futures_util::future::join_all(abandoned.drain(..)).await.clear(),
                 },
                 Some((status, document)) if status < 500 => {
-                    self.world.journal.violated(format!("{} was answered {status}: {document}", command.path));
+                    self.world.trace.report_violation(format!("{} was answered {status}: {document}", command.path));
                 }
-                _ if command.key.is_none() || !self.world.holds() => return Told::Nothing,
+                _ if command.key.is_none() || !self.world.invariants_hold() => return Reply::Unknown,
                 _ => {}
             }
-            time::sleep(self.world.chance.while_below(500)).await;
+            time::sleep(self.world.random.duration_below(500)).await;
         }
-        self.world.journal.violated(format!("I5: {} has no outcome after {PATIENCE} requests", command.path));
-        Told::Nothing
+        self.world.trace.report_violation(format!("I5: {} has no outcome after {MAX_REQUESTS} requests", command.path));
+        Reply::Unknown
     }
 
-    async fn send(&self, command: &Command, loose: &mut Vec<Loose>) -> Answer {
+    async fn send(&self, command: &ClientCommand, abandoned: &mut Vec<AbandonedRequest>) -> ClientResponse {
         let mut headers = json!({ "content-type": "application/json", "traceparent": command.trace });
         if let Some(key) = &command.key {
             headers["idempotency-key"] = json!(key);
@@ -191,26 +187,28 @@ impl Client<'_> {
         }
         let caller = (command.caller.as_str(), command.scope);
         let event = event(["POST", &command.route(), &command.path, ""], headers, caller, &command.body.to_string());
-        self.invoke("command", event, loose).await
+        self.invoke("command", event, abandoned).await
     }
 
     /// Reads an order at the version that was answered last.
     async fn read(&self, order: &str, at_least: u64) {
         let path = format!("/orders/{order}");
-        let asked = self.get("get-order", "/orders/{order_id}", &path, &format!("min_version={at_least}")).await;
-        let Some((status, mut shown)) = asked else { return };
-        without_mark(&mut shown);
+        let response = self.get("get-order", "/orders/{order_id}", &path, &format!("min_version={at_least}")).await;
+        let Some((status, mut shown)) = response else { return };
+        without_behind_mark(&mut shown);
         let version = shown["version"].as_u64().unwrap_or_default();
         let holds =
-            status == 200 && version >= at_least && self.witness.view_at(order, version).as_ref() == Some(&shown);
+            status == 200 && version >= at_least && self.checker.view_at(order, version).as_ref() == Some(&shown);
         if !holds && status < 500 {
-            self.world.journal.violated(format!("I7: {order} at {at_least} or later is answered {status}: {shown}"));
+            self.world
+                .trace
+                .report_violation(format!("I7: {order} at {at_least} or later is answered {status}: {shown}"));
         }
     }
 
     /// Reads the list of whoever placed an order, with that order in it.
     async fn list(&self, order: &str, at_least: u64) {
-        let Some(view) = self.witness.view_at(order, 1) else { return };
+        let Some(view) = self.checker.view_at(order, 1) else { return };
         let path = format!("/customers/{}/orders", view["customer_id"].as_str().unwrap());
         let query = format!("min_version={order}:{at_least}");
         let Some((status, list)) = self.get("list-orders", "/customers/{customer_id}/orders", &path, &query).await
@@ -218,25 +216,25 @@ impl Client<'_> {
             return;
         };
         let mut rows: Vec<Value> = list["orders"].as_array().cloned().unwrap_or_default();
-        rows.iter_mut().for_each(without_mark);
+        rows.iter_mut().for_each(without_behind_mark);
         let is_prefix = |row: &Value| {
             let version = row["version"].as_u64().unwrap_or_default();
             let at_least = if row["order_id"] == order { at_least } else { 1 };
-            let view = self.witness.view_at(row["order_id"].as_str().unwrap_or_default(), version).unwrap_or_default();
+            let view = self.checker.view_at(row["order_id"].as_str().unwrap_or_default(), version).unwrap_or_default();
             version >= at_least && row.as_object().unwrap().iter().all(|(name, value)| view[name] == *value)
         };
         let shown: BTreeSet<&str> = rows.iter().filter_map(|row| row["order_id"].as_str()).collect();
         let holds = status == 200 && shown.contains(order) && shown.len() == rows.len() && rows.iter().all(is_prefix);
         if !holds && status < 500 {
             self.world
-                .journal
-                .violated(format!("I7: the list with {order} at {at_least} is answered {status}: {list}"));
+                .trace
+                .report_violation(format!("I7: the list with {order} at {at_least} is answered {status}: {list}"));
         }
     }
 
     /// Reads the dashboard, whose totals are those of one instant.
-    async fn look_at_the_dashboard(&self) {
-        let since = self.witness.states_of_totals();
+    async fn read_dashboard(&self) {
+        let since = self.checker.totals_count();
         let Some((status, shown)) = self.get("get-dashboard", "/dashboard", "/dashboard", "days=1").await else {
             return;
         };
@@ -246,32 +244,32 @@ impl Client<'_> {
                 .iter()
                 .all(|name| without_zeros(&whole[name]) == without_zeros(&shown[name]))
         };
-        if status < 500 && !(status == 200 && self.witness.totals_were(since, is_shown)) {
-            self.world.journal.violated(format!("I7: the dashboard is answered {status}: {shown}"));
+        if status < 500 && !(status == 200 && self.checker.any_totals_since(since, is_shown)) {
+            self.world.trace.report_violation(format!("I7: the dashboard is answered {status}: {shown}"));
         }
     }
 
-    async fn get(&self, function: &str, route: &str, path: &str, query: &str) -> Answer {
+    async fn get(&self, function: &str, route: &str, path: &str, query: &str) -> ClientResponse {
         let event = event(["GET", route, path, query], json!({}), ("root", "orders/admin"), "");
         let answer = self.invoke(function, event, &mut Vec::new()).await;
         let status = answer.as_ref().map(|(status, _)| *status);
-        self.world.journal.note(&format!("GET {path}?{query} → {status:?}"), &json!(answer));
+        self.world.trace.record(&format!("GET {path}?{query} → {status:?}"), &json!(answer));
         answer
     }
 
     /// Invokes the function, which may die on the way; or its client gives up waiting, and it goes on.
-    async fn invoke(&self, function: &str, event: Value, loose: &mut Vec<Loose>) -> Answer {
+    async fn invoke(&self, function: &str, event: Value, abandoned: &mut Vec<AbandonedRequest>) -> ClientResponse {
         let now = self.world.clock.now().as_millisecond();
         let function = self.stack.function(function).unwrap().clone();
-        if self.world.goes_wrong("function died", 40) {
+        if self.world.inject("function died", 40) {
             let dying = tokio::spawn(function.start(event, now));
-            time::sleep(self.world.chance.while_below(40)).await;
+            time::sleep(self.world.random.duration_below(40)).await;
             dying.abort();
             return None;
         }
         let mut invocation = tokio::spawn(async move { function.invoke(event, now).await.ok() });
-        let patience = match self.world.goes_wrong("client gave up waiting", 40) {
-            true => self.world.chance.while_below(40),
+        let patience = match self.world.inject("client gave up waiting", 40) {
+            true => self.world.random.duration_below(40),
             false => Duration::MAX,
         };
         match time::timeout(patience, &mut invocation).await {
@@ -281,7 +279,7 @@ impl Client<'_> {
                 Some((answer["statusCode"].as_u64()? as u16, document.unwrap_or_default()))
             }
             Err(_) => {
-                loose.push(tokio::spawn(async move { drop(invocation.await) }));
+                abandoned.push(tokio::spawn(async move { drop(invocation.await) }));
                 None
             }
         }
@@ -296,7 +294,7 @@ fn without_zeros(document: &Value) -> Value {
 
 /// A request as API Gateway hands it on.
 /// A view that is behind says so; it is right as far as it goes, and that is what is looked at here.
-fn without_mark(view: &mut Value) {
+fn without_behind_mark(view: &mut Value) {
     view.as_object_mut().map(|view| view.remove("behind"));
 }
 

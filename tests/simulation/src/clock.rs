@@ -17,12 +17,12 @@ pub const START: u64 = 1_795_341_600;
 
 /// The clock that the functions and the SDK see.
 #[derive(Clone, Debug)]
-pub struct Clock {
+pub struct SimulatedClock {
     began: Instant,
     ahead_ms: Arc<AtomicI64>,
 }
 
-impl Clock {
+impl SimulatedClock {
     /// A clock that begins now, at [`START`].
     pub fn start() -> Self {
         Self { began: Instant::now(), ahead_ms: Arc::default() }
@@ -46,9 +46,9 @@ impl Clock {
     }
 }
 
-impl TimeSource for Clock {
+impl TimeSource for SimulatedClock {
     fn now(&self) -> SystemTime {
-        let since_1970 = Clock::now(self).as_microsecond();
+        let since_1970 = SimulatedClock::now(self).as_microsecond();
         SystemTime::UNIX_EPOCH + Duration::from_micros(since_1970.unsigned_abs())
     }
 }

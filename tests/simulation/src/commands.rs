@@ -1,25 +1,26 @@
-//! What clients have asked for, and what they were told.
+//! What clients have logged for, and what they were reply.
 
 use std::sync::Mutex;
 
+use local::check::Reply;
 use serde_json::{Value, json};
 
 /// The commands of a run.
 #[derive(Debug, Default)]
-pub struct Commands(Mutex<Vec<Asked>>);
+pub struct CommandLog(Mutex<Vec<LoggedCommand>>);
 
 /// A command, and what its client knows of it.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct LoggedCommand {
     /// The command.
-    pub command: Command,
+    pub command: ClientCommand,
     /// What became of it.
-    pub told: Told,
+    pub reply: Reply,
 }
 
 /// A command as a client sends it, however often.
 #[derive(Clone, Debug)]
-pub struct Command {
+pub struct ClientCommand {
     /// The W3C `traceparent` that all its requests have: the commit keeps it.
     pub trace: String,
     /// Who asks.
@@ -36,51 +37,35 @@ pub struct Command {
     pub expected: Option<u64>,
 }
 
-/// What a client was told.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Told {
-    /// Nothing yet, or nothing that is final.
-    Nothing,
-    /// 2xx.
-    Accepted {
-        /// Which order it was about.
-        order: String,
-        /// The version of its commit.
-        version: u64,
-    },
-    /// 4xx.
-    Refused(u16),
-}
-
-impl Commands {
+impl CommandLog {
     /// Takes in a command, and gives its number.
-    pub fn ask(&self, make: impl FnOnce(usize) -> Command) -> (usize, Command) {
+    pub fn add(&self, make: impl FnOnce(usize) -> ClientCommand) -> (usize, ClientCommand) {
         let mut commands = self.0.lock().unwrap();
         let number = commands.len();
         let command = make(number);
-        commands.push(Asked { command: command.clone(), told: Told::Nothing });
+        commands.push(LoggedCommand { command: command.clone(), reply: Reply::Unknown });
         (number, command)
     }
 
-    /// The client was told.
-    pub fn tell(&self, number: usize, told: Told) {
-        self.0.lock().unwrap()[number].told = told;
+    /// The client was reply.
+    pub fn set_reply(&self, number: usize, reply: Reply) {
+        self.0.lock().unwrap()[number].reply = reply;
     }
 
     /// All commands so far.
-    pub fn all(&self) -> Vec<Asked> {
+    pub fn all(&self) -> Vec<LoggedCommand> {
         self.0.lock().unwrap().clone()
     }
 
     /// Caller and key of the command with this trace, if it has a key.
     pub fn key_of(&self, trace: &str) -> Option<(String, String)> {
         let commands = self.0.lock().unwrap();
-        let asked = commands.iter().find(|asked| asked.command.trace == trace)?;
-        Some((asked.command.caller.clone(), asked.command.key.clone()?))
+        let logged = commands.iter().find(|logged| logged.command.trace == trace)?;
+        Some((logged.command.caller.clone(), logged.command.key.clone()?))
     }
 }
 
-impl Command {
+impl ClientCommand {
     /// Places an order of so many books.
     pub fn place(number: usize, customer: &str, books: u64) -> Self {
         let item = json!({ "sku": "BOOK-1", "quantity": books, "unit_price": 1250 });

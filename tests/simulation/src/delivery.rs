@@ -7,26 +7,26 @@ use local::functions::Function;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::{faults::make_unknown, world::World};
+use crate::{faults::make_event_unknown, world::World};
 
 /// How long the projector may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What delivers to the projector: some records of a batch are held back, to come by themselves, and some are unreadable.
-pub fn of(projector: &Function, world: &Arc<World>) -> Function {
+pub fn faulty_projector(projector: &Function, world: &Arc<World>) -> Function {
     let (projector, world) = (projector.clone(), Arc::clone(world));
     Function::new(TIMEOUT, move |event, _| {
         let mut records = event["Records"].as_array().cloned().unwrap_or_default();
         for record in &mut records {
-            if world.goes_wrong("record unknown to the projector", 20) {
-                make_unknown(&mut record["dynamodb"]["NewImage"]);
+            if world.inject("record unknown to the projector", 20) {
+                make_event_unknown(&mut record["dynamodb"]["NewImage"]);
             }
         }
-        let is_late = |_: &Value| world.goes_wrong("record late", 150);
+        let is_late = |_: &Value| world.inject("record late", 150);
         let (late, in_time): (Vec<Value>, Vec<Value>) = records.into_iter().partition(is_late);
         let now = world.clock.now().as_millisecond();
         let in_time = projector.start(json!({ "Records": in_time }), now);
-        let late = late.into_iter().map(|record| insist(projector.clone(), Arc::clone(&world), record));
+        let late = late.into_iter().map(|record| deliver_until_taken(projector.clone(), Arc::clone(&world), record));
         let late: Vec<_> = late.collect();
         Box::pin(async move {
             late.into_iter().for_each(|record| drop(tokio::spawn(record)));
@@ -36,9 +36,9 @@ pub fn of(projector: &Function, world: &Arc<World>) -> Function {
 }
 
 /// Delivers the record after a while, until it is taken.
-async fn insist(projector: Function, world: Arc<World>, record: Value) {
+async fn deliver_until_taken(projector: Function, world: Arc<World>, record: Value) {
     loop {
-        sleep(world.chance.while_below(2000)).await;
+        sleep(world.random.duration_below(2000)).await;
         let now = world.clock.now().as_millisecond();
         let answer = projector.invoke(json!({ "Records": [record] }), now).await;
         if answer.is_ok_and(|answer| answer["batchItemFailures"].as_array().is_none_or(Vec::is_empty)) {

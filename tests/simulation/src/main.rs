@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use simulation::{Sabotage, many::run_many};
+use simulation::{Mutation, seeds::run_seeds};
 
 /// Runs the whole system under many seeds, each the same in every run, and checks the invariants after every write.
 #[derive(Debug, Parser)]
-struct Options {
+struct SimulationOptions {
     /// How many seeds to run.
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
@@ -19,14 +19,14 @@ struct Options {
     from: u64,
     /// A protection to take away, to see that it is noticed.
     #[arg(long)]
-    sabotage: Option<Sabotage>,
+    mutation: Option<Mutation>,
 }
 
 fn main() -> ExitCode {
-    let Options { seeds, from, sabotage } = Options::parse();
+    let SimulationOptions { seeds, from, mutation } = SimulationOptions::parse();
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} seeds, {per_sec}, {eta} left");
     let bar = ProgressBar::new(seeds).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let outcome = run_many(from, seeds, sabotage, || bar.inc(1));
+    let outcome = run_seeds(from, seeds, mutation, || bar.inc(1));
     let took = bar.elapsed();
     bar.finish_and_clear();
     match outcome {

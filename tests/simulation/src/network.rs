@@ -51,7 +51,7 @@ impl Connection {
         let operation = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
         let operation = operation.unwrap_or_default().to_owned();
         let body = request.body().bytes().map(serde_json::from_slice::<Value>).and_then(Result::ok).unwrap_or_default();
-        sleep(self.a_while()).await;
+        sleep(self.latency()).await;
         let answer = self.connector.call(request).await;
         let (outcome, document) = match &answer {
             Ok(answer) => {
@@ -61,20 +61,20 @@ impl Connection {
             Err(_) => ("no answer".to_owned(), Value::Null),
         };
         let words = format!("{operation} {} → {outcome}", subject(&body));
-        self.world.journal.note(&words, &json!([body, document]));
-        sleep(self.a_while()).await;
+        self.world.trace.record(&words, &json!([body, document]));
+        sleep(self.latency()).await;
         answer
     }
 
     /// Milliseconds as a rule; sometimes longer than the SDK waits, so that a call lands after it was given up.
-    fn a_while(&self) -> Duration {
+    fn latency(&self) -> Duration {
         let Self { world, .. } = self;
-        if world.goes_wrong("call on its way for over a second", 6) {
-            Duration::from_secs(1) + world.chance.while_below(3000)
-        } else if world.goes_wrong("call slow", 30) {
-            world.chance.while_below(500)
+        if world.inject("call on its way for over a second", 6) {
+            Duration::from_secs(1) + world.random.duration_below(3000)
+        } else if world.inject("call slow", 30) {
+            world.random.duration_below(500)
         } else {
-            world.chance.while_below(10)
+            world.random.duration_below(10)
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Numbers by chance, of one seed.
+//! Numbers by random, of one seed.
 
 use std::{sync::Mutex, time::Duration};
 
 use fastrand::Rng;
 
-/// A source of chance that many can draw from.
+/// A source of random that many can draw from.
 #[derive(Debug)]
-pub struct Chance(Mutex<Rng>);
+pub struct SeededRandom(Mutex<Rng>);
 
-impl Chance {
-    /// The chance of this seed.
-    pub fn of(seed: u64) -> Self {
+impl SeededRandom {
+    /// The random of this seed.
+    pub fn new(seed: u64) -> Self {
         Self(Mutex::new(Rng::with_seed(seed)))
     }
 
@@ -20,7 +20,7 @@ impl Chance {
     }
 
     /// Whether it happens, to `per_mille` of a thousand.
-    pub fn strikes(&self, per_mille: u64) -> bool {
+    pub fn happens(&self, per_mille: u64) -> bool {
         self.below(1000) < per_mille
     }
 
@@ -30,7 +30,7 @@ impl Chance {
     }
 
     /// A while of less than so many milliseconds.
-    pub fn while_below(&self, milliseconds: u64) -> Duration {
+    pub fn duration_below(&self, milliseconds: u64) -> Duration {
         Duration::from_millis(self.below(milliseconds))
     }
 

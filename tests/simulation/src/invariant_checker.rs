@@ -10,25 +10,25 @@ use std::{
 use app::TableNames;
 use cqrs::{Commit, Counters, Projection, Rollup, StoredCommit};
 use jiff::Timestamp;
-use local::{Engine, engine::interceptor::Call};
+use local::{Engine, check::Reply, engine::interceptor::Call};
 use orders::{Dashboard, OrderEvent, OrderSummaries, OrderSummary};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    chance::Chance,
-    commands::{Command, Commands, Told},
-    older,
+    commands::{ClientCommand, CommandLog},
+    seeded_random::SeededRandom,
+    stale_views,
 };
 
-/// What has been seen of the tables.
-pub struct Witness {
+/// What has been history of the tables.
+pub struct InvariantChecker {
     engine: Engine,
     tables: TableNames,
-    seen: Mutex<Seen>,
+    history: Mutex<TableHistory>,
 }
 
 #[derive(Default)]
-struct Seen {
+struct TableHistory {
     /// Every commit, by order and version.
     commits: BTreeMap<(String, u64), Value>,
     /// Every state of every view, as an item, by order.
@@ -38,31 +38,33 @@ struct Seen {
 }
 
 /// An invariant that does not hold, and where.
-type Held = Result<(), String>;
+type CheckResult = Result<(), String>;
 
-impl Witness {
-    /// A witness of these tables.
+impl InvariantChecker {
+    /// A checker of these tables.
     pub fn new(engine: Engine, tables: TableNames) -> Self {
         let totals = vec![Counters::default()];
-        Self { engine, tables, seen: Mutex::new(Seen { totals, ..Seen::default() }) }
+        Self { engine, tables, history: Mutex::new(TableHistory { totals, ..TableHistory::default() }) }
     }
 
     /// Looks at all tables.
     ///
     /// # Errors
     /// The invariant that does not hold.
-    pub fn look(&self, commands: &Commands) -> Held {
-        let mut seen = self.seen.lock().unwrap();
-        seen.commits_are_kept(self.items(&self.tables.events), commands)?;
+    pub fn check(&self, commands: &CommandLog) -> CheckResult {
+        let mut history = self.history.lock().unwrap();
+        history.check_commits(self.items(&self.tables.events), commands)?;
         let views = self.items(&self.tables.order_summaries);
-        let counted = seen.views_are_prefixes(views)?;
+        let contributions = history.check_views(views)?;
         let counters = counters_of_shards(&self.items(&self.tables.dashboard));
-        if counters != counted {
-            return Err(format!("I8: the counters are {counters:?}, and the views have counted {counted:?}"));
+        if counters != contributions {
+            return Err(format!(
+                "I8: the counters are {counters:?}, and the views have contributions {contributions:?}"
+            ));
         }
         let totals = row(&counters, Dashboard::TOTALS);
-        if seen.totals.last() != Some(&totals) {
-            seen.totals.push(totals);
+        if history.totals.last() != Some(&totals) {
+            history.totals.push(totals);
         }
         Ok(())
     }
@@ -71,10 +73,10 @@ impl Witness {
     ///
     /// # Errors
     /// The invariant that does not hold.
-    pub fn look_at_rest(&self, commands: &Commands) -> Held {
-        self.look(commands)?;
-        let seen = self.seen.lock().unwrap();
-        let heads: BTreeMap<&String, u64> = seen.commits.keys().map(|(order, version)| (order, *version)).collect();
+    pub fn check_at_rest(&self, commands: &CommandLog) -> CheckResult {
+        self.check(commands)?;
+        let history = self.history.lock().unwrap();
+        let heads: BTreeMap<&String, u64> = history.commits.keys().map(|(order, version)| (order, *version)).collect();
         let views = self.items(&self.tables.order_summaries);
         let views: BTreeMap<String, u64> = views.iter().map(key_and_version).collect();
         match heads.iter().find(|(order, head)| views.get(**order) != Some(head)) {
@@ -90,23 +92,23 @@ impl Witness {
     ///
     /// # Errors
     /// The invariant that does not hold.
-    pub fn look_for_older_views(&self) -> Held {
-        match self.items(&self.tables.order_summaries).iter().find(|view| is_older(view)) {
+    pub fn check_no_stale_views(&self) -> CheckResult {
+        match self.items(&self.tables.order_summaries).iter().find(|view| is_stale(view)) {
             Some(view) => Err(format!("I6: the view of {} is of an older schema", key_and_version(view).0)),
             None => Ok(()),
         }
     }
 
-    /// Compares what a client was told with what is in the tables.
+    /// Compares what a client was reply with what is in the tables.
     ///
     /// # Errors
     /// The invariant that does not hold.
-    pub fn is_true(&self, command: &Command, told: &Told) -> Held {
-        let seen = self.seen.lock().unwrap();
+    pub fn check_reply(&self, command: &ClientCommand, reply: &Reply) -> CheckResult {
+        let history = self.history.lock().unwrap();
         let answers = |commit: &Value| commit["trace"] == *command.trace;
-        match told {
-            Told::Accepted { order, version } => {
-                let commit = seen.commits.get(&(order.clone(), *version));
+        match reply {
+            Reply::Accepted { order, version } => {
+                let commit = history.commits.get(&(order.clone(), *version));
                 if !commit.is_some_and(answers) {
                     return Err(format!("I3: {} was accepted as {order}@{version}, not its commit", command.path));
                 }
@@ -115,48 +117,49 @@ impl Witness {
                     None => Ok(()),
                 }
             }
-            Told::Refused(status) if seen.commits.values().any(answers) => {
+            Reply::Refused(status) if history.commits.values().any(answers) => {
                 Err(format!("I4: {} was refused with {status}, and has a commit", command.path))
             }
-            Told::Refused(_) | Told::Nothing => Ok(()),
+            Reply::Refused(_) | Reply::Unknown => Ok(()),
         }
     }
 
     /// How many commits there are.
-    pub fn commits(&self) -> usize {
-        self.seen.lock().unwrap().commits.len()
+    pub fn commit_count(&self) -> usize {
+        self.history.lock().unwrap().commits.len()
     }
 
     /// The view that the first `version` commits of the order fold to, as it is answered.
     pub fn view_at(&self, order: &str, version: u64) -> Option<Value> {
-        let mut view = json(&self.seen.lock().unwrap().fold(order, version)?);
+        let mut view = json(&self.history.lock().unwrap().fold(order, version)?);
         view["version"] = json!(version);
         Some(view)
     }
 
     /// Some view of an older schema takes the place of one of today's, if there is one.
-    pub fn leave_an_older_view(&self, chance: &Chance) {
-        let views: Vec<Value> = self.seen.lock().unwrap().views.values().filter_map(|of| of.last()).cloned().collect();
-        if let Some(view) = chance.pick(&views) {
-            older::leave_view(&self.engine, &self.tables.order_summaries, view);
+    pub fn put_stale_view(&self, random: &SeededRandom) {
+        let views: Vec<Value> =
+            self.history.lock().unwrap().views.values().filter_map(|of| of.last()).cloned().collect();
+        if let Some(view) = random.pick(&views) {
+            stale_views::put_stale_view(&self.engine, &self.tables.order_summaries, view);
         }
     }
 
     /// How many states of the totals there were so far.
-    pub fn states_of_totals(&self) -> usize {
-        self.seen.lock().unwrap().totals.len()
+    pub fn totals_count(&self) -> usize {
+        self.history.lock().unwrap().totals.len()
     }
 
     /// Whether the totals were in such a state since there were `since` states.
-    pub fn totals_were(&self, since: usize, is: impl Fn(&Counters) -> bool) -> bool {
-        self.seen.lock().unwrap().totals[since - 1..].iter().any(is)
+    pub fn any_totals_since(&self, since: usize, is: impl Fn(&Counters) -> bool) -> bool {
+        self.history.lock().unwrap().totals[since - 1..].iter().any(is)
     }
 
     /// An earlier state of the view's item; `None` is the one before the first.
-    pub fn earlier_view(&self, order: &str, chance: &Chance) -> Option<Value> {
-        let seen = self.seen.lock().unwrap();
-        let states = seen.views.get(order)?;
-        let age = chance.below(3) as usize;
+    pub fn earlier_view(&self, order: &str, random: &SeededRandom) -> Option<Value> {
+        let history = self.history.lock().unwrap();
+        let states = history.views.get(order)?;
+        let age = random.below(3) as usize;
         states.len().checked_sub(1 + age).map(|place| states[place].clone())
     }
 
@@ -170,9 +173,9 @@ impl Witness {
     }
 }
 
-impl Seen {
+impl TableHistory {
     /// I1: versions are contiguous, and commits never change. I2: a command has one commit at most.
-    fn commits_are_kept(&mut self, items: Vec<Value>, commands: &Commands) -> Held {
+    fn check_commits(&mut self, items: Vec<Value>, commands: &CommandLog) -> CheckResult {
         let mut there = BTreeMap::new();
         for item in items {
             let commit = plain(&item);
@@ -207,9 +210,9 @@ impl Seen {
     }
 
     /// I6, I7: every view is what a prefix of its stream folds to, and never one that is shorter than before. Gives
-    /// what the views have counted.
-    fn views_are_prefixes(&mut self, items: Vec<Value>) -> Result<Counters, String> {
-        let mut counted = Counters::default();
+    /// what the views have contributions.
+    fn check_views(&mut self, items: Vec<Value>) -> Result<Counters, String> {
+        let mut contributions = Counters::default();
         let there: BTreeSet<String> = items.iter().map(|item| key_and_version(item).0).collect();
         if let Some(gone) = self.views.keys().find(|order| !there.contains(*order)) {
             return Err(format!("I7: the view of {gone} is gone"));
@@ -223,7 +226,7 @@ impl Seen {
                 continue;
             }
             let before = self.views.get(&order).and_then(|states| states.last());
-            counted += &counters(&plain(&item["contribution"]));
+            contributions += &counters(&plain(&item["contribution"]));
             if before == Some(&item) {
                 continue;
             }
@@ -231,12 +234,12 @@ impl Seen {
             if version < before {
                 return Err(format!("I7: the view of {order} went from version {before} to {version}"));
             }
-            if !is_older(&item) && plain(&view) != self.item_at(&order, version) {
+            if !is_stale(&item) && plain(&view) != self.item_at(&order, version) {
                 return Err(format!("I6: the view of {order} is not the fold of {version} commits: {}", plain(&item)));
             }
             self.views.entry(order).or_default().push(item);
         }
-        Ok(counted)
+        Ok(contributions)
     }
 
     /// The view that the first `version` commits of the order fold to.
@@ -268,7 +271,7 @@ fn json(document: &impl serde::Serialize) -> Value {
     serde_json::to_value(document).unwrap()
 }
 
-fn is_older(view: &Value) -> bool {
+fn is_stale(view: &Value) -> bool {
     plain(&view["schema"]) != OrderSummaries::SCHEMA
 }
 

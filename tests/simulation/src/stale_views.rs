@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 /// Puts the view in the place of this one, as a projector of an older schema has folded it: with other totals, and not
 /// in the index. It has counted the same.
-pub fn leave_view(engine: &Engine, table: &str, view: &Value) {
+pub fn put_stale_view(engine: &Engine, table: &str, view: &Value) {
     let mut item = view.clone();
     item["schema"] = json!({ "N": "0" });
     item["total"] = json!({ "N": "1" });

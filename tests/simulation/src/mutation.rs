@@ -5,13 +5,13 @@ use serde_json::Value;
 
 /// A protection that is taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Sabotage {
+pub enum Mutation {
     /// A commit is put without the condition that its version is free.
     CommitCondition,
     /// A view is put without the condition that it is still the one that it was folded from.
     ViewCondition,
     /// A view does not remember what it has counted.
-    Counted,
+    Contribution,
     /// The counters are not changed with the view.
     Counters,
     /// The stream is read without asking for a consistent read.
@@ -20,9 +20,9 @@ pub enum Sabotage {
     OldCommit,
 }
 
-impl Sabotage {
+impl Mutation {
     /// Takes the protection out of the call's body.
-    pub(crate) fn take_away(self, operation: &str, body: &mut Value) {
+    pub(crate) fn apply(self, operation: &str, body: &mut Value) {
         match (self, operation) {
             (Self::CommitCondition, "PutItem") if !body["Item"]["stream"].is_null() => remove_condition(body),
             (Self::ViewCondition, "PutItem") if !body["Item"]["order_id"].is_null() => remove_condition(body),
@@ -33,7 +33,7 @@ impl Sabotage {
             (Self::ViewCondition, "TransactWriteItems") => {
                 actions(body).filter_map(|action| action.get_mut("Put")).for_each(remove_condition);
             }
-            (Self::Counted, "TransactWriteItems") => {
+            (Self::Contribution, "TransactWriteItems") => {
                 actions(body)
                     .filter_map(|action| action.pointer_mut("/Put/Item"))
                     .for_each(|item| remove(item, "contribution"));

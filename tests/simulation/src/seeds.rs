@@ -10,11 +10,11 @@ use std::{
     thread,
 };
 
-use crate::{Sabotage, Violation, run};
+use crate::{InvariantViolation, Mutation, run};
 
 /// What all runs came to.
 #[derive(Debug, Default)]
-pub struct Total {
+pub struct SeedsReport {
     /// How many runs there were.
     pub seeds: u64,
     /// How many calls and outcomes.
@@ -25,18 +25,18 @@ pub struct Total {
     pub faults: BTreeMap<&'static str, u64>,
 }
 
-/// Runs so many seeds, beginning with `from`; `progress` is told of each that is done.
+/// Runs so many seeds, beginning with `from`; `progress` is reply of each that is done.
 ///
 /// # Errors
 /// The violation of the lowest seed that has one.
-pub fn run_many(
+pub fn run_seeds(
     from: u64,
     seeds: u64,
-    sabotage: Option<Sabotage>,
+    mutation: Option<Mutation>,
     progress: impl Fn() + Sync,
-) -> Result<Total, Box<Violation>> {
+) -> Result<SeedsReport, Box<InvariantViolation>> {
     let (next, failed) = (AtomicU64::new(from), AtomicBool::new(false));
-    let total = Mutex::new(Total::default());
+    let total = Mutex::new(SeedsReport::default());
     let violations = Mutex::new(Vec::new());
     let work = || {
         while !failed.load(Ordering::Relaxed) {
@@ -45,7 +45,7 @@ pub fn run_many(
             if seed >= from + seeds {
                 break;
             }
-            match run(seed, sabotage) {
+            match run(seed, mutation) {
                 Ok(done) => {
                     let mut total = total.lock().unwrap();
                     total.seeds += 1;

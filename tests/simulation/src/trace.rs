@@ -8,44 +8,44 @@ use std::{
 
 use serde_json::Value;
 
-use crate::clock::Clock;
+use crate::clock::SimulatedClock;
 
 /// How many steps are kept in words.
 const LAST: usize = 60;
 
-/// The journal of a run.
+/// The trace of a run.
 #[derive(Debug)]
-pub struct Journal {
-    clock: Clock,
-    pages: Mutex<Pages>,
+pub struct Trace {
+    clock: SimulatedClock,
+    state: Mutex<TraceState>,
 }
 
 #[derive(Debug, Default)]
-struct Pages {
+struct TraceState {
     steps: u64,
     hash: DefaultHasher,
     last: VecDeque<String>,
-    done: BTreeMap<&'static str, u64>,
+    counts: BTreeMap<&'static str, u64>,
     violation: Option<String>,
 }
 
-impl Journal {
+impl Trace {
     /// An empty one.
-    pub fn new(clock: Clock) -> Self {
-        Self { clock, pages: Mutex::default() }
+    pub fn new(clock: SimulatedClock) -> Self {
+        Self { clock, state: Mutex::default() }
     }
 
     /// Notes a step: `words` for those who read it, and all that belongs to it for the hash.
-    pub fn note(&self, words: &str, whole: &Value) {
-        let mut pages = self.pages.lock().unwrap();
-        pages.steps += 1;
+    pub fn record(&self, words: &str, whole: &Value) {
+        let mut state = self.state.lock().unwrap();
+        state.steps += 1;
         let line = format!("{:>9.3} s  {words}", self.clock.elapsed().as_secs_f64());
-        line.hash(&mut pages.hash);
-        hash(whole, &mut pages.hash);
-        if pages.last.len() == LAST {
-            pages.last.pop_front();
+        line.hash(&mut state.hash);
+        hash(whole, &mut state.hash);
+        if state.last.len() == LAST {
+            state.last.pop_front();
         }
-        pages.last.push_back(line);
+        state.last.push_back(line);
     }
 
     /// Counts something that was done on purpose.
@@ -56,35 +56,35 @@ impl Journal {
     /// Counts it so many times.
     pub fn count_many(&self, what: &'static str, times: u64) {
         if times > 0 {
-            *self.pages.lock().unwrap().done.entry(what).or_default() += times;
+            *self.state.lock().unwrap().counts.entry(what).or_default() += times;
         }
     }
 
     /// Notes that an invariant does not hold. The first violation counts; what comes after may follow from it.
-    pub fn violated(&self, what: String) {
-        self.note(&format!("VIOLATED: {what}"), &Value::Null);
-        self.pages.lock().unwrap().violation.get_or_insert(what);
+    pub fn report_violation(&self, what: String) {
+        self.record(&format!("VIOLATED: {what}"), &Value::Null);
+        self.state.lock().unwrap().violation.get_or_insert(what);
     }
 
     /// The first violation.
     pub fn violation(&self) -> Option<String> {
-        self.pages.lock().unwrap().violation.clone()
+        self.state.lock().unwrap().violation.clone()
     }
 
     /// The last steps, a line each.
     pub fn last_steps(&self) -> Vec<String> {
-        self.pages.lock().unwrap().last.iter().cloned().collect()
+        self.state.lock().unwrap().last.iter().cloned().collect()
     }
 
     /// How many steps there were, and the hash of all of them.
     pub fn steps_and_hash(&self) -> (u64, u64) {
-        let pages = self.pages.lock().unwrap();
-        (pages.steps, pages.hash.finish())
+        let state = self.state.lock().unwrap();
+        (state.steps, state.hash.finish())
     }
 
     /// What was done how often.
-    pub fn done(&self) -> BTreeMap<&'static str, u64> {
-        self.pages.lock().unwrap().done.clone()
+    pub fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.state.lock().unwrap().counts.clone()
     }
 }
 
