@@ -1,4 +1,4 @@
-//! A JWT authorizer of an HTTP API, and an issuer of its own for it to trust.
+//! The JWT authorizer of the HTTP API, with a local issuer that it trusts.
 
 use std::{fs, path::Path};
 
@@ -10,16 +10,13 @@ use ring::{
 };
 use serde_json::{Map, Value, json};
 
-/// Who the local issuer says it is.
 const ISSUER: &str = "https://local.invalid";
-/// What its key is called.
 const KEY_ID: &str = "local";
-/// Whom its tokens are for.
 const AUDIENCE: &str = "orders";
-/// All scopes there are.
+/// All scopes of the API.
 pub const OPERATOR_SCOPES: &str = "orders/write orders/read orders/fulfil orders/admin";
 
-/// Issues tokens and verification_key them.
+/// Issues tokens and verifies them.
 pub struct Authorizer {
     signing_key: EncodingKey,
     verification_key: DecodingKey,
@@ -27,29 +24,29 @@ pub struct Authorizer {
     required: bool,
 }
 
-/// Why a request does not pass: what API Gateway answers by itself.
+/// The reason why API Gateway refuses a request before it invokes a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthError {
-    /// 401: no token, or one that is not valid.
+    /// 401: the token is missing or invalid.
     Unauthorized,
-    /// 403: a valid token without any of the scopes.
+    /// 403: the token has none of the route's scopes.
     Forbidden,
 }
 
 impl Authorizer {
-    /// An issuer with a key of its own, which ends with it.
+    /// An issuer with a new key in memory.
     ///
     /// # Errors
-    /// If no key can be made.
+    /// Fails if no key can be generated.
     pub fn new() -> Result<Self, String> {
         let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|error| error.to_string())?;
         Self::with_key(key.as_ref())
     }
 
-    /// An issuer with the key that is kept in this file, which is made if there is none: its tokens outlive it.
+    /// An issuer with the key in `file`, so that tokens stay valid after a restart. Creates the file if it is missing.
     ///
     /// # Errors
-    /// If the file is not one of ours, or cannot be written.
+    /// Fails if the file contains no Ed25519 key, or cannot be read or written.
     pub fn with_key_file(file: &Path) -> Result<Self, String> {
         let describe = |error: std::io::Error| format!("{}: {error}", file.display());
         if !file.exists() {
@@ -66,33 +63,34 @@ impl Authorizer {
         Ok(Self { signing_key, verification_key, public, required: false })
     }
 
-    /// The same, where no request passes without a token.
+    /// Sets whether requests without a token are refused. By default they act as an operator.
     #[must_use]
     pub fn required(self, required: bool) -> Self {
         Self { required, ..self }
     }
 
-    /// The public key, as a JSON Web Key Set (RFC 7517, and RFC 8037 for its kind).
+    /// The public key as a JSON Web Key Set (RFC 7517; RFC 8037 for Ed25519).
     pub fn key_set(&self) -> Value {
         let x = BASE64_URL_SAFE_NO_PAD.encode(&self.public);
         json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": KEY_ID, "x": x }] })
     }
 
-    /// A token for `sub` with these scopes, separated by spaces, that expires at `expires` in seconds since 1970.
+    /// Issues a token for `sub`. `scope` lists scopes separated by spaces; `expires` is in seconds since 1970.
     ///
     /// # Errors
-    /// If it cannot be signed.
+    /// Fails if the token cannot be signed.
     pub fn token(&self, sub: &str, scope: &str, expires: i64) -> Result<String, String> {
         let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": sub, "scope": scope, "exp": expires });
         let header = Header { kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::EdDSA) };
         encode(&header, &claims, &self.signing_key).map_err(|error| error.to_string())
     }
 
-    /// The claims of a request that passes, all as text as API Gateway hands them on. Without a token it is an operator
-    /// with all scopes, unless tokens are required.
+    /// Verifies the token of a request and returns its claims, all as text, as API Gateway passes them to a function.
+    ///
+    /// A request without a token gets the claims of an operator with all scopes, unless tokens are required.
     ///
     /// # Errors
-    /// [`AuthError`].
+    /// Fails with [`AuthError`] if the token is missing, invalid, or has none of `scopes`.
     pub fn claims(&self, authorization: Option<&str>, scopes: &[String]) -> Result<Map<String, Value>, AuthError> {
         let Some(header) = authorization else {
             if self.required {

@@ -1,7 +1,7 @@
-//! Hostility on demand: what the stream and the tables may do to the functions, and more often than they do.
+//! Fault injection: faults of the stream and of DynamoDB, more often than they occur on AWS.
 //!
-//! Whether something goes wrong depends on the seed, on what is done, and on how often that was done before; not on
-//! when, nor on what others do at the same time. So the same calls meet the same faults in every run of a seed.
+//! A fault depends on the seed, on the call, and on how often that call was made before. It does not depend on time or
+//! on concurrent calls. So the same calls meet the same faults in every run of a seed.
 
 use std::{
     collections::BTreeMap,
@@ -29,14 +29,14 @@ use crate::{
     hash,
 };
 
-/// The most shards that splitting makes.
-const MOST_SHARDS: usize = 16;
-/// How many records of the past are kept, to come again.
-const PAST: usize = 200;
-/// The most calls after which an invocation dies.
-const LIFETIME: u64 = 24;
+/// The number of open shards from which on no shard is split.
+const MAX_SHARDS: usize = 16;
+/// The number of delivered records that are kept for another delivery.
+const MAX_PAST_RECORDS: usize = 200;
+/// The bound on the polls after which an invocation dies.
+const MAX_POLLS: u64 = 24;
 
-/// A source of trouble.
+/// Injects the faults of one seed.
 pub struct Chaos {
     seed: u64,
     stopped: AtomicBool,
@@ -47,7 +47,6 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// The trouble of this seed.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -59,42 +58,42 @@ impl Chaos {
         }
     }
 
-    /// Ends the trouble, and waits for the invocations that go on after their end.
+    /// Stops all faults, and waits for zombie invocations to end.
     pub async fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         let mut zombies = std::mem::take(&mut *lock(&self.zombies));
         while zombies.join_next().await.is_some() {}
     }
 
-    /// What was done how often, by kind.
+    /// The number of injected faults, by kind.
     pub fn injected(&self) -> BTreeMap<&'static str, u64> {
         lock(&self.counts).clone()
     }
 
-    /// What was done how often, in a line.
+    /// The number of injected faults, in one line.
     pub fn report(&self) -> String {
-        let mut line = format!("Chaos {} did", self.seed);
-        for (place, (what, number)) in self.injected().into_iter().enumerate() {
-            let _ = write!(line, "{} {number} × {what}", if place == 0 { ":" } else { "," });
+        let mut line = format!("Chaos {} injected", self.seed);
+        for (index, (what, number)) in self.injected().into_iter().enumerate() {
+            let _ = write!(line, "{} {number} × {what}", if index == 0 { ":" } else { "," });
         }
         line + "."
     }
 
-    /// Before the stream is read: an iterator may expire, a shard may split.
+    /// Runs before each read of the stream. May expire all iterators, and split a shard.
     pub(crate) fn before_reading(&self, reader: &mut StreamReader, shards: &mut Shards) {
         if self.happens("iterators", 3) {
             self.count("iterator expired");
             reader.expire_iterators();
         }
         let open = shards.open_shards();
-        if open.len() < MOST_SHARDS && self.happens("split", 2) {
+        if open.len() < MAX_SHARDS && self.happens("split", 2) {
             self.count("shard split");
-            let place = usize::try_from(self.roll("which shard", 1 << 20)).unwrap_or_default() % open.len().max(1);
-            open.get(place).into_iter().for_each(|shard| shards.split(*shard));
+            let index = usize::try_from(self.roll("which shard", 1 << 20)).unwrap_or_default() % open.len().max(1);
+            open.get(index).into_iter().for_each(|shard| shards.split(*shard));
         }
     }
 
-    /// Delivers the batch in its own way, and says what the mapping gets to know of it.
+    /// Delivers the batch with faults, and returns the outcome that the mapping observes.
     pub(crate) async fn deliver(&self, function: &Function, delivery: &Delivery, now_ms: i64) -> BatchOutcome {
         self.remember(delivery);
         if delivery.records.len() > 1 && self.happens("recut", 10) {
@@ -106,16 +105,16 @@ impl Chaos {
         let answer = match decision {
             0..8 => {
                 self.count("invocation died");
-                let polls = self.roll("lifetime", LIFETIME);
+                let polls = self.roll("lifetime", MAX_POLLS);
                 InterruptedInvocation { invocation: function.start(batch.event(), now_ms), polls }.await
             }
             8..14 => {
-                self.count("answer of the projector lost");
+                self.count("projector response dropped");
                 let _ = function.invoke(batch.event(), now_ms).await;
                 None
             }
             14..20 => {
-                self.count("zombie");
+                self.count("zombie invocation");
                 let zombie = function.start(batch.event(), now_ms);
                 lock(&self.zombies).spawn(async move { drop(zombie.await) });
                 None
@@ -130,14 +129,14 @@ impl Chaos {
         match answer.map(|answer| rules::outcome(&answer, &batch, true)) {
             Some(BatchOutcome::Success) => BatchOutcome::Success,
             Some(outcome) if untouched => outcome,
-            // The records that failed are not where the mapping would look for them: all come again.
+            // The altered batch has other positions than the mapping's. So the mapping delivers all its records again.
             Some(_) | None => BatchOutcome::Failed,
         }
     }
 
-    /// Delivers the first half of the batch alone: the other half comes in a batch of its own.
+    /// Delivers only the first half of the batch. The mapping then delivers the other half as a batch of its own.
     async fn deliver_half(&self, function: &Function, delivery: &Delivery, now_ms: i64) -> BatchOutcome {
-        self.count("batch cut anew");
+        self.count("batch cut at another place");
         let half = delivery.records.len() / 2;
         let first = Delivery { records: delivery.records.iter().take(half).cloned().collect(), ..delivery.clone() };
         match function.invoke(first.event(), now_ms).await.map(|answer| rules::outcome(&answer, &first, true)) {
@@ -147,7 +146,7 @@ impl Chaos {
         }
     }
 
-    /// The batch with its records in another order, twice, or with some of the past among them.
+    /// Returns the batch with duplicates, with past records, or in another order.
     fn alter(&self, delivery: &Delivery) -> Delivery {
         let mut records = delivery.records.clone();
         if self.happens("duplicate", 12) {
@@ -155,7 +154,7 @@ impl Chaos {
             records.extend(delivery.records.iter().step_by(2).cloned());
         }
         if self.happens("replay", 12) {
-            self.count("batch with records of the past");
+            self.count("batch with past records");
             let past = lock(&self.past);
             let step = usize::try_from(self.roll("past", 7)).unwrap_or_default() + 1;
             records.extend(past.iter().rev().step_by(step).take(20).cloned());
@@ -171,16 +170,17 @@ impl Chaos {
     fn remember(&self, delivery: &Delivery) {
         let mut past = lock(&self.past);
         past.extend(delivery.records.iter().cloned());
-        let excess = past.len().saturating_sub(PAST);
+        let excess = past.len().saturating_sub(MAX_PAST_RECORDS);
         past.drain(..excess);
     }
 
-    /// Whether it happens now, to `per_cent` of a hundred.
+    /// Decides whether a fault happens now, with a probability of `per_cent`.
     fn happens(&self, what: &str, per_cent: u64) -> bool {
         !self.stopped.load(Ordering::SeqCst) && self.roll(what, 100) < per_cent
     }
 
-    /// A number below `sides`, by the seed, by what is decided, and by how often that was decided before.
+    /// A number below `sides` that depends on the seed, the kind of decision, and the number of earlier decisions of
+    /// that kind.
     fn roll(&self, what: &str, sides: u64) -> u64 {
         if self.stopped.load(Ordering::SeqCst) {
             return sides.saturating_sub(1);
@@ -205,9 +205,9 @@ impl Interceptor for Chaos {
         }
         let (fault, what) = match self.roll(&format!("{} {}", call.operation, subject(&call.body)), 1000) {
             0..30 => (Fault::Throttled, "call throttled"),
-            30..45 => (Fault::ServerError, "call answered 500"),
-            45..60 => (Fault::RequestDropped, "call lost"),
-            60..90 if writes => (Fault::ResponseDropped, "write landed and its answer lost"),
+            30..45 => (Fault::ServerError, "call answered with 500"),
+            45..60 => (Fault::RequestDropped, "request dropped"),
+            60..90 if writes => (Fault::ResponseDropped, "write landed and response dropped"),
             90..140 if call.operation == "TransactWriteItems" => (Fault::Conflict, "transaction conflict"),
             _ => return Fault::None,
         };
@@ -216,7 +216,7 @@ impl Interceptor for Chaos {
     }
 }
 
-/// What a call is about, as far as that is the same in every run.
+/// The keys of a call that are the same in every run. Random ids are not among them.
 fn subject(body: &Value) -> String {
     let paths = [
         "/Item/stream/S",
@@ -224,14 +224,14 @@ fn subject(body: &Value) -> String {
         "/Key/order_id/S",
         "/ExpressionAttributeValues/:stream/S",
         "/ExpressionAttributeValues/:partition/S",
-        "/ExpressionAttributeValues/:lane/S",
+        "/ExpressionAttributeValues/:shard/S",
         "/TransactItems/0/Put/Item/order_id/S",
         "/TransactItems/0/Put/Item/version/N",
     ];
     paths.iter().filter_map(|path| body.pointer(path)?.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// An invocation that dies after so many polls, wherever it is then.
+/// An invocation that dies after `polls` polls, at whatever await point it has reached.
 struct InterruptedInvocation {
     invocation: Invocation,
     polls: u64,

@@ -1,11 +1,11 @@
-//! Puts a running system under load, and holds what it said against what it did.
+//! Puts a running system under load, and compares its answers with its final state.
 //!
-//! 1. [`history`]: what was asked, what was answered, what is there in the end.
-//! 2. [`violations`]: which promises that history breaks; pure.
-//! 3. [`api`]: how the system is asked.
-//! 4. [`load`]: how many ask it; [`load_client`]: what each of them does.
-//! 5. [`read_final_state`]: what is there when they have ended.
-//! 6. [`summary`]: all of it in numbers.
+//! 1. [`history`]: commands, replies, reads and the final state of a run.
+//! 2. [`violations`]: the promises that a history breaks; pure.
+//! 3. [`api`]: the requests to the system.
+//! 4. [`load`]: the clients together; [`load_client`]: the actions of one client.
+//! 5. [`final_state`]: the events and views after the load.
+//! 6. [`summary`]: the run in numbers.
 
 pub mod api;
 mod final_state;
@@ -26,12 +26,12 @@ pub use self::{
     violations::{Violation, find_violations},
 };
 
-/// Lets the load go on as long as it is to, looks at what is there then, and judges.
+/// Runs the load while `should_continue` returns true, reads the final state, and finds the violations.
 ///
-/// The read models may take until `patience` ends to catch up; with none, they are not looked at.
+/// The views may take up to `patience` to catch up. If `patience` is zero, they are not checked.
 ///
 /// # Errors
-/// If the system does not answer any more when the load has ended.
+/// Fails if the system stops answering after the load.
 pub async fn check(
     load: &Load,
     should_continue: impl Fn() -> bool,

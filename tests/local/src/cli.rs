@@ -1,6 +1,6 @@
-//! The command line of `cargo local`.
+//! The command line `cargo local`.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the terminal is what this program talks to")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints to the terminal")]
 
 mod check;
 mod demo;
@@ -20,7 +20,7 @@ use tracing_subscriber::{
 
 use crate::openapi;
 
-/// Runs the whole system on this machine: an embedded DynamoDB, the functions behind one URL, and the stream.
+/// Run the whole system on this machine: DynamoDB, the functions behind one URL, and the stream
 #[derive(Debug, Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
 struct LocalCli {
@@ -30,32 +30,31 @@ struct LocalCli {
     command: Option<LocalCommand>,
 }
 
-/// What else can be done, with a system that runs or without.
 #[derive(Debug, Subcommand)]
 enum LocalCommand {
-    /// Prints a token, for a system that runs with --auth
+    /// Print a token for a system that runs with --auth
     Token {
-        /// Who it is for, such as alice
+        /// The subject of the token, for example alice
         #[arg(long)]
         sub: String,
-        /// What it permits, such as "orders/write orders/read"
+        /// The scopes, separated by spaces, for example "orders/write orders/read"
         #[arg(long)]
         scope: String,
-        /// After how many seconds it expires; a token of yesterday has a negative number
+        /// The lifetime in seconds; a negative number gives an expired token
         #[arg(long, default_value_t = 3600, allow_negative_numbers = true)]
         expires_in: i64,
         #[command(flatten)]
         system: SystemUrl,
     },
-    /// Fills the system with orders of the last weeks
+    /// Fill a running system with orders of the last four weeks
     Demo {
-        /// How many
+        /// The number of orders
         #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
         orders: u64,
         #[command(flatten)]
         system: SystemUrl,
     },
-    /// Puts a running system under load, and holds what it did against what it promised
+    /// Put a running system under load, and check its promises
     #[command(after_help = check::AFTER_HELP)]
     Check {
         #[command(flatten)]
@@ -63,46 +62,45 @@ enum LocalCommand {
         #[command(flatten)]
         system: SystemUrl,
     },
-    /// Prints what happened to an order
+    /// Print the events of an order as a timeline
     History {
-        /// The order's id
+        /// The id of the order
         order: String,
         #[command(flatten)]
         system: SystemUrl,
     },
-    /// Prints the API's description; `openapi.json` is what it printed last
+    /// Print the API description, the content of openapi.json
     Openapi,
 }
 
-/// A system that runs.
 #[derive(Debug, Args)]
 struct SystemUrl {
-    /// Where it is
+    /// The URL of the system
     #[arg(long, default_value = "http://localhost:3000", value_parser = url)]
     url: String,
 }
 
-/// A URL, as far as one can tell without trying it.
+/// Parses a URL with the scheme http or https. Removes trailing slashes.
 fn url(text: &str) -> Result<String, String> {
-    let uri: http::Uri = text.parse().map_err(|_| "it is not a URL")?;
+    let uri: http::Uri = text.parse().map_err(|_| "not a URL")?;
     match (uri.scheme_str(), uri.authority()) {
         (Some("http" | "https"), Some(_)) => Ok(text.trim_end_matches('/').to_owned()),
-        _ => Err("it must look like http://localhost:8000".to_owned()),
+        _ => Err("a URL like http://localhost:8000 is expected".to_owned()),
     }
 }
 
-/// Does what the command line asks for.
+/// Runs the command line.
 pub async fn main() -> ExitCode {
-    // The SDK takes it for an error that a transport in the process has no connection to close.
+    // The SDK logs an error because the in-process connector has no connection to close.
     let levels = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("aws_smithy_runtime::client::http::connection_poisoning", LevelFilter::OFF)
-        // A condition that fails is an answer like others.
+        // The server warns of each failed condition, which is a normal response.
         .with_target("dynoxide::server", LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(levels)).init();
     let LocalCli { serve, command } = LocalCli::parse();
-    let done = match command {
+    let result = match command {
         None => serve::run(serve).await,
         Some(LocalCommand::Token { sub, scope, expires_in, system }) => {
             requests::token(&system.url, &sub, &scope, expires_in).await.map(|token| println!("{token}"))
@@ -112,7 +110,7 @@ pub async fn main() -> ExitCode {
         Some(LocalCommand::History { order, system }) => history::run(&system.url, &order).await,
         Some(LocalCommand::Openapi) => openapi::json().map(|json| print!("{json}")),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("cargo local: {error}");

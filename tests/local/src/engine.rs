@@ -1,7 +1,7 @@
-//! A DynamoDB: embedded in this process, or elsewhere.
+//! The DynamoDB of the stack: embedded in this process, or remote.
 //!
-//! This crate alone knows that there are others than Amazon's. What the embedded one does not do as AWS does is listed
-//! in `docs/adr/0006-embedded-engine-for-the-local-stack.md`.
+//! Only this crate depends on an emulator. `docs/adr/0006-embedded-engine-for-the-local-stack.md` lists the differences
+//! between the embedded engine and AWS.
 
 mod empty_maps;
 mod in_process;
@@ -23,19 +23,17 @@ use self::{
     interceptor::{Call, InterceptedClient, Interceptor},
 };
 
-/// A DynamoDB, behind an unmodified SDK.
+/// A DynamoDB, called through the unmodified SDK.
 #[derive(Clone)]
 pub struct Engine {
     location: EngineLocation,
     interceptor: Option<Arc<dyn Interceptor>>,
 }
 
-/// Where it is.
 #[derive(Clone)]
 enum EngineLocation {
-    /// In this process.
     Embedded(InProcess),
-    /// At this URL.
+    /// The URL of the endpoint.
     Remote(String),
 }
 
@@ -43,28 +41,28 @@ impl Engine {
     /// An empty engine in memory.
     ///
     /// # Errors
-    /// What the engine says.
+    /// Fails with the engine's error.
     pub fn embedded() -> Result<Self, String> {
         Ok(Self::at(EngineLocation::Embedded(storage::in_memory()?)))
     }
 
-    /// An empty engine in memory whose clock stands still at this time, in seconds since 1970.
+    /// An empty engine in memory whose clock is fixed at `seconds` since 1970.
     ///
     /// # Errors
-    /// What the engine says.
+    /// Fails with the engine's error.
     pub fn embedded_at(seconds: u64) -> Result<Self, String> {
         Ok(Self::at(EngineLocation::Embedded(storage::in_memory_at(seconds)?)))
     }
 
-    /// The engine whose data is in this directory, which is made if there is none.
+    /// An engine with its data in `directory`. Creates the directory if it is missing.
     ///
     /// # Errors
-    /// What the engine says.
+    /// Fails with the engine's error.
     pub fn embedded_in(directory: &Path) -> Result<Self, String> {
         Ok(Self::at(EngineLocation::Embedded(storage::on_disk(directory)?)))
     }
 
-    /// The one at this URL.
+    /// The DynamoDB at `url`.
     pub fn remote(url: impl Into<String>) -> Self {
         Self::at(EngineLocation::Remote(url.into()))
     }
@@ -73,24 +71,24 @@ impl Engine {
         Self { location, interceptor: None }
     }
 
-    /// The same engine, with `interceptor` between the SDK and it.
+    /// Puts `interceptor` between the SDK and the engine. Replaces an earlier interceptor.
     #[must_use]
     pub fn with_interceptor(&self, interceptor: Arc<dyn Interceptor>) -> Self {
         Self { location: self.location.clone(), interceptor: Some(interceptor) }
     }
 
-    /// The same engine, with nothing in between.
+    /// The engine without an interceptor.
     #[must_use]
     pub fn direct(&self) -> Self {
         Self::at(self.location.clone())
     }
 
-    /// The client of tables, as the functions have it.
+    /// The DynamoDB client of the functions, with their timeouts and retries.
     pub fn dynamo(&self, settings: &Settings, environment: Environment) -> Dynamo {
         Dynamo::new(client::client_over(settings, self.transport()), environment)
     }
 
-    /// What the embedded engine answers to the call, at once and past any interceptor; `None` if it refuses, or is elsewhere.
+    /// Calls the embedded engine without SDK, interceptor or await. `None` if the engine is remote or returns an error.
     pub fn call_directly(&self, call: &Call) -> Option<Value> {
         match &self.location {
             EngineLocation::Embedded(engine) => in_process::call_engine(&engine.database, call).ok(),
@@ -98,10 +96,10 @@ impl Engine {
         }
     }
 
-    /// Makes the embedded engine as fast at scanning this table as others are: see `storage::index`.
+    /// Adds the index that makes segmented scans of `table` fast in the embedded engine. See `storage::index`.
     ///
     /// # Errors
-    /// What the engine says.
+    /// Fails with the engine's error.
     pub fn index(&self, table: &str) -> Result<(), String> {
         match &self.location {
             EngineLocation::Embedded(InProcess { name: Some(name), .. }) => storage::index(name, table),
@@ -109,7 +107,7 @@ impl Engine {
         }
     }
 
-    /// The client of streams, as Lambda has it: no interceptor of a test leads there.
+    /// A client for the stream. Its calls bypass the interceptor of [`with_interceptor`](Self::with_interceptor).
     pub fn streams(&self) -> aws_sdk_dynamodbstreams::Client {
         let config = aws_sdk_dynamodbstreams::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -133,7 +131,7 @@ impl Engine {
         }
     }
 
-    /// Where it is, as a URL; the embedded one is nowhere on the network by itself.
+    /// The URL of the engine. The embedded engine listens on no port unless [`serve`](Self::serve) runs.
     pub fn endpoint(&self) -> &str {
         match &self.location {
             EngineLocation::Embedded(_) => "http://in-process",
@@ -141,15 +139,14 @@ impl Engine {
         }
     }
 
-    /// Whether it is in this process.
     pub fn is_embedded(&self) -> bool {
         matches!(self.location, EngineLocation::Embedded(_))
     }
 
-    /// Serves the embedded engine on `listener`, for the AWS CLI and table viewers, until the task is dropped.
+    /// Serves the embedded engine on `listener` until the task is dropped, for the AWS CLI and table viewers.
     pub async fn serve(&self, listener: TcpListener) {
         if let EngineLocation::Embedded(InProcess { database, .. }) = &self.location {
-            // Nobody waits for the viewers: their server goes when the process goes.
+            // No graceful shutdown: the server ends with the process, and viewers lose nothing.
             let _ = dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending()).await;
         }
     }

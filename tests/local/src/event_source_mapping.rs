@@ -1,8 +1,8 @@
-//! An event source mapping: from the stream of the write table to the projector, by the rules of Lambda.
+//! The event source mapping from the stream of the write table to the projector, by the rules of Lambda.
 //!
-//! 1. [`rules`]: what becomes of a batch, pure; [`shards`]: in which order batches are delivered, pure.
-//! 2. [`source`]: reads the stream; [`record`]: its records as the events of Lambda.
-//! 3. [`EventSourceMapping`]: delivers; [`files`]: what it keeps in files.
+//! 1. [`rules`]: the outcome of a batch and its retries; pure. [`shards`]: the order of delivery; pure.
+//! 2. [`stream_reader`]: reads the stream. [`record`]: converts its records to those of Lambda.
+//! 3. [`EventSourceMapping`]: delivers batches. [`files`]: stores the checkpoint and discarded batches.
 
 pub mod files;
 pub mod record;
@@ -24,18 +24,18 @@ use self::{
 };
 use crate::{chaos::Chaos, functions::Function, template::MappingDefinition};
 
-/// How long the mapping waits before it looks at an idle stream again: Lambda polls four times a second.
+/// The pause between two polls of an idle stream. Lambda polls four times a second.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
-/// The longest pause before a batch that failed is tried again.
+/// The longest pause before the retry of a batch.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
-/// How many records are read ahead of their delivery.
+/// The number of undelivered records from which on the stream is not read.
 const READ_AHEAD: usize = 10_000;
-/// The most records of a batch under hostile delivery.
+/// The most records of a batch with chaos. Small batches give more chances for faults.
 const CHAOS_BATCH_SIZE: usize = 8;
-/// How often a batch may fail in a row before [`EventSourceMapping::drain`] gives up.
+/// The number of failed deliveries in a row after which [`EventSourceMapping::drain`] fails.
 const MAX_FAILURES_IN_A_ROW: usize = 200;
 
-/// An event source mapping at work.
+/// A running event source mapping.
 pub struct EventSourceMapping {
     reader: StreamReader,
     shards: Shards,
@@ -46,22 +46,19 @@ pub struct EventSourceMapping {
     chaos: Option<Arc<Chaos>>,
 }
 
-/// What a step came to.
+/// The result of one step.
 #[derive(Debug)]
 pub enum DeliveryStep {
-    /// There was nothing to deliver.
     Idle,
-    /// A batch was delivered, with this outcome.
     Delivered(BatchOutcome),
-    /// A batch was delivered, and what it left was given up.
+    /// The batch failed for the last time: its remaining records are discarded.
     Discarded(DiscardedDelivery),
 }
 
-/// A delivery that has come to its end.
 type FinishedDelivery = (ShardSlot, Delivery, BatchOutcome);
 
 impl EventSourceMapping {
-    /// A mapping at the start of the stream, or after the position that is kept.
+    /// A mapping with one shard that starts at the beginning of the stream.
     pub fn new(
         streams: aws_sdk_dynamodbstreams::Client,
         stream_arn: String,
@@ -74,14 +71,14 @@ impl EventSourceMapping {
         Self { reader, shards, definition, function, environment, files: MappingFiles::default(), chaos: None }
     }
 
-    /// The same, with so many virtual shards.
+    /// Distributes the records to `number` virtual shards.
     #[must_use]
     pub fn with_shards(mut self, number: usize) -> Self {
         self.shards = Shards::new(number, self.definition.parallelization);
         self
     }
 
-    /// The same, going on from the position that is kept, and files it.
+    /// Continues after the checkpoint in `files`, and saves checkpoints and discarded batches there.
     #[must_use]
     pub fn with_files(mut self, files: MappingFiles) -> Self {
         self.reader = self.reader.after(files.checkpoint());
@@ -89,7 +86,7 @@ impl EventSourceMapping {
         self
     }
 
-    /// The same, with a hostile delivery; in small batches, so that there are many to go wrong.
+    /// Delivers with the faults of `chaos`, in small batches.
     #[must_use]
     pub fn with_chaos(mut self, chaos: Arc<Chaos>) -> Self {
         self.definition.batch_size = self.definition.batch_size.min(CHAOS_BATCH_SIZE);
@@ -97,10 +94,10 @@ impl EventSourceMapping {
         self
     }
 
-    /// Delivers until the stream is empty.
+    /// Delivers batches until the stream is empty. Retries at once.
     ///
     /// # Errors
-    /// If the stream cannot be read, or batches keep failing.
+    /// Fails if the stream cannot be read, or if too many deliveries fail in a row.
     pub async fn drain(&mut self) -> Result<(), String> {
         let mut failures = 0;
         while failures < MAX_FAILURES_IN_A_ROW {
@@ -110,13 +107,13 @@ impl EventSourceMapping {
                 DeliveryStep::Delivered(BatchOutcome::FailedFrom(_) | BatchOutcome::Failed) => failures += 1,
             }
         }
-        Err(format!("{MAX_FAILURES_IN_A_ROW} deliveries in a row failed"))
+        Err(format!("{MAX_FAILURES_IN_A_ROW} deliveries failed in a row"))
     }
 
-    /// Delivers one batch, whatever pauses and windows say.
+    /// Delivers one batch at once, without regard to retry pauses and the batching window.
     ///
     /// # Errors
-    /// If the stream cannot be read.
+    /// Fails if the stream cannot be read.
     pub async fn step(&mut self) -> Result<DeliveryStep, String> {
         self.read().await?;
         let Some((slot, delivery)) = self.next(Timestamp::MAX) else { return Ok(DeliveryStep::Idle) };
@@ -124,13 +121,13 @@ impl EventSourceMapping {
         Ok(self.finish(finished, Timestamp::MIN))
     }
 
-    /// Delivers for ever, a batch of each queue at once.
+    /// Delivers batches for ever, one of each queue concurrently.
     pub async fn run(mut self) {
         let mut in_flight: FuturesUnordered<BoxFuture<'static, FinishedDelivery>> = FuturesUnordered::new();
         loop {
             let mut pause = POLL_INTERVAL;
             if let Err(error) = self.read().await {
-                tracing::error!("the stream cannot be read: {error}");
+                tracing::error!("reading the stream failed: {error}");
                 pause = MAX_PAUSE;
             }
             let now = self.environment.now();
@@ -147,7 +144,7 @@ impl EventSourceMapping {
         }
     }
 
-    /// Takes in what is new in the stream.
+    /// Reads new records of the stream into the shards.
     async fn read(&mut self) -> Result<(), String> {
         if let Some(chaos) = &self.chaos {
             chaos.before_reading(&mut self.reader, &mut self.shards);
@@ -161,11 +158,11 @@ impl EventSourceMapping {
         Ok(())
     }
 
-    /// The next batch whose turn has come by `turn`. What has become too old on the way is given up.
-    fn next(&mut self, turn: Timestamp) -> Option<(ShardSlot, Delivery)> {
-        while let Some((slot, delivery)) = self.shards.next(&self.definition, turn) {
-            let (delivery, too_old) = rules::discard_expired(&self.definition, delivery, self.environment.now());
-            too_old.iter().for_each(|discarded| self.discard(slot, discarded));
+    /// The next batch that is due at `due`. Discards records that have become too old.
+    fn next(&mut self, due: Timestamp) -> Option<(ShardSlot, Delivery)> {
+        while let Some((slot, delivery)) = self.shards.next(&self.definition, due) {
+            let (delivery, expired) = rules::discard_expired(&self.definition, delivery, self.environment.now());
+            expired.iter().for_each(|discarded| self.discard(slot, discarded));
             match delivery {
                 Some(delivery) => return Some((slot, delivery)),
                 None => self.shards.finish(slot, Vec::new(), Timestamp::MIN),
@@ -183,7 +180,7 @@ impl EventSourceMapping {
                 None => match function.invoke(delivery.event(), now).await {
                     Ok(answer) => rules::outcome(&answer, &delivery, reports),
                     Err(error) => {
-                        tracing::warn!("the projector failed: {error}");
+                        tracing::warn!("the invocation of the projector failed: {error}");
                         BatchOutcome::Failed
                     }
                 },
@@ -195,7 +192,7 @@ impl EventSourceMapping {
     fn finish(&mut self, (slot, delivery, outcome): FinishedDelivery, not_before: Timestamp) -> DeliveryStep {
         let (retries, discarded) = rules::retry_or_discard(&self.definition, delivery, outcome, self.environment.now());
         self.shards.finish(slot, retries, not_before);
-        // Told before it is behind the position: after a kill between the two, it is told again.
+        // Discarded batches are recorded before the checkpoint passes them. A kill in between repeats the record.
         discarded.iter().for_each(|discarded| self.discard(slot, discarded));
         self.shards.next_checkpoint().iter().for_each(|position| self.files.save_checkpoint(position));
         discarded.map_or(DeliveryStep::Delivered(outcome), DeliveryStep::Discarded)
@@ -206,7 +203,7 @@ impl EventSourceMapping {
     }
 }
 
-/// How long a queue rests: not at all, or longer with each failure.
+/// The pause of a queue after a delivery: none after success, and doubled with each failure.
 fn pause_after((_, delivery, outcome): &FinishedDelivery) -> SignedDuration {
     let pause = match outcome {
         BatchOutcome::Success => Duration::ZERO,

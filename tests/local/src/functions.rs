@@ -1,4 +1,4 @@
-//! The functions, invoked as Lambda does it: an event in JSON in, an answer in JSON out, and a deadline.
+//! The functions, invoked as Lambda invokes them: with an event and a response in JSON, and a deadline.
 
 pub mod invoke_api;
 
@@ -19,7 +19,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tower_service::Service;
 
-/// An invocation under way.
 pub type Invocation = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
 
 /// A Lambda function.
@@ -30,18 +29,18 @@ pub struct Function {
     invocations: Arc<AtomicU64>,
 }
 
-/// Why an invocation has no answer.
+/// The reason why an invocation has no response.
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionError {
-    /// The function ended with an error, or panicked.
+    /// The function returned an error or panicked.
     #[error("{0}")]
     Failed(String),
-    /// The function took longer than it may.
-    #[error("the function took longer than {0:?}")]
+    /// The function reached its timeout.
+    #[error("the function exceeded its timeout of {0:?}")]
     TimedOut(Duration),
 }
 
-/// The function with this binary's name: the same composition as on Lambda. `None` if there is none.
+/// The function of this binary, composed as its `main` composes it. `None` for an unknown name.
 pub fn named(binary: &str, app: &App, timeout: Duration) -> Option<Function> {
     let app = app.clone();
     match binary {
@@ -62,12 +61,12 @@ pub fn named(binary: &str, app: &App, timeout: Duration) -> Option<Function> {
 }
 
 impl Function {
-    /// A function of one's own.
+    /// A function with any handler.
     pub fn new(timeout: Duration, handler: impl Fn(Value, Context) -> Invocation + Send + Sync + 'static) -> Self {
         Self { handler: Arc::new(handler), timeout, invocations: Arc::default() }
     }
 
-    /// A function as `lambda_runtime::run` serves it.
+    /// A function that `lambda_runtime::run` would serve.
     fn from_handler<E, A, F>(
         timeout: Duration,
         handle: impl Fn(LambdaEvent<E>) -> F + Clone + Send + Sync + 'static,
@@ -87,7 +86,7 @@ impl Function {
         })
     }
 
-    /// A function of an HTTP API, as `lambda_http::run` serves it.
+    /// A function that `lambda_http::run` would serve.
     fn from_router(router: Router, timeout: Duration) -> Self {
         Self::new(timeout, move |event, context| {
             let answer = serde_json::from_value::<LambdaRequest>(event)
@@ -99,7 +98,7 @@ impl Function {
         })
     }
 
-    /// Starts an invocation, which goes on as long as it is polled.
+    /// Starts an invocation at `now_ms`. It runs while it is polled, without a timeout.
     pub fn start(&self, event: Value, now_ms: i64) -> Invocation {
         let number = self.invocations.fetch_add(1, Ordering::Relaxed) + 1;
         let mut context = Context::default();
@@ -110,12 +109,12 @@ impl Function {
         Box::pin(async move { handler(event, context).await })
     }
 
-    /// Invokes the function, and ends it at its deadline, as Lambda does.
+    /// Invokes the function at `now_ms`, and aborts it after its timeout, as Lambda does.
     ///
     /// # Errors
-    /// [`FunctionError`].
+    /// Fails with [`FunctionError`] if the function returns an error, panics or times out.
     pub async fn invoke(&self, event: Value, now_ms: i64) -> Result<Value, FunctionError> {
-        // A task of its own: a panic ends the invocation, not the stack; and so does the deadline.
+        // A panic or an abort in a separate task ends the invocation and not the stack.
         let mut invocation = tokio::spawn(self.start(event, now_ms));
         match tokio::time::timeout(self.timeout, &mut invocation).await {
             Ok(Ok(answer)) => answer.map_err(FunctionError::Failed),

@@ -1,4 +1,4 @@
-//! An HTTP API: routes of the template, events of payload format 2.0, and the answers that API Gateway gives by itself.
+//! The HTTP API: routes of the template, events of payload format 2.0, and API Gateway's own responses.
 
 mod docs;
 mod event;
@@ -22,28 +22,24 @@ use crate::{
     template::RouteDefinition,
 };
 
-/// The most bytes of a request (API Gateway, "Quotas for HTTP APIs").
+/// The most bytes of a request body (API Gateway, "Quotas for HTTP APIs").
 const MAX_PAYLOAD: usize = 10 * 1024 * 1024;
-/// The most bytes of a path that reaches a route.
+/// The most bytes of a path that matches a route.
 const MAX_PATH: usize = 2048;
 
-/// The parameters in a path, in their order.
+/// Names and values, in the order of the path.
 type PathParameters = Vec<(String, String)>;
 
-/// An HTTP API.
 pub struct Gateway {
-    /// Which route leads to which function.
     pub routes: Vec<(RouteDefinition, Function)>,
-    /// Who passes.
     pub authorizer: Arc<Authorizer>,
-    /// The clock.
     pub environment: Environment,
-    /// Where DynamoDB is, for those who ask after the system's health.
+    /// The URL of DynamoDB, for `GET /health`.
     pub dynamodb: String,
 }
 
 impl Gateway {
-    /// The API, to be served; and beside it `GET /health`, the issuer of its tokens, and its description.
+    /// The API, with `GET /health`, the token issuer and the API description beside it.
     pub fn into_router(self) -> Router {
         Router::new()
             .route("/health", get(health))
@@ -54,7 +50,7 @@ impl Gateway {
             .with_state(Arc::new(self))
     }
 
-    /// The route that a request takes, its function, and the parameters in its path.
+    /// Matches a request with a route.
     fn find(&self, method: &str, path: &str) -> Option<(&RouteDefinition, &Function, PathParameters)> {
         self.routes
             .iter()
@@ -63,22 +59,22 @@ impl Gateway {
     }
 }
 
-/// `GET /health`: all is ready.
+/// `GET /health`
 async fn health(State(gateway): State<Arc<Gateway>>) -> Response {
     document(StatusCode::OK, &json!({ "message": "ok", "dynamodb": gateway.dynamodb }))
 }
 
-/// `GET /.well-known/jwks.json`: the key by which tokens are verified.
+/// `GET /.well-known/jwks.json`
 async fn key_set(State(gateway): State<Arc<Gateway>>) -> Response {
     document(StatusCode::OK, &gateway.authorizer.key_set())
 }
 
-/// `POST /token` with `{"sub", "scope", "expires_in"}`: a token for anybody who asks. This is an issuer to try with.
+/// `POST /token` with `{"sub", "scope", "expires_in"}`. Issues a token to every caller: this is a development issuer.
 async fn token(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
     let requested: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
     let text = |name: &str| requested[name].as_str();
     let (Some(sub), Some(scope)) = (text("sub"), text("scope")) else {
-        return message(StatusCode::BAD_REQUEST, "sub and scope are needed");
+        return message(StatusCode::BAD_REQUEST, "sub and scope are required");
     };
     let expires_in = requested["expires_in"].as_i64().unwrap_or(3600);
     let expires = gateway.environment.now().as_second().saturating_add(expires_in);
@@ -127,7 +123,7 @@ impl Gateway {
     }
 }
 
-/// An answer of API Gateway's own.
+/// A response of API Gateway itself.
 fn message(status: StatusCode, message: &str) -> Response {
     document(status, &json!({ "message": message }))
 }
@@ -137,7 +133,7 @@ fn document(status: StatusCode, document: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// The parameters of `pattern` in `path`, as they stand there; `None` if it does not match.
+/// The values in `path` of the parameters in `pattern`, not decoded. `None` if the path does not match.
 fn parameters(pattern: &str, path: &str) -> Option<PathParameters> {
     let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
     if pattern.len() != path.len() {

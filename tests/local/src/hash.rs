@@ -1,8 +1,8 @@
-//! Numbers that look like chance, and are the same on every machine and in every run.
+//! Pseudorandom numbers from a hash, identical on every machine and in every run.
 
-/// A number made of these parts, any of 2⁶⁴ alike.
+/// Hashes the parts to a uniformly distributed number.
 pub(crate) fn of(parts: &[&str]) -> u64 {
-    // The fixed bits of a UUID stand elsewhere in each half.
+    // The fixed bits of a UUID have different positions in its two halves.
     let (high, low) = cqrs::derived_id(parts).as_u64_pair();
     high ^ low
 }
@@ -12,7 +12,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_side_of_a_die_comes_up() {
+    fn every_remainder_is_equally_frequent() {
         for sides in [2, 3, 4, 100] {
             let mut times = vec![0; sides];
             (0..1000 * sides)

@@ -1,16 +1,15 @@
-//! The local stack: all of AWS that this system touches, on one machine.
+//! The local stack: emulates the parts of AWS that the system uses.
 //!
-//! 1. [`template`]: what is to be deployed, read from `template.yaml`.
-//! 2. [`engine`]: a DynamoDB, embedded or elsewhere; [`tables`]: its tables, as the template has them.
-//! 3. [`functions`]: the functions themselves, invoked with the events and answers of Lambda.
-//! 4. [`gateway`]: an HTTP API in front of them; [`authorizer`]: its JWT authorizer; [`openapi`]: its
-//!    description.
-//! 5. [`mapping`]: an event source mapping, from the stream to the projector.
-//! 6. [`chaos`]: what all of them may do to the functions.
-//! 7. [`stack`]: all of it together; [`cli`]: the command line.
-//! 8. [`check`]: whether a running system, this one or another, keeps its promises.
+//! 1. [`template`]: the deployed resources, read from `template.yaml`.
+//! 2. [`engine`]: the DynamoDB, embedded or remote. [`tables`]: creates the tables of the template.
+//! 3. [`functions`]: the functions, invoked with the events and responses of Lambda.
+//! 4. [`gateway`]: the HTTP API. [`authorizer`]: its JWT authorizer. [`openapi`]: its description.
+//! 5. [`event_source_mapping`]: delivers the stream to the projector.
+//! 6. [`chaos`]: injects faults into calls and deliveries.
+//! 7. [`stack`]: all parts together. [`cli`]: the command line.
+//! 8. [`check`]: checks the promises of any running system under load.
 
-#![allow(clippy::indexing_slicing, reason = "a field of a JSON object is set by indexing, which does not panic")]
+#![allow(clippy::indexing_slicing, reason = "indexing sets a field of a JSON object, and does not panic")]
 
 pub mod authorizer;
 pub mod chaos;

@@ -1,4 +1,4 @@
-//! All of it together.
+//! The whole system on an engine.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,47 +15,36 @@ use crate::{
     template::TemplateError,
 };
 
-/// The system of a template, on an engine.
+/// The system that a template deploys, on an engine.
 pub struct Stack {
-    /// What is deployed.
     pub template: Template,
-    /// Issues the tokens that the gateway trusts.
     pub authorizer: Arc<Authorizer>,
-    /// What the functions work with.
+    /// The dependencies of the functions.
     pub app: App,
     engine: Engine,
     functions: BTreeMap<String, Function>,
     stream_arns: BTreeMap<String, String>,
 }
 
-/// Why a stack does not start, and what to do about it.
+/// The reason why a stack does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The template cannot be played.
-    #[error("the template cannot be read: {0}")]
+    #[error("reading the template failed: {0}")]
     Template(#[from] TemplateError),
-    /// The engine does not do what it is asked.
-    #[error("DynamoDB at {endpoint} does not create the table {table}: {reason}.")]
-    Table {
-        /// Where it is.
-        endpoint: String,
-        /// Which table.
-        table: String,
-        /// What it says.
-        reason: String,
-    },
-    /// A function of the template is not one that the stack has, or lacks a setting.
-    #[error("the template and the functions do not agree: {0}")]
+    #[error("creating the table {table} in DynamoDB at {endpoint} failed: {reason}.")]
+    Table { endpoint: String, table: String, reason: String },
+    /// The template has an unknown function, or a setting is missing.
+    #[error("the template does not match the functions: {0}")]
     Functions(String),
 }
 
 impl Stack {
-    /// Creates the tables of the template on the engine, and composes its functions over them.
+    /// Creates the tables of the template on the engine, and composes the functions.
     ///
-    /// `prefix` is put before the names of the tables, so that many stacks can share an engine.
+    /// Table names get `prefix`, so that several stacks can share an engine.
     ///
     /// # Errors
-    /// [`StartError`].
+    /// Fails with [`StartError`].
     pub async fn start(
         template: Template,
         engine: Engine,
@@ -78,17 +67,17 @@ impl Stack {
         Ok(Self { template, authorizer: Arc::new(authorizer), app, engine, functions, stream_arns })
     }
 
-    /// The same, whose functions hand their metrics to these.
+    /// Composes the functions again, with these metrics.
     ///
     /// # Errors
-    /// As [`start`](Self::start).
+    /// Fails with [`StartError::Functions`].
     pub fn with_metrics(mut self, metrics: Metrics) -> Result<Self, StartError> {
         self.app.metrics = metrics;
         self.functions = compose(&self.template, &self.app)?;
         Ok(self)
     }
 
-    /// The same, with its functions elsewhere: behind the Lambda Invoke API at `url`, over the same tables.
+    /// Replaces all functions with those behind the Lambda Invoke API at `url`.
     #[must_use]
     pub fn with_functions_at(mut self, url: &str) -> Self {
         for (binary, function) in &self.template.functions {
@@ -97,22 +86,21 @@ impl Stack {
         self
     }
 
-    /// The engine it runs on.
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
 
-    /// The function with this binary's name.
+    /// The function of this binary.
     pub fn function(&self, binary: &str) -> Option<&Function> {
         self.functions.get(binary)
     }
 
-    /// The ARN of the stream of the table with this logical id.
+    /// The stream ARN of the table with this logical id.
     pub fn stream_arn(&self, table: &str) -> Option<&str> {
         self.stream_arns.get(table).map(String::as_str)
     }
 
-    /// The HTTP API in front of the functions, of a system whose DynamoDB others find at `dynamodb`.
+    /// The HTTP API of the functions. `dynamodb` is the URL that `GET /health` shows.
     pub fn gateway(&self, dynamodb: &str) -> Gateway {
         let functions = self.template.functions.iter();
         let routes = functions.filter_map(|(binary, function)| Some((&function.routes, self.functions.get(binary)?)));
@@ -124,7 +112,7 @@ impl Stack {
         }
     }
 
-    /// The event source mappings, each at the start of its stream.
+    /// The event source mappings of the template, each at the beginning of its stream.
     pub fn event_source_mappings(&self) -> Vec<EventSourceMapping> {
         let mut mappings = Vec::new();
         for (binary, function) in &self.template.functions {
@@ -148,20 +136,20 @@ impl Stack {
     }
 }
 
-/// The functions of the template, by the names of their binaries.
+/// The functions of the template, by the name of their binary.
 fn compose(template: &Template, app: &App) -> Result<BTreeMap<String, Function>, StartError> {
     let composed = template.functions.iter().map(|(binary, function)| {
         let composed = functions::named(binary, app, function.timeout);
-        let composed = composed.ok_or_else(|| StartError::Functions(format!("there is no function {binary}")))?;
+        let composed = composed.ok_or_else(|| StartError::Functions(format!("the function {binary} is unknown")))?;
         Ok((binary.clone(), composed))
     });
     composed.collect()
 }
 
-/// What the functions work with: the environment that the template gives them, on this engine.
+/// Composes the dependencies of the functions from the environment variables of the template.
 ///
 /// # Errors
-/// [`StartError::Functions`], if a setting is missing.
+/// Fails with [`StartError::Functions`] if a setting is missing or invalid.
 pub fn app(template: &Template, engine: &Engine, environment: &Environment, prefix: &str) -> Result<App, StartError> {
     let environments = template.functions.values().flat_map(|function| &function.environment);
     let variables: BTreeMap<_, _> = environments.collect();

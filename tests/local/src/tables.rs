@@ -1,4 +1,4 @@
-//! The tables of the template.
+//! Creation of the template's tables.
 
 use aws_sdk_dynamodb::{
     Client,
@@ -12,10 +12,10 @@ use aws_sdk_dynamodb::{
 
 use crate::template::{IndexDefinition, Key, TableDefinition};
 
-/// Creates the table unless it is there, and gives the ARN of its stream if it has one.
+/// Creates the table if it does not exist. Returns the ARN of its stream, if it has one.
 ///
 /// # Errors
-/// What DynamoDB says, in one line.
+/// Fails with DynamoDB's error, in one line.
 pub async fn create(client: &Client, name: &str, table: &TableDefinition) -> Result<Option<String>, String> {
     let request: CreateTableInputBuilder = request(name, table).map_err(|error| error.to_string())?;
     match request.send_with(client).await {
@@ -28,11 +28,11 @@ pub async fn create(client: &Client, name: &str, table: &TableDefinition) -> Res
     Ok(described.table.and_then(|table| table.latest_stream_arn))
 }
 
-/// What went wrong, in one line that says what to do.
+/// The error in one line, with advice if nothing answered.
 fn describe<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     match error.as_service_error() {
         Some(refused) => format!("{} {}", refused.code().unwrap_or_default(), refused.message().unwrap_or_default()),
-        None => "nothing answers there. Start it, or leave out --dynamodb for the embedded one".to_owned(),
+        None => "no response. Start it, or omit --dynamodb to use the embedded engine".to_owned(),
     }
 }
 

@@ -1,59 +1,50 @@
-//! What is to be deployed, read from `template.yaml`: nothing of it is written a second time.
+//! The deployed resources, read from `template.yaml`.
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use serde_yaml_ng::Value;
 
-/// A SAM template, as far as the local stack plays it.
+/// The parts of a SAM template that the local stack emulates.
 #[derive(Clone, Debug)]
 pub struct Template {
-    /// The tables, by logical id.
+    /// By logical id.
     pub tables: BTreeMap<String, TableDefinition>,
-    /// The functions, by the name of their binary.
+    /// By the name of the binary.
     pub functions: BTreeMap<String, FunctionDefinition>,
 }
 
-/// A DynamoDB table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableDefinition {
-    /// Its attributes and their types (`S`, `N`), as far as keys need them.
+    /// Names and types (`S`, `N`) of the key attributes.
     pub attributes: Vec<(String, String)>,
-    /// Its key.
     pub key: Key,
-    /// Its global secondary indexes.
     pub indexes: Vec<IndexDefinition>,
-    /// What its stream shows, if it has one.
+    /// The view type of its stream, such as `NEW_IMAGE`.
     pub stream: Option<String>,
 }
 
-/// The key of a table or an index: partition key, and sort key if there is one.
+/// The partition key of a table or an index, and its sort key if it has one.
 pub type Key = Vec<String>;
 
 /// A global secondary index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IndexDefinition {
-    /// What it is called.
     pub name: String,
-    /// Its key.
     pub key: Key,
-    /// How much of an item it has: `ALL`, `KEYS_ONLY`, `INCLUDE`.
+    /// `ALL`, `KEYS_ONLY` or `INCLUDE`.
     pub projection: String,
-    /// What it has beside keys.
+    /// The attributes of `INCLUDE`.
     pub attributes: Vec<String>,
 }
 
-/// A Lambda function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FunctionDefinition {
-    /// Its logical id.
+    /// The logical id.
     pub id: String,
-    /// The environment, with references to tables replaced by their logical ids.
+    /// References to tables are replaced by their logical ids.
     pub environment: BTreeMap<String, String>,
-    /// How long an invocation may take.
     pub timeout: Duration,
-    /// The routes that lead to it.
     pub routes: Vec<RouteDefinition>,
-    /// The streams that invoke it.
     pub mappings: Vec<MappingDefinition>,
 }
 
@@ -64,32 +55,31 @@ pub struct RouteDefinition {
     pub method: String,
     /// With parameters in braces.
     pub path: String,
-    /// A token needs one of these.
+    /// A token needs at least one of them.
     pub scopes: Vec<String>,
 }
 
-/// A stream that invokes a function.
+/// An event source mapping from a table's stream to a function.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MappingDefinition {
-    /// The table whose stream it is.
+    /// The logical id of the table.
     pub table: String,
-    /// The most records of an invocation.
     pub batch_size: usize,
-    /// How long records are gathered for a fuller batch.
+    /// The batching window.
     pub window: Duration,
-    /// Whether the answer names the records that failed.
+    /// Whether the function reports failed records (`ReportBatchItemFailures`).
     pub reports_failures: bool,
-    /// Whether a batch that failed is split.
+    /// Whether a failed batch is split in two.
     pub bisects: bool,
-    /// How often a batch is tried again; `None` is for ever.
+    /// `None` is unlimited.
     pub retries: Option<u32>,
-    /// Up to which age; `None` is as long as the stream keeps it.
+    /// The age from which on a record is discarded. `None` is unlimited.
     pub max_age: Option<Duration>,
-    /// How many batches of a shard are in flight at once.
+    /// The most concurrent batches of a shard.
     pub parallelization: usize,
 }
 
-/// A template that cannot be played.
+/// A template that cannot be read or emulated.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct TemplateError {
@@ -101,7 +91,7 @@ impl Template {
     /// Reads the template at `path`.
     ///
     /// # Errors
-    /// What is missing or not as it must be, in one line.
+    /// Fails if the file cannot be read, or if a property is missing or invalid. The error is one line.
     pub fn read(path: &Path) -> Result<Self, TemplateError> {
         let invalid = |reason: String| TemplateError { path: path.display().to_string(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
@@ -171,7 +161,7 @@ fn function(id: String, function: &Node<'_>, globals: Option<&Node<'_>>) -> Resu
         match event.need("Type")?.text()?.as_str() {
             "HttpApi" => routes.push(route(&properties)?),
             "DynamoDB" => mappings.push(mapping(&properties)?),
-            other => return Err(format!("{}: the local stack knows no events of type {other}", event.path)),
+            other => return Err(format!("{}: the local stack does not support events of type {other}", event.path)),
         }
     }
     Ok(FunctionDefinition { id, environment, timeout: Duration::from_secs(timeout), routes, mappings })
@@ -186,10 +176,10 @@ fn route(route: &Node<'_>) -> Result<RouteDefinition, String> {
     })
 }
 
-/// The defaults are those of `AWS::Lambda::EventSourceMapping`.
+/// Reads a mapping, with the defaults of `AWS::Lambda::EventSourceMapping`.
 fn mapping(mapping: &Node<'_>) -> Result<MappingDefinition, String> {
     let number = |name: &str| mapping.get(name).map(|node| node.number()).transpose();
-    let unless_endless = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
+    let unless_unlimited = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok());
     let signed = |name: &str| mapping.get(name).map(|node| node.integer()).transpose();
     let stream = mapping.need("Stream")?.text()?;
     let responses = mapping.get("FunctionResponseTypes").map_or(Ok(Vec::new()), |types| types.list(Node::text))?;
@@ -199,13 +189,13 @@ fn mapping(mapping: &Node<'_>) -> Result<MappingDefinition, String> {
         window: Duration::from_secs(number("MaximumBatchingWindowInSeconds")?.unwrap_or(0)),
         reports_failures: responses.iter().any(|response| response == "ReportBatchItemFailures"),
         bisects: mapping.get("BisectBatchOnFunctionError").is_some_and(|node| node.value.as_bool() == Some(true)),
-        retries: unless_endless(signed("MaximumRetryAttempts")?).map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+        retries: unless_unlimited(signed("MaximumRetryAttempts")?).map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
         parallelization: usize::try_from(number("ParallelizationFactor")?.unwrap_or(1)).unwrap_or(1),
-        max_age: unless_endless(signed("MaximumRecordAgeInSeconds")?).map(Duration::from_secs),
+        max_age: unless_unlimited(signed("MaximumRecordAgeInSeconds")?).map(Duration::from_secs),
     })
 }
 
-/// A place in the template, which errors can name.
+/// A node of the template with its path, for errors.
 struct Node<'a> {
     value: &'a Value,
     path: String,
@@ -239,14 +229,14 @@ impl<'a> Node<'a> {
             .collect()
     }
 
-    /// A text; a reference (`!Ref`, `!GetAtt`) is the text of what it refers to.
+    /// The text of a scalar, or the target of a reference (`!Ref`, `!GetAtt`).
     fn text(&self) -> Result<String, String> {
         match self.value {
             Value::String(text) => Ok(text.clone()),
             Value::Number(number) => Ok(number.to_string()),
             Value::Bool(truth) => Ok(truth.to_string()),
             Value::Tagged(tagged) => Node { value: &tagged.value, path: self.path.clone() }.text(),
-            Value::Null | Value::Sequence(_) | Value::Mapping(_) => Err(format!("{}: must be a text", self.path)),
+            Value::Null | Value::Sequence(_) | Value::Mapping(_) => Err(format!("{}: must be text", self.path)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What is there when the load has ended: the history of each order, and the read models when they have caught up.
+//! The final state after the load: the history of each order, and its views.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,28 +14,30 @@ use super::{
     history::{FinalViews, OrderState, RecordedEvent},
 };
 
-/// How many orders are read at once.
-const AT_ONCE: usize = 16;
+/// The number of orders that are read concurrently.
+const CONCURRENCY: usize = 16;
 
-/// Reads all orders of the load into `history`, and waits for the read models to show them as they are, until
-/// `patience` ends; with none, they are not looked at. Gives how long that took; `None` if they did not come to it.
+/// Reads all orders of the load into `history`, and waits up to `patience` until the views have caught up.
+///
+/// Returns the time that the views took, or `None` if they did not catch up. If `patience` is zero, the views are not
+/// checked.
 ///
 /// # Errors
-/// If the system does not answer any more.
+/// Fails if the system stops answering.
 pub async fn read_final_state(
     load: &Load,
     history: &mut RunHistory,
     patience: SignedDuration,
 ) -> Result<Option<SignedDuration>, String> {
     let began = load.environment.now();
-    let acknowledged = history.commands.iter().filter_map(|command| command.accepted());
-    let mut behind: BTreeSet<String> = acknowledged.map(|(order, _)| order.to_owned()).collect();
+    let accepted = history.commands.iter().filter_map(|command| command.accepted());
+    let mut behind: BTreeSet<String> = accepted.map(|(order, _)| order.to_owned()).collect();
     loop {
         let rows = rows(load).await?;
-        // An order whose placing was never answered is known by its row alone.
+        // An order whose placement got no answer is known only by its row.
         behind.extend(rows.keys().filter(|order| !history.orders.contains_key(*order)).cloned());
-        let orders = stream::iter(&behind).map(|order| order_at_rest(load, order, rows.get(order).cloned()));
-        let orders: Vec<_> = orders.buffer_unordered(AT_ONCE).try_collect().await?;
+        let orders = stream::iter(&behind).map(|order| read_order(load, order, rows.get(order).cloned()));
+        let orders: Vec<_> = orders.buffer_unordered(CONCURRENCY).try_collect().await?;
         for (order, events, views) in orders {
             let head = events.last().cloned().map(OrderState::from);
             if views.summary == head && views.row == head {
@@ -56,7 +58,7 @@ pub async fn read_final_state(
     }
 }
 
-/// The rows of all customers.
+/// Reads the lists of all customers of the load.
 async fn rows(load: &Load) -> Result<BTreeMap<String, OrderState>, String> {
     let mut rows = BTreeMap::new();
     for client in 0..load.clients {
@@ -72,7 +74,7 @@ async fn rows(load: &Load) -> Result<BTreeMap<String, OrderState>, String> {
     Ok(rows)
 }
 
-async fn order_at_rest(
+async fn read_order(
     load: &Load,
     order: &str,
     row: Option<OrderState>,
@@ -82,7 +84,7 @@ async fn order_at_rest(
     Ok((order.to_owned(), events(order, &history), FinalViews { summary, row }))
 }
 
-/// The events in an answer of `GET /orders/{order_id}/events`.
+/// The events in a response of `GET /orders/{order_id}/events`.
 pub(super) fn events(order: &str, history: &Value) -> Vec<RecordedEvent> {
     let event = |event: &Value| {
         let text = |field: &str| event["data"][field].as_str().unwrap_or_default().to_owned();
@@ -91,7 +93,7 @@ pub(super) fn events(order: &str, history: &Value) -> Vec<RecordedEvent> {
             "placed" => text("shipping_address"),
             "shipped" => text("tracking_number"),
             "cancelled" => text("reason"),
-            // What has no words of its own comes once in an order's life.
+            // A delivery contains no text, but an order has at most one.
             _ => format!("deliver {order}"),
         };
         RecordedEvent { version: event["version"].as_u64().unwrap_or_default(), status, mark }
@@ -99,7 +101,7 @@ pub(super) fn events(order: &str, history: &Value) -> Vec<RecordedEvent> {
     history["events"].as_array().into_iter().flatten().map(event).collect()
 }
 
-/// What a summary or a row shows.
+/// The state in an order or in a row of a list.
 pub(super) fn order_state(document: &Value) -> Option<OrderState> {
     Some(OrderState { version: document["version"].as_u64()?, status: document["status"].as_str()?.to_owned() })
 }

@@ -1,64 +1,55 @@
-//! What was asked of a system, what it answered, and what is there in the end.
+//! Commands, replies and reads of a run, and the final state of its orders.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// All that is known of a run.
+/// The history of one run.
 #[derive(Debug, Default)]
 pub struct RunHistory {
-    /// What was commanded.
     pub commands: Vec<SentCommand>,
-    /// What was read in between.
     pub reads: Vec<Read>,
-    /// The events of each order, as they are in the end.
+    /// The final events of each order.
     pub orders: BTreeMap<String, Vec<RecordedEvent>>,
-    /// What the read models show of each order in the end; empty if they were not looked at.
+    /// The final views of each order. Empty if the views are not checked.
     pub views: BTreeMap<String, FinalViews>,
 }
 
-/// One command. However often it was sent, it had one idempotency key.
+/// A command with its idempotency key, sent once or several times.
 #[derive(Clone, Debug)]
 pub struct SentCommand {
-    /// What its event is recognised by. The same command of another client may have the same.
+    /// The text that identifies the command's event. Deliveries of one order share their mark.
     pub mark: String,
-    /// When it was sent first, by a clock that all clients share.
+    /// Tick of the shared clock before the first request.
     pub began: u64,
-    /// When it was answered last.
+    /// Tick of the shared clock after the last reply.
     pub ended: u64,
-    /// What was answered each time.
+    /// One reply per request.
     pub replies: Vec<Reply>,
 }
 
-/// What a client was replies of a command.
+/// The reply to one request of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// It is done: 2xx.
-    Accepted {
-        /// The order.
-        order: String,
-        /// Its version with this command.
-        version: u64,
-    },
-    /// It is not done: 4xx with this status.
+    /// 2xx, with the order and its version after the command.
+    Accepted { order: String, version: u64 },
+    /// 4xx, with the status.
     Refused(u16),
-    /// Nothing that tells: 5xx, a timeout, a lost connection.
+    /// 5xx, a timeout, a lost connection, or no reply yet. The command may have been executed.
     Unknown,
 }
 
-/// What a client knows of its command.
+/// The outcome of a command as its client knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CommandOutcome {
-    /// It is done.
     Ok,
-    /// It is not done.
     Fail,
-    /// It may be done, now or later.
+    /// The command may have been executed, or may be executed later.
     Unknown,
 }
 
 impl SentCommand {
-    /// What its client knows of it. A refusal after an answer that was lost does not speak for the attempt before.
+    /// The outcome of all requests together. A refusal after an unknown reply says nothing about the earlier request.
     pub fn outcome(&self) -> CommandOutcome {
         if self.accepted().is_some() {
             CommandOutcome::Ok
@@ -69,7 +60,7 @@ impl SentCommand {
         }
     }
 
-    /// The order and its version, as they were first acknowledged.
+    /// Order and version of the first acknowledgement.
     pub fn accepted(&self) -> Option<(&str, u64)> {
         self.replies.iter().find_map(|reply| match reply {
             Reply::Accepted { order, version } => Some((order.as_str(), *version)),
@@ -78,31 +69,28 @@ impl SentCommand {
     }
 }
 
-/// An event in an order's history.
+/// An event in the history of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedEvent {
-    /// The version that it made.
     pub version: u64,
-    /// The status that it led to.
+    /// The status of the order after the event.
     pub status: String,
-    /// Which command it comes from.
+    /// The mark of its command.
     pub mark: String,
 }
 
-/// A read that was answered.
+/// A read that got a response.
 #[derive(Clone, Debug)]
 pub struct Read {
-    /// Where.
     pub source: ReadSource,
-    /// Of which order.
     pub order: String,
-    /// The version that it had to show, or a later one.
+    /// The lowest version that the response may show.
     pub at_least: u64,
-    /// What it showed; `None` if the order was not there.
+    /// `None` if the response does not contain the order.
     pub state: Option<OrderState>,
 }
 
-/// Where something was read.
+/// The route of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReadSource {
@@ -114,20 +102,18 @@ pub enum ReadSource {
     List,
 }
 
-/// An order, as it was shown.
+/// An order as a response shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OrderState {
-    /// Its version.
     pub version: u64,
-    /// Its status.
     pub status: String,
 }
 
-/// What the read models show of an order in the end.
+/// The final views of an order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FinalViews {
-    /// The order by itself.
+    /// In `GET /orders/{order_id}`.
     pub summary: Option<OrderState>,
-    /// Its row in the customer's list.
+    /// In `GET /customers/{customer_id}/orders`.
     pub row: Option<OrderState>,
 }

@@ -1,4 +1,4 @@
-//! Many clients at once, each with customers and keys of its own, and some orders in common.
+//! Concurrent clients, each with its own customer and keys, and with some shared orders.
 
 use std::{
     collections::VecDeque,
@@ -18,94 +18,86 @@ use super::{
     load_client::LoadClient,
 };
 
-/// How many of the last orders any client may take up.
-const IN_COMMON: usize = 64;
+/// The number of recent orders that all clients share.
+const MAX_SHARED_ORDERS: usize = 64;
 
-/// A load on a system.
 pub struct Load {
-    /// The system.
     pub api: Api,
-    /// The clock.
     pub environment: Environment,
-    /// How many clients there are.
     pub clients: u64,
-    /// What the clients do is drawn from this.
+    /// Determines the actions of the clients.
     pub seed: u64,
-    /// What this run is called: no other run has its customers and keys.
+    /// Random name of the run, part of its customers and keys.
     pub run: String,
     ticks: AtomicU64,
     acknowledged: AtomicU64,
-    in_common: Mutex<VecDeque<KnownOrder>>,
+    shared_orders: Mutex<VecDeque<KnownOrder>>,
 }
 
-/// An order, as far as a client knows it.
 #[derive(Clone, Debug)]
 pub(super) struct KnownOrder {
     pub(super) id: String,
-    /// The last version that was acknowledged.
+    /// The last acknowledged version.
     pub(super) version: u64,
 }
 
-/// What became of the load.
+/// The log of one or all clients.
 #[derive(Debug, Default)]
 pub struct LoadLog {
-    /// What was commanded.
     pub commands: Vec<SentCommand>,
-    /// What was read.
     pub reads: Vec<Read>,
-    /// How many reads were not answered.
+    /// The number of reads without a response.
     pub unanswered: usize,
-    /// How long each attempt of a command took.
+    /// The duration of each request of a command.
     pub command_times: Vec<SignedDuration>,
-    /// How long each read took.
+    /// The duration of each read.
     pub read_times: Vec<SignedDuration>,
 }
 
 impl Load {
-    /// The load of so many clients, who do what `seed` says.
     pub fn new(api: Api, environment: Environment, clients: u64, seed: u64) -> Self {
         let run = format!("{:08x}", environment.random_below(1 << 32));
-        let (ticks, acknowledged, in_common) = Default::default();
-        Self { api, environment, clients, seed, run, ticks, acknowledged, in_common }
+        let (ticks, acknowledged, shared_orders) = Default::default();
+        Self { api, environment, clients, seed, run, ticks, acknowledged, shared_orders }
     }
 
-    /// Lets all clients do what they do, as long as it is to go on.
+    /// Runs all clients while `should_continue` returns true.
     pub async fn run(&self, should_continue: impl Fn() -> bool) -> LoadLog {
         let logs = join_all((0..self.clients).map(|number| LoadClient::new(self, number).run(&should_continue))).await;
         logs.into_iter().fold(LoadLog::default(), LoadLog::and)
     }
 
-    /// How many commands were acknowledged up to now.
+    /// The number of acknowledged commands so far.
     pub fn acknowledged(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
-    /// The customer of the client with this number.
+    /// The customer id of the client with this number.
     pub(super) fn customer(&self, client: u64) -> String {
         format!("check-{}-{client}", self.run)
     }
 
-    /// What the clock says that all clients share: it goes on with each look.
+    /// The next tick of the clock that all clients share.
     pub(super) fn tick(&self) -> u64 {
         self.ticks.fetch_add(1, Ordering::SeqCst)
     }
 
-    /// Lets all clients know that a command was acknowledged.
+    /// Counts an acknowledged command, and shares its order with all clients.
     pub(super) fn acknowledge(&self, order: KnownOrder) {
         self.acknowledged.fetch_add(1, Ordering::Relaxed);
-        let mut orders = self.in_common.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut orders = self.shared_orders.lock().unwrap_or_else(PoisonError::into_inner);
         orders.retain(|known| known.id != order.id);
         orders.push_back(order);
-        if orders.len() > IN_COMMON {
+        if orders.len() > MAX_SHARED_ORDERS {
             orders.pop_front();
         }
     }
 
-    /// One of the last orders, whoever placed it.
-    pub(super) fn in_common(&self, place: u64) -> Option<KnownOrder> {
-        let orders = self.in_common.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = usize::try_from(place).unwrap_or_default().checked_rem(orders.len())?;
-        orders.get(place).cloned()
+    /// One of the shared orders.
+    pub(super) fn shared_order(&self, number: u64) -> Option<KnownOrder> {
+        let orders = self.shared_orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = usize::try_from(number).unwrap_or_default().checked_rem(orders.len())?;
+        orders.get(index).cloned()
     }
 }
 

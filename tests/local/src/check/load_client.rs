@@ -1,4 +1,4 @@
-//! What a client does: a command, sent once or more; then a look at what became of it.
+//! One client of the load: sends a command once or several times, then reads the changed order.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -11,12 +11,11 @@ use super::{
 };
 use crate::hash;
 
-/// How many of its own orders a client remembers: so few that all are on the first page of their list.
-const OWN: usize = 20;
-/// How often a command without an answer is sent, at most.
-const TRIES: u32 = 8;
+/// The most orders of its own that a client remembers. All of them are on the first page of its list.
+const MAX_OWN_ORDERS: usize = 20;
+/// The most attempts of a command without an answer.
+const MAX_ATTEMPTS: u32 = 8;
 
-/// One client.
 pub(super) struct LoadClient<'a> {
     load: &'a Load,
     number: u64,
@@ -25,7 +24,6 @@ pub(super) struct LoadClient<'a> {
     log: LoadLog,
 }
 
-/// A command that is ready to be sent.
 struct PlannedCommand {
     path: String,
     body: Value,
@@ -37,21 +35,21 @@ impl<'a> LoadClient<'a> {
         Self { load, number, step: 0, own: VecDeque::new(), log: LoadLog::default() }
     }
 
-    /// Acts as long as it is to go on; gives what became of it.
+    /// Sends commands and reads orders while `should_continue` returns true. Returns the log.
     pub(super) async fn run(mut self, should_continue: impl Fn() -> bool) -> LoadLog {
         while should_continue() {
             self.step += 1;
             let order = self.choose_order();
             let key = format!("{}-{}-{}", self.load.run, self.number, self.step);
             let planned = self.plan(order.as_ref(), &key);
-            // Another command under a key that is taken: no repeat, and not to be carried out.
+            // Another command with the same key is not a repeat, and must not be executed.
             let other = self.plan(order.as_ref(), &format!("{key}-other"));
             let reuses = other.mark != planned.mark && self.roll("reuses the key", 100) < 3;
-            let done = self.send(&key, planned, &should_continue).await;
+            let changed = self.send(&key, planned, &should_continue).await;
             if reuses {
                 self.send(&key, other, &should_continue).await;
             }
-            match done {
+            match changed {
                 Some(known) => self.read_back(known).await,
                 None => tokio::time::sleep(Duration::from_millis(20)).await,
             }
@@ -59,15 +57,15 @@ impl<'a> LoadClient<'a> {
         self.log
     }
 
-    /// The order that the next command is for; `None` for a new one.
+    /// The order of the next command. `None` places a new one.
     fn choose_order(&self) -> Option<KnownOrder> {
         match self.roll("order", 100) {
             0..40 => None,
             40..75 => {
-                let place = self.roll("own", self.own.len() as u64);
-                self.own.get(usize::try_from(place).unwrap_or_default()).cloned()
+                let index = self.roll("own", self.own.len() as u64);
+                self.own.get(usize::try_from(index).unwrap_or_default()).cloned()
             }
-            _ => self.load.in_common(self.roll("in common", 1 << 20)),
+            _ => self.load.shared_order(self.roll("in common", 1 << 20)),
         }
     }
 
@@ -87,7 +85,7 @@ impl<'a> LoadClient<'a> {
         PlannedCommand { path: format!("/orders/{id}/{command}"), body, mark }
     }
 
-    /// Sends a command: again if there is no answer, mostly; and now and then although there is one.
+    /// Sends a command. Mostly retries it without an answer, and sometimes repeats it although there is one.
     async fn send(
         &mut self,
         key: &str,
@@ -97,7 +95,7 @@ impl<'a> LoadClient<'a> {
         let began = self.load.tick();
         let mut replies = vec![self.send_once(key, &planned).await];
         if self.roll("insists", 100) < 70 {
-            for attempt in 1..TRIES {
+            for attempt in 1..MAX_ATTEMPTS {
                 if replies.last() != Some(&Reply::Unknown) || !should_continue() {
                     break;
                 }
@@ -116,7 +114,7 @@ impl<'a> LoadClient<'a> {
         if planned.path == "/orders" || self.own.iter().any(|own| own.id == known.id) {
             self.own.retain(|own| own.id != known.id);
             self.own.push_back(known.clone());
-            let excess = self.own.len().saturating_sub(OWN);
+            let excess = self.own.len().saturating_sub(MAX_OWN_ORDERS);
             self.own.drain(..excess);
         }
         Some(known)
@@ -129,12 +127,12 @@ impl<'a> LoadClient<'a> {
         reply
     }
 
-    /// Reads what was just changed, in one of the ways that promise to show it.
+    /// Reads a changed order through one of the routes that promise to show the change.
     async fn read_back(&mut self, KnownOrder { id, version }: KnownOrder) {
         let own = self.own.iter().any(|own| own.id == id);
         let (source, at_least, path) = match self.roll("reads", 100) {
             0..40 => (ReadSource::Order, version, format!("/orders/{id}?min_version={version}")),
-            // Without `min_version` it may be older; but it is there.
+            // Without `min_version`, the order may be older, but it must exist.
             40..55 => (ReadSource::Order, 1, format!("/orders/{id}")),
             55..70 => (ReadSource::Events, version, format!("/orders/{id}/events")),
             70..90 if own => {
@@ -166,7 +164,7 @@ impl<'a> LoadClient<'a> {
         self.log.reads.push(Read { source, order: id, at_least, state });
     }
 
-    /// A number below `sides`, drawn anew for each step.
+    /// A number below `sides` that depends on the seed, the client, the step and `what`.
     fn roll(&self, what: &str, sides: u64) -> u64 {
         let [seed, client, step] = [self.load.seed, self.number, self.step].map(|number| number.to_string());
         hash::of(&["check", &seed, &client, &step, what]).checked_rem(sides).unwrap_or_default()

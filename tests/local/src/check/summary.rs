@@ -1,4 +1,4 @@
-//! A run in numbers.
+//! The summary of a run.
 
 use std::fmt;
 
@@ -10,56 +10,44 @@ use super::{
     history::{CommandOutcome, Reply},
 };
 
-/// How many violations are shown in words.
-const SHOWN: usize = 20;
+/// The most violations in the text of a summary. Its JSON contains all of them.
+const MAX_SHOWN: usize = 20;
 
-/// A run in numbers.
 #[derive(Debug, Serialize)]
 pub struct Summary {
-    /// What it is called: its customers are `check-<run>-<client>`.
+    /// Its customers are `check-<run>-<client>`.
     pub run: String,
-    /// What the plan was drawn from.
     pub seed: u64,
-    /// How many clients there were.
     pub clients: u64,
-    /// How long they were at it.
+    /// Duration of the load.
     pub seconds: f64,
-    /// What became of the commands.
     pub commands: CommandCounts,
-    /// How many reads were answered.
+    /// Number of reads with a response.
     pub reads: usize,
-    /// How many were not.
     pub reads_unanswered: usize,
-    /// How many orders there are.
     pub orders: usize,
-    /// How many events they have.
     pub events: usize,
-    /// After how many seconds the read models had caught up; none if they had not, or were not looked at.
+    /// Seconds from the end of the load until the views had caught up. `None` if they did not, or were not checked.
     pub caught_up_after: Option<f64>,
-    /// How long an attempt of a command took.
+    /// Latency of one request of a command.
     pub command_ms: Latency,
-    /// How long a read took.
     pub read_ms: Latency,
-    /// The promises that were broken.
     pub violations: Vec<Violation>,
 }
 
-/// CommandCounts, by what their clients know of them.
+/// Numbers of commands by outcome.
 #[derive(Debug, Serialize)]
 pub struct CommandCounts {
-    /// Acknowledged.
     pub ok: usize,
-    /// Refused.
     pub fail: usize,
-    /// Neither.
     pub unknown: usize,
-    /// How often one was sent again under its key.
+    /// Number of repeated requests.
     pub sent_again: usize,
-    /// How many had no answer at first, and were acknowledged then.
+    /// Number of commands that had an unknown reply at first, and were acknowledged later.
     pub resolved: usize,
 }
 
-/// Milliseconds.
+/// In milliseconds.
 #[derive(Debug, Serialize)]
 pub struct Latency {
     p50: f64,
@@ -68,7 +56,6 @@ pub struct Latency {
 }
 
 impl CommandCounts {
-    /// The commands of this history.
     pub fn of(history: &RunHistory) -> Self {
         let commands = &history.commands;
         let count = |outcome| commands.iter().filter(|command| command.outcome() == outcome).count();
@@ -87,12 +74,11 @@ impl CommandCounts {
 }
 
 impl Latency {
-    /// The percentiles of these times.
     pub fn of(mut times: Vec<SignedDuration>) -> Self {
         times.sort_unstable();
         let at = |hundredths: usize| {
-            let place = (times.len() * hundredths / 100).min(times.len().saturating_sub(1));
-            times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+            let index = (times.len() * hundredths / 100).min(times.len().saturating_sub(1));
+            times.get(index).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
         };
         Self { p50: at(50), p99: at(99), max: at(100) }
     }
@@ -104,25 +90,25 @@ impl fmt::Display for Summary {
         writeln!(f, "run {} with seed {}: {} clients, {:.1} s", self.run, self.seed, self.clients, self.seconds)?;
         writeln!(
             f,
-            "commands  {ok} ok, {fail} fail, {unknown} unknown; {sent_again} sent again, which resolved {resolved}"
+            "commands  {ok} ok, {fail} fail, {unknown} unknown; {sent_again} requests repeated, {resolved} resolved"
         )?;
         writeln!(f, "          {}", self.command_ms)?;
-        writeln!(f, "reads     {}, and {} without an answer", self.reads, self.reads_unanswered)?;
+        writeln!(f, "reads     {}, and {} without a response", self.reads, self.reads_unanswered)?;
         writeln!(f, "          {}", self.read_ms)?;
         writeln!(f, "history   {} orders, {} events", self.orders, self.events)?;
         match self.caught_up_after {
             Some(seconds) => writeln!(f, "views     caught up {seconds:.1} s after the load")?,
-            None => writeln!(f, "views     not caught up, or not looked at")?,
+            None => writeln!(f, "views     not caught up, or not checked")?,
         }
         match self.violations.len() {
             0 => return f.write_str("No violations."),
             1 => f.write_str("1 violation:")?,
             number => write!(f, "{number} violations:")?,
         }
-        for violation in self.violations.iter().take(SHOWN) {
+        for violation in self.violations.iter().take(MAX_SHOWN) {
             write!(f, "\n  {violation}")?;
         }
-        match self.violations.len().checked_sub(SHOWN) {
+        match self.violations.len().checked_sub(MAX_SHOWN) {
             Some(more) if more > 0 => write!(f, "\n  and {more} more"),
             _ => Ok(()),
         }
@@ -140,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_those_of_the_sorted_times() {
+    fn percentiles_are_taken_from_the_sorted_times() {
         let times = (1..=200).rev().map(SignedDuration::from_millis).collect();
         assert_eq!(Latency::of(times).to_string(), "p50 101.0 ms, p99 199.0 ms, max 200.0 ms");
         assert_eq!(Latency::of(Vec::new()).to_string(), "p50 0.0 ms, p99 0.0 ms, max 0.0 ms");

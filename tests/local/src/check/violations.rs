@@ -1,4 +1,4 @@
-//! Which promises a history breaks.
+//! The promises that a history breaks.
 
 #[cfg(test)]
 mod tests;
@@ -9,41 +9,40 @@ use serde::Serialize;
 
 use super::history::{CommandOutcome, OrderState, Read, ReadSource, RecordedEvent, RunHistory, SentCommand};
 
-/// A promise that was broken.
+/// A broken promise. Commands are named by their mark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "what a variant says names its fields; a command is called by its mark")]
 pub enum Violation {
-    /// A command was acknowledged, and is in no history.
+    /// An acknowledged command is in no history.
     Lost { command: String },
-    /// A command was acknowledged, and carried out more than once.
+    /// An acknowledged command was executed more than once.
     Duplicated { command: String, times: usize },
-    /// A command was refused, and carried out all the same.
+    /// A refused command was executed.
     RefusedButExecuted { command: String },
-    /// A command without an answer was carried out more than once.
+    /// A command with an unknown outcome was executed more than once.
     UnknownDuplicated { command: String, times: usize },
-    /// An order has an event that nobody asked for.
+    /// An order has an event without a command.
     Unrequested { order: String, version: u64 },
-    /// A command was acknowledged at another version or order than it stands at.
+    /// A command was acknowledged with another order or version than that of its event.
     WrongPosition { command: String, acknowledged: u64, actual: u64 },
-    /// A command that was repeated was answered in another way than before.
+    /// Two acknowledgements of a command differ.
     InconsistentReply { command: String },
-    /// A command that came after the other was done stands before it.
+    /// A command that was sent after the end of another one precedes it in the history.
     Reordered { first: String, then: String },
     /// The versions of an order are not 1 to n.
     Gap { order: String },
-    /// A read did not show what it had to.
+    /// A read showed an older version than it had to, or no order.
     StaleRead { read: ReadSource, order: String, at_least: u64, state: Option<OrderState> },
-    /// A read showed an order as it never was.
+    /// A read showed a state that the order never had.
     ImpossibleRead { read: ReadSource, order: String, state: OrderState },
-    /// A read model does not come to what the order's history says.
+    /// A view did not reach the end of the order's history.
     Behind { read: ReadSource, order: String, version: u64, state: Option<OrderState> },
 }
 
-/// Where a command stands.
+/// Order and version of an event.
 type EventPosition<'a> = (&'a str, u64);
 
-/// All promises that this history breaks.
+/// Finds all broken promises in a history.
 pub fn find_violations(history: &RunHistory) -> Vec<Violation> {
     let mut commands: BTreeMap<&str, Vec<&SentCommand>> = BTreeMap::new();
     history.commands.iter().for_each(|command| commands.entry(&command.mark).or_default().push(command));
@@ -75,7 +74,7 @@ pub fn find_violations(history: &RunHistory) -> Vec<Violation> {
     violations
 }
 
-/// What was acknowledged is there exactly once, what was refused not at all, and the rest at most once.
+/// An acknowledged command has exactly one event, a refused one has none, and an unknown one has at most one.
 fn wrong_count(mark: &str, commands: &[&SentCommand], times: usize) -> Option<Violation> {
     let command = mark.to_owned();
     let count = |outcome| commands.iter().filter(|command| command.outcome() == outcome).count();
@@ -89,21 +88,21 @@ fn wrong_count(mark: &str, commands: &[&SentCommand], times: usize) -> Option<Vi
     }
 }
 
-/// What was acknowledged stands where its client was acknowledged.
+/// An acknowledged command has its event at the acknowledged order and version.
 fn wrong_position(command: &SentCommand, positions: &[EventPosition<'_>]) -> Option<Violation> {
     let accepted = command.accepted()?;
     let (_, actual) = *positions.first().filter(|_| !positions.contains(&accepted))?;
     Some(Violation::WrongPosition { command: command.mark.clone(), acknowledged: accepted.1, actual })
 }
 
-/// Each acknowledgement of a command says the same.
+/// All acknowledgements of a command are equal.
 fn inconsistent_reply(command: &SentCommand) -> Option<Violation> {
-    let mut done = command.replies.iter().filter(|reply| matches!(reply, super::history::Reply::Accepted { .. }));
-    let first = done.next()?;
-    done.any(|reply| reply != first).then(|| Violation::InconsistentReply { command: command.mark.clone() })
+    let mut accepted = command.replies.iter().filter(|reply| matches!(reply, super::history::Reply::Accepted { .. }));
+    let first = accepted.next()?;
+    accepted.any(|reply| reply != first).then(|| Violation::InconsistentReply { command: command.mark.clone() })
 }
 
-/// Of two commands to one order, the one that was done before the other began stands first, whoever sent them.
+/// Of two commands to an order, the one that ended before the other one began comes first in the history.
 fn reordered(commands: &[SentCommand]) -> Vec<Violation> {
     let mut orders: BTreeMap<&str, Vec<(u64, &SentCommand)>> = BTreeMap::new();
     for command in commands {
@@ -123,19 +122,19 @@ fn reordered(commands: &[SentCommand]) -> Vec<Violation> {
     reordered
 }
 
-/// A read shows at least what it had to, and nothing that never was.
+/// A read shows at least the required version, and only a state that the order had.
 fn wrong_read(read: &Read, events: Option<&Vec<RecordedEvent>>) -> Option<Violation> {
     let Read { source, order, at_least, state } = read.clone();
     match state {
         Some(state) if state.version >= at_least => {
-            let was = events?.iter().any(|event| event.version == state.version && event.status == state.status);
-            (!was).then_some(Violation::ImpossibleRead { read: source, order, state })
+            let existed = events?.iter().any(|event| event.version == state.version && event.status == state.status);
+            (!existed).then_some(Violation::ImpossibleRead { read: source, order, state })
         }
         state => Some(Violation::StaleRead { read: source, order, at_least, state }),
     }
 }
 
-/// In the end, the read models show each order as its history says.
+/// The final views show the last event of each order.
 fn behind(history: &RunHistory) -> Vec<Violation> {
     let mut behind = Vec::new();
     for (order, views) in &history.views {
@@ -158,30 +157,39 @@ impl fmt::Display for Violation {
             None => "nothing".to_owned(),
         };
         match self {
-            Self::Lost { command } => write!(f, "{command} was acknowledged and is lost"),
-            Self::Duplicated { command, times } => write!(f, "{command} was acknowledged once and done {times} times"),
-            Self::RefusedButExecuted { command } => write!(f, "{command} was refused and done"),
+            Self::Lost { command } => write!(f, "{command} was acknowledged and is in no history"),
+            Self::Duplicated { command, times } => {
+                write!(f, "{command} was acknowledged once and executed {times} times")
+            }
+            Self::RefusedButExecuted { command } => write!(f, "{command} was refused and executed"),
             Self::UnknownDuplicated { command, times } => {
-                write!(f, "{command} had no answer and was done {times} times")
+                write!(f, "{command} had an unknown outcome and was executed {times} times")
             }
-            Self::Unrequested { order, version } => write!(f, "nobody asked for version {version} of order {order}"),
+            Self::Unrequested { order, version } => write!(f, "version {version} of order {order} has no command"),
             Self::WrongPosition { command, acknowledged, actual } => {
-                write!(
-                    f,
-                    "{command} was acknowledged as version {acknowledged} and stands elsewhere, at version {actual}"
-                )
+                write!(f, "{command} was acknowledged as version {acknowledged}, but its event is version {actual}")
             }
-            Self::InconsistentReply { command } => write!(f, "{command} was repeated and answered in another way"),
-            Self::Reordered { first, then } => write!(f, "{then} came after {first} was done, and stands before it"),
+            Self::InconsistentReply { command } => write!(f, "{command} got two different acknowledgements"),
+            Self::Reordered { first, then } => {
+                write!(f, "{then} was sent after {first} had ended, but precedes it in the history")
+            }
             Self::Gap { order } => write!(f, "the versions of order {order} are not 1 to n"),
             Self::StaleRead { read, order, at_least, state } => {
-                write!(f, "{read} showed {} of order {order}, not version {at_least}", describe(state))
+                write!(f, "{read} showed {} of order {order} instead of version {at_least} or later", describe(state))
             }
             Self::ImpossibleRead { read, order, state } => {
-                write!(f, "{read} showed order {order} as it never was: version {} ({})", state.version, state.status)
+                write!(
+                    f,
+                    "{read} showed a state that order {order} never had: version {} ({})",
+                    state.version, state.status
+                )
             }
             Self::Behind { read, order, version, state } => {
-                write!(f, "{read} stays at {} of order {order}, which is at version {version}", describe(state))
+                write!(
+                    f,
+                    "{read} shows {} of order {order}, whose history ends with version {version}",
+                    describe(state)
+                )
             }
         }
     }

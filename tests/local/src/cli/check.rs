@@ -1,4 +1,4 @@
-//! `cargo local check`: does a running system keep its promises?
+//! `cargo local check`: checks the promises of a running system under load.
 
 use std::{process::ExitCode, time::Duration};
 
@@ -13,32 +13,31 @@ use crate::{
     check::{Api, Load, Summary, check},
 };
 
-/// What the help ends with.
 pub(super) const AFTER_HELP: &str = "\
-Any system will do, with data in it or without: each run has customers and keys of its own, and leaves its orders
-behind. The load places, ships, delivers and cancels; some commands are sent again under their key, some that got no
-answer are left at that, and reads in between ask for what was acknowledged. In the end each order's history is held
-against what the clients were told: what was acknowledged stands there once, what was refused does not, what got no
-answer stands there once at most; commands stand in their order; reads were not stale; lists and orders come to what
-the history says.
+The system may contain other data: each run uses its own customers and keys, and leaves its orders behind. The clients
+place, ship, deliver and cancel orders, repeat some commands with their keys, abandon some commands without an answer,
+and read the changed orders. After the load, the check compares the history of each order with the replies: an
+acknowledged command is in the history exactly once, a refused command is not in it, and a command without an answer
+is in it at most once. Commands are in the order in which they were executed, no read was stale, and lists and single
+orders agree with the history.
 
-The exit code is 1 if a promise was broken, and 2 if that cannot be told.";
+The exit code is 1 if a promise was broken, and 2 if the check could not tell.";
 
 #[derive(Debug, Args)]
 pub(super) struct CheckOptions {
-    /// How many clients there are
+    /// The number of concurrent clients
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..=1000))]
     clients: u64,
-    /// How long they are at it
+    /// The duration of the load in seconds
     #[arg(long, default_value_t = 60)]
     seconds: u32,
-    /// What the clients do is drawn from this
+    /// Determines the actions of the clients
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seconds the read models may take to catch up; with 0 they are not looked at
+    /// The seconds that the views may take to catch up after the load; 0 skips the views
     #[arg(long, default_value_t = 60)]
     patience: u32,
-    /// A bearer token with the scope orders/admin, good for the whole run; the local stack gives one by itself
+    /// A bearer token with the scope orders/admin, valid for the whole run; the local issuer gives one by default
     #[arg(long, env = "TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Print the summary as JSON
@@ -66,7 +65,7 @@ pub(super) async fn run(url: &str, options: CheckOptions) -> ExitCode {
 async fn run_check(url: &str, options: CheckOptions) -> Result<Summary, String> {
     let token = match options.token {
         Some(token) => token,
-        // Longer than the run can take.
+        // One day more than the load: the check after it takes time, too.
         None => requests::token(url, "check", OPERATOR_SCOPES, i64::from(options.seconds) + 86_400).await?,
     };
     let api = Api::new(url, token)?;
@@ -81,10 +80,10 @@ async fn run_check(url: &str, options: CheckOptions) -> Result<Summary, String> 
     );
     progress.enable_steady_tick(Duration::from_millis(200));
     let should_continue = || {
-        let past = load.environment.now().duration_since(began);
-        progress.set_position(u64::try_from(past.as_secs()).unwrap_or_default());
+        let elapsed = load.environment.now().duration_since(began);
+        progress.set_position(u64::try_from(elapsed.as_secs()).unwrap_or_default());
         progress.set_message(format!("{} commands acknowledged", load.acknowledged()));
-        past < seconds
+        elapsed < seconds
     };
     let summary = check(&load, should_continue, patience).await;
     progress.finish_and_clear();

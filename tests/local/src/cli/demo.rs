@@ -1,6 +1,6 @@
-//! `cargo local demo`: fills a running system with orders that look as if it had been in use for weeks.
+//! `cargo local demo`: fills a running system with orders of the last four weeks.
 //!
-//! Every order goes through the domain's own commands, at a time of its own: the clock is passed in.
+//! It executes the domain's own commands, each with a clock that shows the time of the command.
 
 use std::path::Path;
 
@@ -18,9 +18,9 @@ use orders::{
 use super::requests;
 use crate::{Engine, Template, hash, stack};
 
-/// How many orders are in the making at once.
-const AT_ONCE: usize = 8;
-/// Over how many days the orders are spread.
+/// The number of orders that are created concurrently.
+const CONCURRENCY: usize = 8;
+/// The days over which the orders are spread.
 const DAYS: i64 = 28;
 const CATALOGUE: [(&str, u64); 10] = [
     ("BOOK-RUST", 3995),
@@ -39,7 +39,7 @@ const REASONS: [&str; 3] = ["changed my mind", "ordered twice", "takes too long"
 
 pub(super) async fn run(url: &str, orders: u64) -> Result<(), String> {
     let health = requests::health(url).await?;
-    let dynamodb = health["dynamodb"].as_str().ok_or("the system does not say where its DynamoDB is")?;
+    let dynamodb = health["dynamodb"].as_str().ok_or("the system does not show the URL of its DynamoDB")?;
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
     let template = Template::read(&template).map_err(|error| error.to_string())?;
     let engine = Engine::remote(dynamodb);
@@ -51,10 +51,11 @@ pub(super) async fn run(url: &str, orders: u64) -> Result<(), String> {
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let generator = OrderGenerator { app, now, orders };
-    let mut created = stream::iter((0..orders).map(|number| generator.create_order(number))).buffer_unordered(AT_ONCE);
+    let mut created =
+        stream::iter((0..orders).map(|number| generator.create_order(number))).buffer_unordered(CONCURRENCY);
     let mut throughput = Throughput::new(&progress);
     while let Some(commits) = created.next().await {
-        let commits = commits.map_err(|error| format!("DynamoDB at {dynamodb} fails: {error}"))?;
+        let commits = commits.map_err(|error| format!("writing to DynamoDB at {dynamodb} failed: {error}"))?;
         progress.inc(1);
         throughput.add(commits);
     }
@@ -75,7 +76,7 @@ struct OrderGenerator {
 }
 
 impl OrderGenerator {
-    /// The life of one order, up to now; gives the number of its commits.
+    /// Executes the commands of one order up to now. Returns the number of its commits.
     async fn create_order(&self, number: u64) -> Result<u64, StoreError> {
         let random =
             |what: &str, sides: u64| hash::of(&["demo", &self.now.to_string(), &number.to_string(), what]) % sides;
@@ -120,23 +121,23 @@ impl OrderGenerator {
         };
         let dynamo = Dynamo::new(self.app.dynamo.client.clone(), Environment::new(move || at, || [0; 16]));
         let events = App { dynamo, ..self.app.clone() }.events();
-        let done = match &request.command {
+        let result = match &request.command {
             OrderCommand::Place(_) => create::<Order>(&events, &request, |_| true).await,
             OrderCommand::Ship(_) | OrderCommand::Deliver | OrderCommand::Cancel(_) => {
                 execute::<Order>(&events, &request, |_| true).await
             }
         };
-        match done {
+        match result {
             Err(CommandError::Store(error)) => Err(error),
-            // Nobody else commands these orders: there is no other refusal to be had.
+            // These orders have no other caller and the commands are valid, so no other error is possible.
             Ok(_) | Err(_) => Ok(()),
         }
     }
 }
 
-/// What somebody buys; `None` never, as long as the catalogue keeps within the bounds of an order.
+/// A random order. `None` would mean that the catalogue exceeds the bounds of an order.
 fn order(random: &impl Fn(&str, u64) -> u64, orders: u64) -> Option<PlaceOrder> {
-    // A few customers order often, most of them rarely.
+    // The minimum of two numbers: a few customers order often, most rarely.
     let customers = (orders / 6).max(3);
     let customer = random("customer", customers).min(random("customer again", customers)) + 1;
     let currency = match random("currency", 100) {
@@ -145,10 +146,10 @@ fn order(random: &impl Fn(&str, u64) -> u64, orders: u64) -> Option<PlaceOrder> 
         85..95 => Currency::GBP,
         _ => Currency::JPY,
     };
-    let item = |place: u64| {
-        let article = usize::try_from(random(&format!("article {place}"), 10)).unwrap_or_default();
+    let item = |index: u64| {
+        let article = usize::try_from(random(&format!("article {index}"), 10)).unwrap_or_default();
         let (sku, unit_price) = *CATALOGUE.get(article)?;
-        let quantity = random(&format!("quantity {place}"), 3) + 1;
+        let quantity = random(&format!("quantity {index}"), 3) + 1;
         Some(OrderItem {
             sku: text(sku)?,
             quantity: quantity.try_into().ok()?,
@@ -169,7 +170,7 @@ fn text<const MAX: usize>(value: &str) -> Option<Text<MAX>> {
     value.to_owned().try_into().ok()
 }
 
-/// How fast the first and the last thousand orders went, in commits a second: an order of today has fewer of them.
+/// The speed of the first and the last thousand orders, in commits per second. Recent orders have fewer commits.
 struct Throughput<'a> {
     progress: &'a ProgressBar,
     commits: u64,
@@ -196,7 +197,7 @@ impl std::fmt::Display for Throughput<'_> {
         match &self.marks[..] {
             [first, second, .., last_but_one, last] => {
                 let (begin, end) = (rate(first, second), rate(last_but_one, last));
-                write!(f, " The first thousand went at {begin:.0} commits a second, the last at {end:.0}.")
+                write!(f, " First thousand orders: {begin:.0} commits per second; last thousand: {end:.0}.")
             }
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! `cargo local history`: what happened to an order, as a timeline.
+//! `cargo local history`: the events of an order as a timeline.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_is_told_in_its_two_largest_units() {
+    fn a_time_span_has_at_most_its_two_largest_units() {
         assert_eq!(time_span(7), "7 s later");
         assert_eq!(time_span(67), "1 min 7 s later");
         assert_eq!(time_span(3 * 3600 + 120), "3 h 2 min later");

@@ -1,32 +1,36 @@
-//! Talks to a system that runs.
+//! Requests of the command line to a running system.
 
 use serde_json::{Value, json};
 
 use crate::authorizer::OPERATOR_SCOPES;
 
-/// A token of the system's own issuer.
+/// Gets a token of the local issuer.
 pub(super) async fn token(url: &str, sub: &str, scope: &str, expires_in: i64) -> Result<String, String> {
-    let asked = json!({ "sub": sub, "scope": scope, "expires_in": expires_in });
-    let answer = answer(reqwest::Client::new().post(format!("{url}/token")).body(asked.to_string()), url).await?;
-    answer["access_token"].as_str().map(str::to_owned).ok_or_else(|| format!("no token is issued: {answer}"))
+    let body = json!({ "sub": sub, "scope": scope, "expires_in": expires_in });
+    let response = send(reqwest::Client::new().post(format!("{url}/token")).body(body.to_string()), url).await?;
+    response["access_token"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| format!("the response contains no token: {response}"))
 }
 
-/// What the system says of itself.
+/// Reads `GET /health`.
 pub(super) async fn health(url: &str) -> Result<Value, String> {
-    answer(reqwest::Client::new().get(format!("{url}/health")), url).await
+    send(reqwest::Client::new().get(format!("{url}/health")), url).await
 }
 
-/// What an operator gets at this path.
+/// Reads the document at `path` as an operator.
 pub(super) async fn get(url: &str, path: &str) -> Result<Value, String> {
     let token = token(url, "operator", OPERATOR_SCOPES, 60).await?;
-    answer(reqwest::Client::new().get(format!("{url}{path}")).bearer_auth(token), url).await
+    send(reqwest::Client::new().get(format!("{url}{path}")).bearer_auth(token), url).await
 }
 
-async fn answer(request: reqwest::RequestBuilder, url: &str) -> Result<Value, String> {
-    let nobody = |_| format!("nothing answers at {url}. Start it with `cargo local`, or say where it is with --url.");
-    let response = request.send().await.map_err(nobody)?;
+async fn send(request: reqwest::RequestBuilder, url: &str) -> Result<Value, String> {
+    let no_response = |_| format!("no response from {url}. Start the system with `cargo local`, or set --url.");
+    let response = request.send().await.map_err(no_response)?;
     let status = response.status();
-    let document: Value = response.json().await.map_err(|_| format!("{url} is not a system of `cargo local`."))?;
+    let document: Value =
+        response.json().await.map_err(|_| format!("{url} is not a system started by `cargo local`."))?;
     if status.is_success() {
         return Ok(document);
     }

@@ -1,4 +1,4 @@
-//! `cargo local`: serves the system until Ctrl-C.
+//! `cargo local` without a command: serves the system until Ctrl-C.
 
 use std::{
     io::Write,
@@ -13,37 +13,37 @@ use tokio::net::TcpListener;
 
 use crate::{Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos, event_source_mapping::files::MappingFiles};
 
-/// How many shards the stream of a table that is not old has.
+/// The number of virtual shards of the stream, about that of a new table on AWS.
 const SHARDS: usize = 4;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeOptions {
-    /// The port to serve the API on
+    /// The port of the API; 0 is any free port
     #[arg(long, default_value_t = 3000)]
     port: u16,
-    /// The address to serve on; `0.0.0.0` lets containers in, and everybody else
+    /// The address of the API and of the embedded DynamoDB; 0.0.0.0 admits containers and everybody else
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     listen: IpAddr,
-    /// Use the DynamoDB at this URL (such as Amazon DynamoDB Local at http://localhost:8000), not the embedded one
+    /// Use the DynamoDB at this URL, for example Amazon DynamoDB Local at http://localhost:8000, not the embedded one
     #[arg(long, value_name = "URL", value_parser = super::url)]
     dynamodb: Option<String>,
-    /// Send requests and stream batches to the functions behind this Lambda Invoke API (`cargo lambda watch` at
-    /// http://localhost:9000, `sam local start-lambda` at http://localhost:3001), not to those in this process
+    /// Invoke the functions behind this Lambda Invoke API (`cargo lambda watch` at http://localhost:9000,
+    /// `sam local start-lambda` at http://localhost:3001) instead of those in this process
     #[arg(long, value_name = "URL", value_parser = super::url, conflicts_with = "chaos")]
     lambda: Option<String>,
-    /// Whether the projector keeps the read models up to date
+    /// Run or stop the projector, which updates the views
     #[arg(long, value_name = "on|off", default_value = "on")]
     projector: OnOff,
-    /// Let no request pass without a token; see `cargo local token`
+    /// Refuse requests without a token; see `cargo local token`
     #[arg(long)]
     auth: bool,
-    /// Keep all data in this directory, and find it again
+    /// Keep all data in this directory, and continue with it after a restart
     #[arg(long, value_name = "DIR", conflicts_with = "dynamodb")]
     data: Option<PathBuf>,
-    /// Do to the functions what the stream and the tables may do, and more often; the same seed does the same
+    /// Inject faults into the stream and into the calls to DynamoDB; the same seed gives the same faults
     #[arg(long, value_name = "SEED")]
     chaos: Option<u64>,
-    /// The template to run, if not the one of this repository
+    /// The SAM template to run; the one of this repository by default
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"), hide_default_value = true)]
     template: PathBuf,
 }
@@ -80,7 +80,7 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     chaos.iter().for_each(|chaos| print_line(&chaos.report()));
-    print_line("Ended.");
+    print_line("Stopped.");
     Ok(())
 }
 
@@ -92,7 +92,7 @@ fn engine(options: &ServeOptions) -> Result<Engine, String> {
     }
 }
 
-/// The issuer, whose key is kept where all data is: tokens outlive a restart as orders do.
+/// The token issuer. Its key is kept with the data, so that tokens stay valid after a restart.
 fn authorizer(data: Option<&Path>) -> Result<Authorizer, String> {
     match data {
         Some(directory) => Authorizer::with_key_file(&directory.join("issuer.key")),
@@ -103,11 +103,11 @@ fn authorizer(data: Option<&Path>) -> Result<Authorizer, String> {
 async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, String> {
     TcpListener::bind((address, port)).await.map_err(|error| match error.kind() {
         std::io::ErrorKind::AddrInUse => format!("port {port} is in use. Choose another one with --port."),
-        _ => format!("port {port} cannot be served: {error}. Choose another one with --port."),
+        _ => format!("listening on port {port} failed: {error}. Choose another one with --port."),
     })
 }
 
-/// Serves the embedded engine for others to look at, on the port of DynamoDB Local or on any that is free.
+/// Serves the embedded engine for other tools, on port 8000 like DynamoDB Local, or on any free port. Returns the URL.
 async fn serve_engine(engine: &Engine, address: IpAddr) -> Result<String, String> {
     if !engine.is_embedded() {
         return Ok(engine.endpoint().to_owned());
@@ -122,29 +122,31 @@ async fn serve_engine(engine: &Engine, address: IpAddr) -> Result<String, String
     Ok(format!("http://{address}"))
 }
 
-/// What is there, and what to try.
+/// The startup message: addresses, routes, and a first request to try.
 fn startup_message(stack: &Stack, port: u16, endpoint: &str, options: &ServeOptions) -> String {
     let is_local = options.listen.is_loopback() || options.listen.is_unspecified();
     let host = if is_local { "localhost".to_owned() } else { options.listen.to_string() };
     let url = format!("http://{host}:{port}");
     let mut lines = vec![format!("Orders are served at {url}, and DynamoDB at {endpoint}.")];
     if let Some(lambda) = &options.lambda {
-        lines.push(format!("The functions are those at {lambda}. Their AWS_ENDPOINT_URL_DYNAMODB must be {endpoint}."));
+        lines.push(format!("Invoking the functions at {lambda}. Set their AWS_ENDPOINT_URL_DYNAMODB to {endpoint}."));
     }
     if options.projector == OnOff::Off {
-        lines.push("The projector is off: read models stay as they are, and reads fold in what they lack.".to_owned());
+        lines.push(
+            "The projector is off: views are not updated, and queries fold the missing commits in memory.".to_owned(),
+        );
     }
     if let Some(seed) = options.chaos {
-        lines.push(format!("Chaos {seed} is at work: calls fail, and the stream does what it likes."));
+        lines.push(format!("Chaos {seed} injects faults into the stream and into the calls to DynamoDB."));
     }
     lines.push(String::new());
     let mut routes: Vec<_> = stack.template.functions.values().flat_map(|function| &function.routes).collect();
     routes.sort_by_key(|route| (&route.path, &route.method));
     lines.extend(routes.into_iter().map(|route| format!("  {:4} {}", route.method, route.path)));
     lines.push(String::new());
-    lines.push(format!("They are described at {url}/docs, to be tried in a browser.\n"));
+    lines.push(format!("The API is described at {url}/docs, where you can try it in a browser.\n"));
     let authorization = if options.auth {
-        lines.push("No request passes without a token. Try:\n".to_owned());
+        lines.push("Requests without a token are refused. Try:\n".to_owned());
         let token = "cargo local token --sub alice --scope 'orders/write orders/read'";
         lines.push(format!("  TOKEN=$({token} --url {url})"));
         " -H \"Authorization: Bearer $TOKEN\""
@@ -159,18 +161,18 @@ fn startup_message(stack: &Stack, port: u16, endpoint: &str, options: &ServeOpti
 "#
     ));
     lines.push(match &options.data {
-        Some(directory) => format!("Ctrl-C ends it; its data stays in {}.", directory.display()),
-        None => "Ctrl-C ends it, and all data with it.".to_owned(),
+        Some(directory) => format!("Press Ctrl-C to stop. The data stays in {}.", directory.display()),
+        None => "Press Ctrl-C to stop. All data is then discarded.".to_owned(),
     });
     lines.join("\n")
 }
 
-/// Prints a line, whether somebody listens or not.
+/// Prints a line. Ignores a closed pipe, which `println!` would panic on.
 fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// Waits for Ctrl-C or a request to terminate.
+/// Waits for Ctrl-C or SIGTERM.
 async fn shutdown_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };

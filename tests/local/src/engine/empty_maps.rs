@@ -1,10 +1,11 @@
-//! What Amazon DynamoDB Local writes differently into its streams, put right.
+//! Repairs empty maps in the stream records of Amazon DynamoDB Local.
 
 use serde_json::{Value, json};
 
 use super::interceptor::{Call, Interceptor};
 
-/// An empty map is `{"M": {}}` in a record of AWS, and `{}` in one of DynamoDB Local, which no SDK can read.
+/// AWS encodes an empty map in a stream record as `{"M": {}}`. DynamoDB Local encodes it as `{}`, which no SDK can
+/// read.
 pub(super) struct EmptyMaps;
 
 impl Interceptor for EmptyMaps {
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_map_is_a_map_wherever_it_stands() {
+    fn an_empty_map_at_any_depth_is_repaired() {
         let answer = |empty: Value| {
             json!({ "Records": [{ "dynamodb": { "NewImage": {
                 "events": { "L": [{ "M": { "data": empty, "type": { "S": "order.delivered" } } }] },

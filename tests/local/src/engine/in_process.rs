@@ -1,4 +1,4 @@
-//! The embedded engine behind the SDK's own HTTP seam: no socket.
+//! The embedded engine behind the SDK's HTTP connector, without a socket.
 
 use std::{fmt, sync::Arc};
 
@@ -16,11 +16,11 @@ use serde_json::Value;
 
 use super::interceptor::{Call, http_response};
 
-/// A transport of the SDK that ends in an embedded engine.
+/// An HTTP client of the SDK that calls an embedded engine.
 #[derive(Clone)]
 pub struct InProcess {
     pub(super) database: Database,
-    /// By which name a second connection can come to it, if at all.
+    /// The SQLite name for a second connection to the database. `None` for a database that allows no second one.
     pub(super) name: Option<Arc<str>>,
 }
 
@@ -28,7 +28,7 @@ impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (call, engine) = (Call::of(&request), self.clone());
         HttpConnectorFuture::new(async move {
-            // A call takes a moment each way, in which others go on and an invocation may end.
+            // A network call yields in both directions: other tasks run, and an invocation may be dropped meanwhile.
             tokio::task::yield_now().await;
             let (status, body) = match call_engine(&engine.database, &call) {
                 Ok(answer) => (200, answer),
@@ -52,13 +52,13 @@ impl fmt::Debug for InProcess {
     }
 }
 
-/// Calls the engine's method of the operation's name.
+/// Calls the engine's method for the operation.
 pub(super) fn call_engine(database: &Database, call: &Call) -> Result<Value, DynoxideError> {
     macro_rules! operations {
         ($($name:literal => $method:ident),* $(,)?) => {
             match call.operation.as_str() {
                 $($name => to_json(database.$method(from_json(&call.body)?)?),)*
-                other => Err(DynoxideError::ValidationException(format!("the local stack knows no operation {other}"))),
+                other => Err(DynoxideError::ValidationException(format!("the local stack does not support {other}"))),
             }
         };
     }

@@ -1,4 +1,4 @@
-//! What lies between the SDK and an engine, whichever it is: a place for tests to watch and to interfere.
+//! Intercepts calls between the SDK and an engine, to observe them and to inject faults.
 
 use std::{fmt, sync::Arc};
 
@@ -17,15 +17,15 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
 use serde_json::{Value, json};
 
-/// What lies between the SDK and an engine.
+/// Observes and changes the calls between the SDK and an engine.
 pub trait Interceptor: Send + Sync {
-    /// Before a call: may change it, and says what becomes of it.
+    /// Runs before a call. May change the request, and returns the fault to inject.
     fn before(&self, call: &mut Call) -> Fault {
         let _ = call;
         Fault::None
     }
 
-    /// After a call that the engine has answered: may change the answer.
+    /// Runs after a call that the engine answered with success. May change the response.
     fn after(&self, call: &Call, answer: &mut Value) {
         let _ = (call, answer);
     }
@@ -34,37 +34,34 @@ pub trait Interceptor: Send + Sync {
 /// A call of the DynamoDB API.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// Such as `PutItem`.
+    /// For example `PutItem`.
     pub operation: String,
-    /// The request.
+    /// The request in DynamoDB's JSON.
     pub body: Value,
 }
 
-/// What becomes of a call.
+/// A fault to inject into a call. Only the two response faults reach the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing out of the ordinary.
     None,
-    /// The engine never sees it: it is throttled.
     Throttled,
-    /// The engine never sees it: a transaction that collides with another one on its first item.
+    /// Cancels a transaction with a conflict on its first item.
     Conflict,
-    /// The engine never sees it: 500.
+    /// Status 500.
     ServerError,
-    /// The engine never sees it: access is denied.
     AccessDenied,
-    /// The engine never sees it: the connection is lost.
+    /// The connection breaks before the request arrives.
     RequestDropped,
-    /// The engine never sees it, and no answer ever comes.
+    /// The request never arrives, and the caller never gets a response.
     RequestTimeout,
-    /// The engine carries it out, and the answer is lost.
+    /// The engine executes the call, and the connection breaks before the response arrives.
     ResponseDropped,
-    /// The engine carries it out, and no answer ever comes.
+    /// The engine executes the call, and the caller never gets a response.
     ResponseTimeout,
 }
 
 impl Call {
-    /// The call in a request of the SDK.
+    /// Parses a request of the SDK.
     pub(super) fn of(request: &HttpRequest) -> Self {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
@@ -73,14 +70,13 @@ impl Call {
     }
 }
 
-/// A transport of the SDK with an interceptor in it.
+/// An HTTP client of the SDK that passes its calls through an interceptor.
 #[derive(Clone)]
 pub(super) struct InterceptedClient {
     pub(super) transport: SharedHttpClient,
     pub(super) interceptor: Arc<dyn Interceptor>,
 }
 
-/// One connection of it.
 #[derive(Clone)]
 struct InterceptedConnector {
     connector: SharedHttpConnector,
@@ -116,11 +112,11 @@ impl InterceptedConnector {
             Fault::ServerError => return service_error(500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
             Fault::AccessDenied => return service_error(400, "com.amazon.coral.service#AccessDeniedException"),
             Fault::RequestTimeout => std::future::pending().await,
-            Fault::RequestDropped => return Err(ConnectorError::io("injected: connection lost".into())),
+            Fault::RequestDropped => return Err(ConnectorError::io("injected: request dropped".into())),
             Fault::None | Fault::ResponseDropped | Fault::ResponseTimeout => {}
         }
         if call.body != original {
-            // No emulator looks at the signature, which is not that of this body any more.
+            // The signature no longer fits the body, and no emulator verifies it.
             let body = call.body.to_string();
             request.headers_mut().insert("content-length", body.len().to_string());
             *request.body_mut() = SdkBody::from(body);
@@ -134,14 +130,13 @@ impl InterceptedConnector {
             self.interceptor.after(&call, &mut body);
         }
         match fault {
-            Fault::ResponseDropped => Err(ConnectorError::io("injected: answer lost".into())),
+            Fault::ResponseDropped => Err(ConnectorError::io("injected: response dropped".into())),
             Fault::ResponseTimeout => std::future::pending().await,
             _ => http_response(Ok(status), &body),
         }
     }
 }
 
-/// An answer as it comes over the network.
 pub(super) fn http_response(
     status: Result<StatusCode, HttpError>,
     body: &Value,
@@ -150,7 +145,7 @@ pub(super) fn http_response(
     Ok(HttpResponse::new(status, SdkBody::from(body.to_string())))
 }
 
-/// A transaction that is cancelled for a conflict, which no emulator has by itself.
+/// The error of a transaction that is cancelled for a conflict. No emulator produces it.
 fn conflict(call: &Call) -> Value {
     let actions = call.body["TransactItems"].as_array().map(Vec::len).unwrap_or_default();
     let code = |place| if place == 0 { "TransactionConflict" } else { "None" };

@@ -1,4 +1,4 @@
-//! What a mapping keeps in files: how far it has come, and what it gave up.
+//! Files of an event source mapping: the checkpoint, and the discarded batches.
 
 use std::{
     env,
@@ -10,51 +10,53 @@ use std::{
 
 use serde_json::Value;
 
-/// What the file of the batches that were given up is called.
-const FAILURES: &str = "on-failure.jsonl";
+/// The local on-failure destination: a line of JSON for each discarded batch.
+const ON_FAILURE: &str = "on-failure.jsonl";
 
-/// Files of a mapping; by default, nothing is kept.
+/// The files of a mapping. By default, nothing is stored.
 #[derive(Clone, Debug, Default)]
 pub struct MappingFiles {
     directory: Option<PathBuf>,
-    failures: Option<PathBuf>,
+    on_failure: Option<PathBuf>,
 }
 
 impl MappingFiles {
-    /// Position and failures in this directory.
+    /// Stores the checkpoint and the discarded batches in `directory`.
     pub fn in_directory(directory: PathBuf) -> Self {
-        Self { failures: Some(directory.join(FAILURES)), directory: Some(directory) }
+        Self { on_failure: Some(directory.join(ON_FAILURE)), directory: Some(directory) }
     }
 
-    /// Failures alone, in a directory for what need not stay.
+    /// Stores only the discarded batches, in a temporary directory.
     pub fn discarded_only() -> Self {
-        Self { directory: None, failures: Some(env::temp_dir().join(format!("local-{}-{FAILURES}", process::id()))) }
+        Self {
+            directory: None,
+            on_failure: Some(env::temp_dir().join(format!("local-{}-{ON_FAILURE}", process::id()))),
+        }
     }
 
-    /// The last sequence number that was done with, all before it included.
+    /// The sequence number up to which all records are finished.
     pub fn checkpoint(&self) -> Option<String> {
         let text = fs::read_to_string(self.directory.as_ref()?.join("position")).ok()?;
         Some(text.trim().to_owned()).filter(|position| !position.is_empty())
     }
 
-    /// Keeps the position. It is replaced at once or not at all, and one that is behind does no harm: records that come
-    /// again change nothing.
-    pub fn save_checkpoint(&self, position: &str) {
+    /// Replaces the checkpoint atomically. Only logs errors: an old checkpoint repeats records, which changes nothing.
+    pub fn save_checkpoint(&self, sequence_number: &str) {
         let Some(directory) = &self.directory else { return };
         let new = directory.join("position.new");
-        let kept = fs::write(&new, position).and_then(|()| fs::rename(&new, directory.join("position")));
-        if let Err(error) = kept {
-            tracing::error!("the position in the stream is not kept: {error}");
+        let saved = fs::write(&new, sequence_number).and_then(|()| fs::rename(&new, directory.join("position")));
+        if let Err(error) = saved {
+            tracing::error!("saving the checkpoint failed: {error}");
         }
     }
 
-    /// Tells the on-failure destination, a line of JSON in a file, and the log.
+    /// Writes the message of a discarded batch to the on-failure destination and to the log.
     pub fn record_discarded(&self, message: &Value) {
-        tracing::error!(on_failure = %message, file = ?self.failures, "a batch was given up");
-        let Some(failures) = &self.failures else { return };
-        let file = OpenOptions::new().create(true).append(true).open(failures);
+        tracing::error!(on_failure = %message, file = ?self.on_failure, "discarded a batch");
+        let Some(on_failure) = &self.on_failure else { return };
+        let file = OpenOptions::new().create(true).append(true).open(on_failure);
         if let Err(error) = file.and_then(|mut file| writeln!(file, "{message}")) {
-            tracing::error!("a batch that was given up is not kept: {error}");
+            tracing::error!("writing to the on-failure destination failed: {error}");
         }
     }
 }

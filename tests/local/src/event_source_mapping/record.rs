@@ -1,4 +1,4 @@
-//! The records of a stream as the events of Lambda, which differ a little from those of the Streams API.
+//! Stream records in the JSON of Lambda, which differs slightly from that of the Streams API.
 
 use std::collections::HashMap;
 
@@ -6,26 +6,25 @@ use aws_sdk_dynamodbstreams::types::{self, AttributeValue};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// A record of a stream.
+/// A record of a DynamoDB stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// Its place in the shard.
     pub sequence_number: String,
-    /// When the change was made.
+    /// Time of the change, to the second.
     pub arrived_at: Timestamp,
-    /// The partition key of its item, whatever its type: what decides on the shard.
+    /// JSON of the item's partition key. It determines the shard.
     pub partition_key: String,
-    /// How large it is, in bytes, as the stream says.
+    /// Size as reported by the stream.
     pub bytes: usize,
-    /// As Lambda hands it on.
+    /// The record as Lambda delivers it.
     pub json: Value,
 }
 
-/// The name of the write table's partition key.
+/// The partition key of the write table.
 const PARTITION_KEY: &str = "stream";
 
 impl Record {
-    /// Whether the old and the new image are there, and the same.
+    /// Whether the record has an old and a new image, and they are equal.
     pub fn changes_nothing(&self) -> bool {
         let image = |name: &str| self.json["dynamodb"].get(name);
         image("NewImage").is_some() && image("NewImage") == image("OldImage")

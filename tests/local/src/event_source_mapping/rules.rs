@@ -1,4 +1,4 @@
-//! What becomes of a batch (AWS Lambda Developer Guide, "Using Lambda with Amazon DynamoDB").
+//! Rules for batches, retries and discards (AWS Lambda Developer Guide, "Using Lambda with Amazon DynamoDB").
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -8,46 +8,44 @@ use serde_json::{Value, json};
 use super::record::Record;
 use crate::template::MappingDefinition;
 
-/// A batch of records, to be delivered.
+/// A batch of records to deliver.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
-    /// The records, in the order of the stream.
+    /// In the order of the stream.
     pub records: Vec<Record>,
-    /// How often it has failed.
+    /// Number of failed attempts.
     pub failures: u32,
 }
 
-/// What the function did with a batch.
+/// The outcome of an invocation with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchOutcome {
-    /// It took all of it.
     Success,
-    /// It took what comes before this place.
+    /// The records before this index succeeded.
     FailedFrom(usize),
-    /// It took nothing, as far as is known.
+    /// The whole batch failed, or its outcome is unknown.
     Failed,
 }
 
-/// A batch that was given up.
+/// The records of a batch that are not delivered again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiscardedDelivery {
-    /// Why: `RetryAttemptsExhausted` or `RecordAgeExceeded`.
+    /// `RetryAttemptsExhausted` or `RecordAgeExceeded`.
     pub condition: &'static str,
-    /// What is lost to the function.
     pub delivery: Delivery,
 }
 
 impl Delivery {
-    /// The event that the function is invoked with.
+    /// The event of the invocation.
     pub fn event(&self) -> Value {
         json!({ "Records": self.records.iter().map(|record| &record.json).collect::<Vec<_>>() })
     }
 }
 
-/// The most bytes of a batch: an invocation takes 6 MB, of which the wrapping of the records needs a part.
+/// The most bytes of a batch. The limit of an invocation is 6 MB, and the JSON around the records needs a part of it.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// Takes the next batch from the records: at most `size` of them, and what an invocation can carry.
+/// Takes the next batch from `records`: at most `size` records and `MAX_BYTES`, but at least one record.
 pub fn take_batch(records: &mut VecDeque<Record>, size: usize) -> Delivery {
     let mut bytes = 0;
     let fits = |record: &&Record| {
@@ -58,21 +56,21 @@ pub fn take_batch(records: &mut VecDeque<Record>, size: usize) -> Delivery {
     Delivery { records: records.drain(..number).collect(), failures: 0 }
 }
 
-/// The place of a sequence number among others.
+/// The sequence number as a number, for comparison.
 pub fn sequence_position(sequence_number: &str) -> u128 {
     sequence_number.parse().unwrap_or_default()
 }
 
-/// Before a batch is delivered: the records that have become too old are given up.
+/// Discards the records of a batch that are too old to be delivered. Returns the rest of the batch, if any.
 pub fn discard_expired(
     definition: &MappingDefinition,
     mut delivery: Delivery,
     now: Timestamp,
 ) -> (Option<Delivery>, Option<DiscardedDelivery>) {
-    let old = delivery.records.iter().take_while(|record| is_too_old(definition, record, now)).count();
-    let fresh = delivery.records.split_off(old);
+    let expired = delivery.records.iter().take_while(|record| is_too_old(definition, record, now)).count();
+    let fresh = delivery.records.split_off(expired);
     let rest = Delivery { records: fresh, failures: delivery.failures };
-    let discarded = (old > 0).then(|| DiscardedDelivery::new("RecordAgeExceeded", delivery));
+    let discarded = (expired > 0).then(|| DiscardedDelivery::new("RecordAgeExceeded", delivery));
     (Some(rest).filter(|rest| !rest.records.is_empty()), discarded)
 }
 
@@ -81,24 +79,26 @@ fn is_too_old(definition: &MappingDefinition, record: &Record, now: Timestamp) -
     definition.max_age.is_some_and(|max_age| age > max_age)
 }
 
-/// What an answer says. With `reports_failures`, the lowest sequence number in `batchItemFailures` is where the batch
-/// failed; an identifier that is null, empty or not of the batch fails all of it.
-pub fn outcome(answer: &Value, delivery: &Delivery, reports_failures: bool) -> BatchOutcome {
-    let failures = answer.get("batchItemFailures").and_then(Value::as_array);
+/// The outcome in a function's response.
+///
+/// With `reports_failures`, the batch failed from the lowest sequence number in `batchItemFailures` on. An identifier
+/// that is null, empty or not in the batch fails the whole batch.
+pub fn outcome(response: &Value, delivery: &Delivery, reports_failures: bool) -> BatchOutcome {
+    let failures = response.get("batchItemFailures").and_then(Value::as_array);
     let Some(failures) = failures.filter(|failures| reports_failures && !failures.is_empty()) else {
         return BatchOutcome::Success;
     };
-    let place = |failure: &Value| {
+    let index = |failure: &Value| {
         let identifier = failure.get("itemIdentifier")?.as_str()?;
         delivery.records.iter().position(|record| record.sequence_number == identifier)
     };
-    match failures.iter().map(place).collect::<Option<Vec<usize>>>() {
-        Some(places) => places.into_iter().min().map_or(BatchOutcome::Failed, BatchOutcome::FailedFrom),
+    match failures.iter().map(index).collect::<Option<Vec<usize>>>() {
+        Some(indexes) => indexes.into_iter().min().map_or(BatchOutcome::Failed, BatchOutcome::FailedFrom),
         None => BatchOutcome::Failed,
     }
 }
 
-/// What is to be delivered next in place of a batch with this outcome, and what was given up.
+/// Returns the batches to deliver next in place of a batch with this outcome, and the records to discard.
 pub fn retry_or_discard(
     definition: &MappingDefinition,
     delivery: Delivery,
@@ -106,14 +106,14 @@ pub fn retry_or_discard(
     now: Timestamp,
 ) -> (Vec<Delivery>, Option<DiscardedDelivery>) {
     let Delivery { mut records, failures } = delivery;
-    let taken = match outcome {
+    let succeeded = match outcome {
         BatchOutcome::Success => return (Vec::new(), None),
-        BatchOutcome::FailedFrom(place) => place,
+        BatchOutcome::FailedFrom(index) => index,
         BatchOutcome::Failed => 0,
     };
-    records.drain(..taken.min(records.len()));
+    records.drain(..succeeded.min(records.len()));
     let splits = definition.bisects && outcome == BatchOutcome::Failed && records.len() > 1;
-    // A split does not consume a retry.
+    // On Lambda, a split does not consume a retry.
     let failures = if splits { failures } else { failures + 1 };
     let condition = match records.first() {
         None => return (Vec::new(), None),
@@ -133,7 +133,7 @@ impl DiscardedDelivery {
         Self { condition, delivery }
     }
 
-    /// What the on-failure destination is told: where the batch was in the stream, and nothing of what was in it.
+    /// The message for the on-failure destination. It names the position in the stream, and contains no record.
     pub fn message(&self, stream_arn: &str, shard: usize) -> Value {
         let (first, last) = (self.delivery.records.first(), self.delivery.records.last());
         json!({
@@ -193,8 +193,8 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_sequence_number_is_where_a_batch_failed() {
-        let outcome_of = |answer: Value| outcome(&answer, &batch(0..10), true);
+    fn a_batch_fails_from_the_lowest_reported_sequence_number_on() {
+        let outcome_of = |response: Value| outcome(&response, &batch(0..10), true);
         assert_eq!(outcome_of(failing(&[json!("7"), json!("3")])), BatchOutcome::FailedFrom(3));
         for success in
             [json!({}), json!(null), json!({ "batchItemFailures": [] }), json!({ "batchItemFailures": null })]
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identifier_that_is_none_fails_the_whole_batch() {
+    fn an_invalid_identifier_fails_the_whole_batch() {
         for identifier in [json!(null), json!(""), json!("99"), json!(3)] {
             assert_eq!(outcome(&failing(&[json!("7"), identifier]), &batch(0..10), true), BatchOutcome::Failed);
         }
@@ -213,12 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn failures_that_the_mapping_does_not_ask_for_are_not_heard() {
+    fn reported_failures_are_ignored_unless_the_mapping_enables_them() {
         assert_eq!(outcome(&failing(&[json!("3")]), &batch(0..10), false), BatchOutcome::Success);
     }
 
     #[test]
-    fn what_failed_and_all_after_it_comes_again() {
+    fn the_failed_record_and_all_later_ones_are_delivered_again() {
         let (next, discarded) =
             retry_or_discard(&definition(), batch(0..10), BatchOutcome::FailedFrom(3), Timestamp::UNIX_EPOCH);
         assert_eq!((next, discarded), (vec![Delivery { failures: 1, ..batch(3..10) }], None));
@@ -234,10 +234,10 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_given_up_after_its_retries() {
-        let worn = Delivery { failures: 2, ..batch(0..10) };
+    fn a_batch_is_discarded_after_its_last_retry() {
+        let last_attempt = Delivery { failures: 2, ..batch(0..10) };
         let (next, discarded) =
-            retry_or_discard(&definition(), worn, BatchOutcome::FailedFrom(4), Timestamp::UNIX_EPOCH);
+            retry_or_discard(&definition(), last_attempt, BatchOutcome::FailedFrom(4), Timestamp::UNIX_EPOCH);
         let discarded = discarded.unwrap();
         assert_eq!(
             (next.len(), discarded.condition, discarded.delivery.records.len()),
@@ -246,14 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_given_up_at_its_age() {
+    fn a_batch_is_discarded_when_it_is_too_old() {
         let later = Timestamp::from_second(61).unwrap();
         let (_, discarded) = retry_or_discard(&definition(), batch(0..10), BatchOutcome::Failed, later);
         assert_eq!(discarded.unwrap().condition, "RecordAgeExceeded");
     }
 
     #[test]
-    fn records_that_are_too_old_are_given_up_before_they_are_delivered() {
+    fn records_that_are_too_old_are_discarded_before_delivery() {
         let later = Timestamp::from_second(61).unwrap();
         let mut mixed = batch(0..10);
         mixed.records[3..].iter_mut().for_each(|record| record.arrived_at = later);
@@ -267,14 +267,14 @@ mod tests {
     }
 
     #[test]
-    fn records_are_cut_into_batches() {
+    fn batches_have_at_most_the_configured_number_of_records() {
         let mut records = VecDeque::from(batch(0..25).records);
         let lengths = [(); 3].map(|()| take_batch(&mut records, 10).records.len());
         assert_eq!((lengths, records.len()), ([10, 10, 5], 0));
     }
 
     #[test]
-    fn a_batch_is_no_larger_than_an_invocation_carries() {
+    fn a_batch_fits_into_an_invocation() {
         let mut records = VecDeque::from(batch(0..10).records);
         records.iter_mut().for_each(|record| record.bytes = 1024 * 1024);
         assert_eq!(take_batch(&mut records, 10).records.len(), 4);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_destination_is_told_where_and_not_what() {
+    fn the_on_failure_message_names_positions_and_no_data() {
         let discarded = DiscardedDelivery::new("RetryAttemptsExhausted", Delivery { failures: 3, ..batch(4..9) });
         let message = discarded.message("arn", 2);
         let info = &message["DDBStreamBatchInfo"];

@@ -1,8 +1,8 @@
-//! Shards: keys hashed into ranges, each delivered in order and one batch at a time, parents before their children.
+//! Virtual shards: ranges of key hashes, each delivered in order, parents before their children.
 //!
-//! The stream of an emulator has one shard. A stream of AWS has several, and splits them; so the records of the one are
-//! dealt out to virtual shards here. A shard has as many queues as the mapping's parallelization factor, each with a
-//! batch of its own in flight; all records of one partition key take the same queue.
+//! An emulator's stream has one shard. A stream on AWS has several, and splits them. So the records of the one shard
+//! are distributed to virtual shards. A shard has as many queues as the mapping's parallelization factor, and each
+//! queue has at most one batch in flight. All records of a partition key go to the same queue.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -14,51 +14,51 @@ use super::{
 };
 use crate::{hash, template::MappingDefinition};
 
-/// The shards of a stream, and what of them is not done with.
+/// The virtual shards of a stream, with their unfinished records.
 #[derive(Debug)]
 pub struct Shards {
     shards: Vec<Shard>,
     factor: usize,
-    /// The queue that was last_served last: the next one comes first, so that a queue that fails holds up no other.
+    /// The queue of the last delivery. The search starts after it, so a failing queue does not block the others.
     last_served: ShardSlot,
-    /// The sequence numbers of the records that were unfinished in and are not known to be done with, in the stream's order.
+    /// Sequence numbers of the records that may be unfinished, in the order of the stream.
     unfinished: VecDeque<String>,
 }
 
-/// Where a batch came from: a shard, and a queue of it.
+/// A queue of a shard, by their indexes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ShardSlot {
-    /// Which shard.
     pub shard: usize,
-    /// Which queue of it.
     pub queue: usize,
 }
 
 #[derive(Debug)]
 struct Shard {
-    /// The hashes of its keys: from here …
+    /// The lowest key hash.
     from: u64,
-    /// … to here, both with.
+    /// The highest key hash, inclusive.
     to: u64,
     parent: Option<usize>,
-    /// It was split: no more records come.
+    /// Set by a split. A closed shard gets no more records.
     closed: bool,
     queues: Vec<ShardQueue>,
 }
 
 #[derive(Debug, Default)]
 struct ShardQueue {
-    /// Records that are in no batch yet, and when the first of them came.
+    /// Records that are in no batch yet.
     records: VecDeque<Record>,
+    /// Arrival of the first of `records`.
     since: Timestamp,
-    /// Batches that are to be delivered retries.
+    /// Batches to deliver again, in order.
     retries: VecDeque<Delivery>,
+    /// First sequence number of the batch in flight.
     in_flight: Option<String>,
     not_before: Timestamp,
 }
 
 impl Shards {
-    /// So many shards, with as many queues each as `factor` says.
+    /// Creates `number` shards, each with `factor` queues.
     pub fn new(number: usize, factor: usize) -> Self {
         let (number, factor) = (number.max(1), factor.max(1));
         let width = u64::MAX / u64::try_from(number).unwrap_or(u64::MAX);
@@ -68,7 +68,7 @@ impl Shards {
         Self { shards, factor, last_served: ShardSlot::default(), unfinished: VecDeque::new() }
     }
 
-    /// Takes in a record that came `now`: it goes to the open shard whose range its key is in.
+    /// Adds a record that arrived `now` to the open shard of its key.
     pub fn push(&mut self, record: Record, now: Timestamp) {
         let hash = hash::of(&["shard", &record.partition_key]);
         let factor = self.factor;
@@ -83,7 +83,7 @@ impl Shards {
         }
     }
 
-    /// Splits the shard into two: what comes from now on goes to its children, after all that it has.
+    /// Splits the shard in two. New records go to its children, which wait until the shard is finished.
     pub fn split(&mut self, shard: usize) {
         let factor = self.factor;
         if let Some(parent) = self.shards.get_mut(shard).filter(|shard| !shard.closed && shard.from < shard.to) {
@@ -94,12 +94,12 @@ impl Shards {
         }
     }
 
-    /// The numbers of the shards that are open.
+    /// The indexes of the open shards.
     pub fn open_shards(&self) -> Vec<usize> {
         self.shards.iter().enumerate().filter(|(_, shard)| !shard.closed).map(|(number, _)| number).collect()
     }
 
-    /// The next batch that may be delivered `now`. Its queue has no other until [`finish`](Self::finish).
+    /// The next batch that is due at `now`. Its queue gives no other batch until [`finish`](Self::finish).
     pub fn next(&mut self, definition: &MappingDefinition, now: Timestamp) -> Option<(ShardSlot, Delivery)> {
         let slots: Vec<ShardSlot> = (0..self.shards.len())
             .flat_map(|shard| (0..self.factor).map(move |queue| ShardSlot { shard, queue }))
@@ -116,7 +116,7 @@ impl Shards {
         None
     }
 
-    /// Ends the delivery at `slot`: `retries` is to be delivered next there, in its order, not before `not_before`.
+    /// Ends the delivery of `slot`. Its next batches are `retries`, in order, but not before `not_before`.
     pub fn finish(&mut self, slot: ShardSlot, retries: Vec<Delivery>, not_before: Timestamp) {
         if let Some(queue) = self.queue(slot) {
             queue.in_flight = None;
@@ -125,14 +125,14 @@ impl Shards {
         }
     }
 
-    /// How many records are in no batch yet.
+    /// The number of records that are in no batch yet.
     pub fn backlog(&self) -> usize {
         self.shards.iter().flat_map(|shard| &shard.queues).map(|queue| queue.records.len()).sum()
     }
 
-    /// The last sequence number that is done with, all before it included; `None` if it is the one of the last call.
+    /// The sequence number up to which all records are finished. `None` if it has not changed since the last call.
     ///
-    /// It is one of a record: a number between two records, or before the first one, is none that an engine knows.
+    /// It is always the number of a record: engines reject other numbers.
     pub fn next_checkpoint(&mut self) -> Option<String> {
         let queues = self.shards.iter().flat_map(|shard| &shard.queues);
         let first_unfinished =
@@ -146,7 +146,7 @@ impl Shards {
         checkpoint
     }
 
-    /// A shard waits until its parent is delivered to its end.
+    /// Whether the shard has an ancestor with unfinished records.
     fn is_blocked(&self, shard: usize) -> bool {
         let parent = self.shards.get(shard).and_then(|shard| shard.parent);
         parent.is_some_and(|parent| {
@@ -180,17 +180,17 @@ impl ShardQueue {
         Some(delivery)
     }
 
-    /// Whether there is a full batch, or one that has been gathered for long enough.
+    /// Whether the queue has a full batch, or its batching window has ended.
     fn is_gathered(&self, definition: &MappingDefinition, now: Timestamp) -> bool {
         let is_due = || now >= self.since.saturating_add(window(definition.window)).unwrap_or(Timestamp::MAX);
         self.records.len() >= definition.batch_size || (!self.records.is_empty() && is_due())
     }
 
-    /// The first sequence number that is not done with.
+    /// The first unfinished sequence number.
     fn first(&self) -> Option<&str> {
         let retries = self.retries.front().and_then(|delivery| delivery.records.first());
-        let waiting = retries.or(self.records.front()).map(|record| record.sequence_number.as_str());
-        self.in_flight.as_deref().or(waiting)
+        let next = retries.or(self.records.front()).map(|record| record.sequence_number.as_str());
+        self.in_flight.as_deref().or(next)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads a stream from where it was read to, page by page.
+//! Reads the stream of a table page by page.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use aws_sdk_dynamodbstreams::{
 
 use super::{record::Record, rules};
 
-/// The most bytes of a page. A page of an emulator may be larger than one of AWS, and is cut.
-const PAGE: usize = 1024 * 1024;
+/// The most bytes of a page on AWS. Larger pages of an emulator are cut.
+const MAX_PAGE: usize = 1024 * 1024;
 
-/// The records of a stream that were not read yet.
+/// Reads the records of a stream, each once.
 pub struct StreamReader {
     streams: Client,
     stream_arn: String,
-    /// Where to begin, if not at the start of the stream (`TRIM_HORIZON`): after this sequence number.
-    position: Option<String>,
-    /// By their ids. An emulator closes a shard now and then, and opens the next.
+    /// The sequence number to start after. `None` starts at the beginning of the stream (`TRIM_HORIZON`).
+    checkpoint: Option<String>,
+    /// The emulator's shards, by id. An emulator may close its shard and open another one.
     shards: BTreeMap<String, ShardReader>,
 }
 
-/// How far a shard of the emulator is read.
+/// The read progress of one shard.
 #[derive(Debug, Default)]
 struct ShardReader {
     parent: Option<String>,
@@ -34,32 +34,30 @@ struct ShardReader {
 }
 
 impl StreamReader {
-    /// The stream, after `position` or from its start.
-    pub fn new(streams: Client, stream_arn: String, position: Option<String>) -> Self {
-        Self { streams, stream_arn, position, shards: BTreeMap::new() }
+    pub fn new(streams: Client, stream_arn: String, checkpoint: Option<String>) -> Self {
+        Self { streams, stream_arn, checkpoint, shards: BTreeMap::new() }
     }
 
-    /// The same stream, after `position`.
+    /// Starts after `checkpoint`, or at the beginning of the stream without one.
     #[must_use]
-    pub fn after(self, position: Option<String>) -> Self {
-        Self { position, ..self }
+    pub fn after(self, checkpoint: Option<String>) -> Self {
+        Self { checkpoint, ..self }
     }
 
-    /// The stream's name.
     pub fn stream_arn(&self) -> &str {
         &self.stream_arn
     }
 
-    /// The next records, in order; none if there are none for now.
+    /// Reads one page of each shard. Returns an empty list if there are no new records.
     ///
     /// # Errors
-    /// If the stream cannot be read.
+    /// Fails if the stream cannot be read.
     pub async fn read(&mut self) -> Result<Vec<Record>, String> {
-        // Where a shard ends, others have come in its place. Until then there is none to be looked for.
+        // A new shard appears only when another one ends.
         if self.shards.values().all(|shard| shard.ended) {
             self.find_shards().await?;
         }
-        // Parents before their children: what is done with is kept as one place, which all earlier records are before.
+        // Parents come before their children: a checkpoint is one number, and all records before it must be finished.
         let is_done = |id: &String| self.shards.get(id).is_none_or(|shard| shard.ended);
         let is_next = |shard: &ShardReader| !shard.ended && shard.parent.as_ref().is_none_or(is_done);
         let ids: Vec<String> =
@@ -69,7 +67,7 @@ impl StreamReader {
             match self.read_page(&id).await {
                 Ok(page) => records.extend(page),
                 Err(error) if records.is_empty() => return Err(error),
-                // What was read of other shards is not thrown away. The error comes again at the next step.
+                // Keep the records of the other shards. The next step meets the error again.
                 Err(_) => break,
             }
         }
@@ -83,7 +81,7 @@ impl StreamReader {
             let described = request.set_exclusive_start_shard_id(from).send().await.map_err(describe)?;
             let Some(description) = described.stream_description else { return Ok(()) };
             for shard in description.shards.unwrap_or_default() {
-                let begun = ShardReader::begin(&shard, self.position.as_deref());
+                let begun = ShardReader::begin(&shard, self.checkpoint.as_deref());
                 self.shards.entry(shard.shard_id.unwrap_or_default()).or_insert(begun);
             }
             from = description.last_evaluated_shard_id;
@@ -99,10 +97,10 @@ impl StreamReader {
         let Some(shard) = self.shards.get_mut(id) else { return Ok(Vec::new()) };
         let page = match page {
             Ok(page) => page,
-            // An iterator lives for a quarter of an hour. The next step asks for another one.
+            // An iterator expires after 15 minutes. The next step gets another one.
             Err(error) if expired(&error) => return Ok(Vec::new()),
             Err(error) if trimmed(&error) => {
-                tracing::error!("records were trimmed before they were read");
+                tracing::error!("the stream trimmed records that were not read");
                 shard.read_to = None;
                 return Ok(Vec::new());
             }
@@ -113,22 +111,22 @@ impl StreamReader {
         let mut bytes = 0;
         let fits = |record: &Record| {
             bytes += record.bytes;
-            bytes <= PAGE || bytes == record.bytes
+            bytes <= MAX_PAGE || bytes == record.bytes
         };
         let mut records: Vec<Record> = all.into_iter().take_while(fits).collect();
         if let Some(last) = records.last() {
             shard.read_to = Some(last.sequence_number.clone());
         }
-        // The rest of a page that was cut is read again, by an iterator of its own. An ending sequence number, which
-        // an emulator shows for open shards too, says nothing: a shard ends where there is no next iterator.
+        // A new iterator reads the rest of a page that was cut. A shard has ended if there is no next iterator. Its
+        // ending sequence number proves nothing: an emulator also gives one to open shards.
         shard.ended = page.next_shard_iterator.is_none() && records.len() == number;
         shard.iterator = page.next_shard_iterator.filter(|_| records.len() == number);
-        // A write that changes nothing makes a record in an emulator, and none in AWS.
+        // On an emulator, a write that changes nothing creates a record. On AWS it does not.
         records.retain(|record| !record.changes_nothing());
         Ok(records)
     }
 
-    /// The iterator to go on with; `None` at the end of the shard, or if there is none for now.
+    /// The iterator for the next page. `None` at the end of the shard, or after trimmed records.
     async fn iterator(&mut self, id: &str) -> Result<Option<String>, String> {
         let Some(shard) = self.shards.get_mut(id).filter(|shard| !shard.ended) else { return Ok(None) };
         if let Some(iterator) = shard.iterator.take() {
@@ -145,7 +143,7 @@ impl StreamReader {
             Err(SdkError::ServiceError(answer))
                 if matches!(answer.err(), GetShardIteratorError::TrimmedDataAccessException(_)) =>
             {
-                tracing::error!("records were trimmed before they were read");
+                tracing::error!("the stream trimmed records that were not read");
                 shard.read_to = None;
                 Ok(None)
             }
@@ -153,22 +151,21 @@ impl StreamReader {
         }
     }
 
-    /// Forgets all iterators, as if they had expired.
+    /// Drops all iterators, as if they had expired.
     pub fn expire_iterators(&mut self) {
         self.shards.values_mut().for_each(|shard| shard.iterator = None);
     }
 }
 
 impl ShardReader {
-    /// Begins the shard after `position`; at its start, if that comes later. No engine takes a number that a shard does
-    /// not have.
-    fn begin(shard: &Shard, position: Option<&str>) -> Self {
+    /// Starts after the checkpoint, but within the shard: engines reject numbers outside its range.
+    fn begin(shard: &Shard, checkpoint: Option<&str>) -> Self {
         let range = shard.sequence_number_range.as_ref();
         let start = range.and_then(|range| range.starting_sequence_number());
         let end = range.and_then(|range| range.ending_sequence_number());
-        let place = |number: &&str| rules::sequence_position(number);
-        let after = position.filter(|position| start.is_none_or(|start| place(&start) <= place(position)));
-        let after = after.into_iter().chain(after.and(end)).min_by_key(place);
+        let order = |number: &&str| rules::sequence_position(number);
+        let after = checkpoint.filter(|checkpoint| start.is_none_or(|start| order(&start) <= order(checkpoint)));
+        let after = after.into_iter().chain(after.and(end)).min_by_key(order);
         Self { parent: shard.parent_shard_id.clone(), read_to: after.map(str::to_owned), ..Self::default() }
     }
 }

@@ -1,4 +1,4 @@
-//! Functions elsewhere: behind the Lambda Invoke API of `cargo lambda watch`, `sam local start-lambda` or Lambda itself.
+//! Remote functions behind a Lambda Invoke API: `cargo lambda watch`, `sam local start-lambda` or Lambda itself.
 
 use std::{
     sync::{
@@ -15,11 +15,10 @@ use serde_json::Value;
 
 use super::Function;
 
-/// The longest that Lambda gives any function. Whoever runs it ends it earlier; a first request may have to wait until
-/// it is built.
+/// The longest timeout that Lambda allows. The remote side enforces the real one. A first request may wait for a build.
 const TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
-/// The function that goes by one of these names at `url`: tools name them after the binary, or as the template does.
+/// The function at `url` with one of these names: some tools use the name of the binary, some the logical id.
 pub fn at(url: &str, names: [&str; 2]) -> Function {
     let urls = names.map(|name| format!("{url}/2015-03-31/functions/{name}/invocations"));
     let (client, urls, known) = (Client::new(), Arc::new(urls), Arc::new(AtomicUsize::new(0)));
@@ -39,10 +38,10 @@ pub fn at(url: &str, names: [&str; 2]) -> Function {
     })
 }
 
-/// Invokes the function at this URL; `None` if there is none.
+/// Invokes the function at this URL. `None` if there is no such function.
 async fn invoke(client: &Client, url: &str, event: &Value) -> Result<Option<Value>, String> {
     let request = client.post(url).body(event.to_string());
-    let response = request.send().await.map_err(|_| format!("nothing answers at {url}"))?;
+    let response = request.send().await.map_err(|_| format!("no response from {url}"))?;
     let status = response.status();
     if status == StatusCode::NOT_FOUND {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The API's description and a page to try it, for a browser without the internet: Swagger UI out of a crate.
+//! The API description and a page to try it (Swagger UI, bundled, so that it works offline).
 
 use std::io::{Cursor, Read};
 
@@ -14,10 +14,10 @@ use zip::ZipArchive;
 
 use crate::openapi;
 
-/// The page. Nothing on it comes from elsewhere: no validator is asked, and no font is fetched.
+/// The page. It loads nothing from other hosts: no validator, no font.
 const PAGE: &str = include_str!("docs.html");
 
-/// `GET /openapi.json`, `GET /docs` and what the page is made of.
+/// `GET /openapi.json`, `GET /docs` and the files of the page.
 pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route("/openapi.json", get(description)).route("/docs", get(page)).route("/docs/{file}", get(file))
 }
@@ -46,7 +46,7 @@ async fn file(Path(name): Path<String>) -> Response {
     }
 }
 
-/// A file of Swagger UI's distribution, which comes as a zip. `None` if there is no such file.
+/// A file of Swagger UI, from the zip in its crate. `None` if there is no such file.
 fn swagger_file(name: &str) -> Option<Vec<u8>> {
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED)).ok()?;
     let suffix = format!("/dist/{name}");

@@ -1,4 +1,4 @@
-//! Requests as events of payload format 2.0, and answers of functions as responses.
+//! Conversion of requests to events of payload format 2.0, and of function results to responses.
 
 use axum::{
     body::Body,
@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::template::RouteDefinition;
 
-/// The event of a request. Headers and query parameters of one name are joined by commas.
+/// Converts a request to an event. Joins headers and query parameters of the same name by commas.
 pub(super) fn request(
     parts: &Parts,
     body: &[u8],
@@ -82,7 +82,7 @@ fn joined(pairs: Vec<(String, String)>) -> Map<String, Value> {
     joined
 }
 
-/// The response in the answer of a function; `None` if it is not one.
+/// Converts the result of a function to a response. `None` if it is not a response.
 pub(super) fn response(answer: &Value) -> Option<Response> {
     let status = StatusCode::from_u16(answer.get("statusCode")?.as_u64()?.try_into().ok()?).ok()?;
     let body = answer.get("body").and_then(Value::as_str).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! The local stack and the operator's command line as processes of their own, which are killed.
+//! The local stack and `cargo operate` as child processes that the tests kill.
 //!
 //! ```sh
-//! KILLS=50 cargo test -p local --test processes killed_under_load -- --nocapture
+//! KILLS=50 cargo test -p local --test processes survival -- --nocapture
 //! ORDERS=100000 cargo test -p local --test processes rebuild -- --nocapture
 //! ```
 
@@ -11,7 +11,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "tests fail loudly, and tell what was done when asked to"
+    reason = "tests fail by panicking, and print their results"
 )]
 
 mod rebuild;
@@ -25,10 +25,10 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-/// A local stack in a process of its own, which is killed with it.
+/// A local stack in a child process. Drop kills it.
 struct StackProcess {
     child: Child,
-    /// Held open: a process whose output nobody takes would end by itself.
+    /// Kept open: without a reader, printing would fail in the child.
     _output: BufReader<ChildStdout>,
 }
 
@@ -43,21 +43,21 @@ impl StackProcess {
         let mut line = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
-        assert!(line.contains(&format!(":{port}")), "it does not start: {line}");
+        assert!(line.contains(&format!(":{port}")), "the stack does not start: {line}");
         Self { child, _output: output }
     }
 
-    /// SIGKILL, and a new beginning, while others go on asking.
+    /// Kills the process and starts another one, without blocking the clients.
     async fn restart(self, data: PathBuf, port: u16) -> Self {
-        let again = move || {
+        let restart = move || {
             drop(self);
             Self::start(port, Some(&data))
         };
-        tokio::task::spawn_blocking(again).await.unwrap()
+        tokio::task::spawn_blocking(restart).await.unwrap()
     }
 }
 
-/// SIGKILL.
+/// Kills the process with SIGKILL.
 impl Drop for StackProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -65,7 +65,7 @@ impl Drop for StackProcess {
     }
 }
 
-/// A directory for a test, gone with it.
+/// A temporary directory. Drop removes it.
 struct DataDirectory(PathBuf);
 
 impl DataDirectory {
@@ -82,20 +82,20 @@ impl Drop for DataDirectory {
     }
 }
 
-/// A number that the environment may have.
-fn number_from_env(variable: &str, otherwise: u64) -> u64 {
-    env::var(variable).map_or(otherwise, |number| number.parse().expect("a number"))
+/// The number in an environment variable, or `default`.
+fn number_from_env(variable: &str, default: u64) -> u64 {
+    env::var(variable).map_or(default, |number| number.parse().expect("a number"))
 }
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// A token of an operator, which outlives the process as its key does.
+/// Gets an operator's token. It stays valid after a restart if the stack has a data directory.
 async fn token(port: u16) -> String {
-    let asked = r#"{"sub": "check", "scope": "orders/admin", "expires_in": 86400}"#;
+    let body = r#"{"sub": "check", "scope": "orders/admin", "expires_in": 86400}"#;
     let issuer = format!("http://127.0.0.1:{port}/token");
-    let answer = reqwest::Client::new().post(issuer).body(asked).send().await.unwrap();
-    let answer: serde_json::Value = answer.json().await.unwrap();
-    answer["access_token"].as_str().unwrap().to_owned()
+    let response = reqwest::Client::new().post(issuer).body(body).send().await.unwrap();
+    let response: serde_json::Value = response.json().await.unwrap();
+    response["access_token"].as_str().unwrap().to_owned()
 }

@@ -1,5 +1,5 @@
-//! All views are rebuilt while the system is under load, and the rebuild is killed on the way: it goes on where it was, no
-//! query fails, and in the end all is as it must be. `ORDERS=100000` rebuilds more than by default.
+//! Rebuilds all views under load, and kills the rebuild several times. It continues at its checkpoint, no query fails,
+//! and all views are correct at the end. `ORDERS=100000` rebuilds more than the default of 2,000 orders.
 
 use std::{
     env, fs,
@@ -25,11 +25,11 @@ use super::{DataDirectory, StackProcess, free_port, number_from_env, token};
 
 const KILLS: u64 = 3;
 const CLIENTS: u64 = 4;
-/// What views of an older schema have for an address.
-const STALE_ADDRESS: &str = "of an older schema";
+/// The address in views of an older schema version.
+const STALE_ADDRESS: &str = "of an older schema version";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
+async fn a_rebuild_that_is_killed_under_load_continues_at_its_checkpoint() {
     let (directory, port, orders) = (DataDirectory::new("rebuild"), free_port(), number_from_env("ORDERS", 2_000));
     let process = StackProcess::start(port, None);
     let url = format!("http://127.0.0.1:{port}");
@@ -39,40 +39,47 @@ async fn a_rebuild_under_load_is_killed_on_the_way_and_goes_on_where_it_was() {
     let dynamodb = queries.get("/health").await["dynamodb"].as_str().unwrap().to_owned();
     let (app, operate) = (app(&dynamodb), OperateCli::on(&dynamodb, &directory.0));
     let ids = make_all_stale(&app).await;
-    operate.refuse_what_is_of_another_rebuild();
+    operate.refuses_the_checkpoint_of_another_rebuild();
 
     let api = Api::new(&url, token(port).await).unwrap();
     let (load, ended) = (Load::new(api, Environment::system(), CLIENTS, 1), AtomicBool::new(false));
     let should_continue = || !ended.load(Ordering::SeqCst);
     let rebuilding = async {
-        let took = operate.rebuild_and_be_killed(&app).await;
+        let duration = operate.rebuild_with_kills(&app).await;
         ended.store(true, Ordering::SeqCst);
-        took.as_secs_f64()
+        duration.as_secs_f64()
     };
     let patience = SignedDuration::from_secs(60);
-    let (checked, took, asked) =
-        tokio::join!(check(&load, should_continue, patience), rebuilding, queries.ask(&ids, should_continue));
+    let (checked, seconds, queried) =
+        tokio::join!(check(&load, should_continue, patience), rebuilding, queries.run(&ids, should_continue));
 
     let summary = checked.unwrap();
-    println!("{orders} orders in {took:.1} s, {:.0} a second; {asked} other queries; {summary}", orders as f64 / took);
+    println!(
+        "{orders} orders in {seconds:.1} s, {:.0} per second; {queried} queries; {summary}",
+        orders as f64 / seconds
+    );
     assert_eq!((summary.violations, summary.reads_unanswered), (Vec::new(), 0));
-    assert_eq!((ids.len() as u64, count_stale_views(&app).await), (orders, 0), "views of an older schema are left");
-    assert!(operate.start(&["verify"]).wait().unwrap().success(), "something is wrong");
+    assert_eq!(
+        (ids.len() as u64, count_stale_views(&app).await),
+        (orders, 0),
+        "some views have an older schema version"
+    );
+    assert!(operate.start(&["verify"]).wait().unwrap().success(), "a view is wrong");
     drop(process);
 }
 
-/// The tables of the system whose DynamoDB this is.
+/// The tables in this DynamoDB.
 fn app(dynamodb: &str) -> App {
     let template = Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap();
     stack::app(&template, &Engine::remote(dynamodb), &Environment::system(), "").unwrap()
 }
 
-/// `cargo local`, with these arguments; whether it succeeds.
+/// Runs `cargo local` with these arguments. Returns whether it succeeded.
 fn local(arguments: &[&str]) -> bool {
     Command::new(env!("CARGO_BIN_EXE_local")).args(arguments).stdout(Stdio::null()).status().unwrap().success()
 }
 
-/// Makes all views ones of an older schema, with another address, and gives their keys.
+/// Gives all views an older schema version and `STALE_ADDRESS`. Returns their keys.
 async fn make_all_stale(app: &App) -> Vec<String> {
     let table = &*app.tables.order_summaries;
     let mut pages = app
@@ -89,17 +96,17 @@ async fn make_all_stale(app: &App) -> Vec<String> {
     while let Some(item) = pages.next().await {
         ids.push(item.unwrap()["order_id"].as_s().unwrap().clone());
     }
-    let aged = stream::iter(&ids).for_each_concurrent(8, async |id| {
+    let updates = stream::iter(&ids).for_each_concurrent(8, async |id| {
         let update = app.dynamo.client.update_item().table_name(table).key("order_id", AttributeValue::S(id.clone()));
         let update = update.update_expression("SET schema = :none, shipping_address = :older");
         let update = update.expression_attribute_values(":none", AttributeValue::N("0".to_owned()));
         update.expression_attribute_values(":older", AttributeValue::S(STALE_ADDRESS.to_owned())).send().await.unwrap();
     });
-    aged.await;
+    updates.await;
     ids
 }
 
-/// How many views of an older schema there are.
+/// Counts the views of an older schema version.
 async fn count_stale_views(app: &App) -> i32 {
     let scan = app.dynamo.client.scan().table_name(&*app.tables.order_summaries).select(Select::Count).limit(1000);
     let scan = scan
@@ -113,11 +120,11 @@ async fn count_stale_views(app: &App) -> i32 {
     count
 }
 
-/// `cargo operate`, at work on the tables of this DynamoDB.
+/// `cargo operate` on the tables of one DynamoDB.
 struct OperateCli {
     binary: PathBuf,
     dynamodb: String,
-    /// Where a rebuild keeps how far it is.
+    /// The checkpoint file of the rebuild.
     checkpoint: PathBuf,
 }
 
@@ -137,7 +144,7 @@ impl OperateCli {
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
-        // What cargo tells this test about its package is not for others: build scripts would run again for it.
+        // Cargo's variables about this package would make build scripts run again.
         for (name, _) in
             env::vars().filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
         {
@@ -153,38 +160,44 @@ impl OperateCli {
         operate.args(arguments).args(["--dynamodb", &self.dynamodb, "--json"]).stdout(Stdio::null()).spawn().unwrap()
     }
 
-    /// What another rebuild has kept is not gone on from, and not thrown away.
-    fn refuse_what_is_of_another_rebuild(&self) {
+    /// A rebuild refuses the checkpoint of another rebuild, and keeps the file.
+    fn refuses_the_checkpoint_of_another_rebuild(&self) {
         let schemas = json!({ "order-summaries": 0 });
-        let kept = json!({ "of": { "table": "another", "created": 0, "schemas": schemas }, "checkpoint": { "of": 2, "at": {} } });
-        fs::write(&self.checkpoint, kept.to_string()).unwrap();
+        let other = json!({
+            "of": { "table": "another", "created": 0, "schemas": schemas },
+            "checkpoint": { "of": 2, "at": {} },
+        });
+        fs::write(&self.checkpoint, other.to_string()).unwrap();
         assert_eq!(self.start_rebuild().wait().unwrap().code(), Some(2));
         fs::remove_file(&self.checkpoint).unwrap();
     }
 
-    /// Rebuilds in two segments, and is killed [`KILLS`] times. Gives how long it was at it, all in all.
-    async fn rebuild_and_be_killed(&self, app: &App) -> SignedDuration {
+    /// Rebuilds in two segments, with [`KILLS`] kills. Returns the total duration.
+    async fn rebuild_with_kills(&self, app: &App) -> SignedDuration {
         let pages = pages(app).await;
         let began = app.dynamo.environment.now();
-        let (mut seen, mut kept) = (0, Vec::new());
+        let (mut pages_done, mut checkpoint) = (0, Vec::new());
         for kill in 1..=KILLS {
             let mut rebuild = self.start_rebuild();
-            // A page is done when what is kept changes.
-            while seen < pages * kill / (KILLS + 1) {
-                assert!(rebuild.try_wait().unwrap().is_none(), "it is done before it can be killed {KILLS} times");
+            // The checkpoint changes after each page.
+            while pages_done < pages * kill / (KILLS + 1) {
+                assert!(
+                    rebuild.try_wait().unwrap().is_none(),
+                    "the rebuild ended before it could be killed {KILLS} times"
+                );
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 let now = fs::read(&self.checkpoint).unwrap_or_default();
-                if now != kept {
-                    (seen, kept) = (seen + 1, now);
+                if now != checkpoint {
+                    (pages_done, checkpoint) = (pages_done + 1, now);
                 }
             }
             rebuild.kill().unwrap();
             rebuild.wait().unwrap();
         }
         let mut rebuild = self.start_rebuild();
-        let done = tokio::task::spawn_blocking(move || rebuild.wait().unwrap());
-        assert!(done.await.unwrap().success());
-        assert!(!self.checkpoint.exists(), "there is nothing to go on with");
+        let status = tokio::task::spawn_blocking(move || rebuild.wait().unwrap());
+        assert!(status.await.unwrap().success());
+        assert!(!self.checkpoint.exists(), "a finished rebuild leaves no checkpoint");
         app.dynamo.environment.now().duration_since(began)
     }
 
@@ -193,7 +206,7 @@ impl OperateCli {
     }
 }
 
-/// How many pages a rebuild reads the events in.
+/// The number of pages in which a rebuild reads the streams.
 async fn pages(app: &App) -> u64 {
     let (mut pages, mut after) = (0, None);
     loop {
@@ -205,7 +218,7 @@ async fn pages(app: &App) -> u64 {
     }
 }
 
-/// Somebody who reads orders that were there before.
+/// A client that reads the orders of the rebuild.
 struct QueryClient {
     client: reqwest::Client,
     url: String,
@@ -217,26 +230,27 @@ impl QueryClient {
         Self { client: reqwest::Client::new(), url: url.to_owned(), token }
     }
 
-    /// What is at this path; all else is a failure.
+    /// Reads the document at `path`. Panics unless the status is 200.
     async fn get(&self, path: &str) -> Value {
-        let answer = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.token).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
-        answer.json().await.unwrap()
+        let response = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.token).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.json().await.unwrap()
     }
 
-    /// Asks for these orders, their customers' lists and the dashboard, as long as it is to go on. Gives how often.
-    async fn ask(&self, ids: &[String], should_continue: impl Fn() -> bool) -> usize {
-        let mut asked = 0;
+    /// Reads these orders, their customers' lists and the dashboard while `should_continue` returns true. Returns the
+    /// number of queries.
+    async fn run(&self, ids: &[String], should_continue: impl Fn() -> bool) -> usize {
+        let mut queried = 0;
         for id in ids.iter().cycle() {
             let order = self.get(&format!("/orders/{id}")).await;
             assert_ne!(order["shipping_address"], STALE_ADDRESS, "{order}");
             self.get(&format!("/customers/{}/orders", order["customer_id"].as_str().unwrap())).await;
             self.get("/dashboard").await;
-            asked += 3;
+            queried += 3;
             if !should_continue() {
                 break;
             }
         }
-        asked
+        queried
     }
 }

@@ -1,5 +1,5 @@
-//! `cargo local --data DIR` is killed under load, again and again: it keeps all its promises, as `cargo local check`
-//! understands them. `KILLS=50` kills it more often than by default.
+//! Kills `cargo local --data DIR` under load, and checks its promises like `cargo local check`. `KILLS=50` kills it
+//! more often than the default of 10.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,7 +14,7 @@ const CLIENTS: u64 = 8;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_acknowledged_command_is_lost_when_the_stack_is_killed_under_load() {
     let (data, kills) = (DataDirectory::new("survival"), number_from_env("KILLS", 10));
-    // The same port each time: to its clients it is one system, which does not answer for a while.
+    // On one port, the clients see a single system that sometimes does not answer.
     let port = free_port();
     let environment = Environment::system();
     let random = environment.clone();
@@ -25,9 +25,9 @@ async fn no_acknowledged_command_is_lost_when_the_stack_is_killed_under_load() {
 
     let killing = async {
         for _ in 0..kills {
-            // At any moment: after so many more commands, and in the midst of others.
-            let enough = load.acknowledged() + 5 + random.random_below(60);
-            while load.acknowledged() < enough {
+            // After a random number of commands, while others are in flight.
+            let target = load.acknowledged() + 5 + random.random_below(60);
+            while load.acknowledged() < target {
                 tokio::task::yield_now().await;
             }
             process = process.restart(data.0.clone(), port).await;

@@ -1,4 +1,4 @@
-//! A client that finds local systems and deployed ones: over the one TLS stack that is in every function too.
+//! An HTTP client for local and deployed systems, with the TLS stack of the functions.
 
 use std::sync::Arc;
 
@@ -11,10 +11,9 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-/// A client of HTTP.
 pub(super) type HttpsClient = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
-/// The client for this URL: with the roots of the machine for HTTPS, with none, and none needed, for HTTP.
+/// A client for `url`. Reads the machine's root certificates only for HTTPS.
 pub(super) fn client(url: &str) -> Result<HttpsClient, String> {
     let connector = HttpsConnectorBuilder::new();
     let connector = if url.starts_with("https:") {

@@ -1,4 +1,4 @@
-//! Histories that are wrong, each in its own way.
+//! Histories with one violation each.
 
 use super::*;
 use crate::check::history::{FinalViews, Reply};
@@ -19,9 +19,8 @@ fn state(version: u64, status: &str) -> Option<OrderState> {
     Some(OrderState { version, status: status.to_owned() })
 }
 
-/// Placed, then shipped by a client that repeated itself; a cancellation that came too late, and a delivery whose
-/// answer was lost and that was done.
-fn right() -> RunHistory {
+/// An order that was placed, shipped with a retry and a repeat, not cancelled in time, and delivered without a reply.
+fn valid_history() -> RunHistory {
     let delivered = state(3, "delivered");
     RunHistory {
         commands: vec![
@@ -42,13 +41,13 @@ fn right() -> RunHistory {
     }
 }
 
-/// The verdict on the history that `wrong` makes of the right one, without what follows from it for the views.
+/// Changes the valid history, and compares the violations. The views are not checked.
 #[track_caller]
-fn expect(wrong: impl Fn(&mut RunHistory, &mut Vec<RecordedEvent>), violations: &[Violation]) {
-    let mut history = right();
+fn expect(change: impl Fn(&mut RunHistory, &mut Vec<RecordedEvent>), violations: &[Violation]) {
+    let mut history = valid_history();
     let mut events = history.orders.remove("one").unwrap();
     history.views.clear();
-    wrong(&mut history, &mut events);
+    change(&mut history, &mut events);
     history.orders.insert("one".to_owned(), events);
     assert_eq!(find_violations(&history), violations);
 }
@@ -58,9 +57,9 @@ fn name(name: &str) -> String {
 }
 
 #[test]
-fn a_right_history_breaks_no_promise() {
-    assert_eq!(find_violations(&right()), []);
-    // Nor does one where what was not answered was not done.
+fn a_valid_history_has_no_violations() {
+    assert_eq!(find_violations(&valid_history()), []);
+    // The delivery without a reply need not be executed. Only the read of it is impossible then.
     expect(
         |_, events| assert!(events.pop().is_some()),
         &[Violation::ImpossibleRead {
@@ -72,7 +71,7 @@ fn a_right_history_breaks_no_promise() {
 }
 
 #[test]
-fn an_acknowledged_command_that_is_not_there_is_lost() {
+fn an_acknowledged_command_without_an_event_is_lost() {
     expect(
         |history, _| history.commands.push(command("other", (3, 9), &[Reply::Unknown, done(9)])),
         &[Violation::Lost { command: name("other") }],
@@ -80,7 +79,7 @@ fn an_acknowledged_command_that_is_not_there_is_lost() {
 }
 
 #[test]
-fn an_acknowledged_command_that_is_there_twice_is_doubled() {
+fn an_acknowledged_command_with_two_events_is_duplicated() {
     expect(
         |_, events| events.push(event(4, "shipped", "ship")),
         &[Violation::Duplicated { command: name("ship"), times: 2 }],
@@ -88,7 +87,7 @@ fn an_acknowledged_command_that_is_there_twice_is_doubled() {
 }
 
 #[test]
-fn a_refused_command_that_is_there_should_not_be() {
+fn a_refused_command_has_no_event() {
     expect(
         |_, events| events.push(event(4, "cancelled", "cancel")),
         &[Violation::RefusedButExecuted { command: name("cancel") }],
@@ -96,7 +95,7 @@ fn a_refused_command_that_is_there_should_not_be() {
 }
 
 #[test]
-fn an_unanswered_command_may_be_there_once_alone() {
+fn an_unanswered_command_has_at_most_one_event() {
     expect(
         |_, events| events.push(event(4, "delivered", "deliver")),
         &[Violation::UnknownDuplicated { command: name("deliver"), times: 2 }],
@@ -104,7 +103,7 @@ fn an_unanswered_command_may_be_there_once_alone() {
 }
 
 #[test]
-fn a_command_that_two_clients_sent_counts_for_both() {
+fn two_clients_with_the_same_mark_need_one_event_each() {
     let refused = |history: &mut RunHistory, _: &mut Vec<RecordedEvent>| {
         history.commands.push(command("ship", (3, 9), &[Reply::Refused(409)]));
     };
@@ -116,7 +115,7 @@ fn a_command_that_two_clients_sent_counts_for_both() {
 }
 
 #[test]
-fn an_event_that_nobody_asked_for_is_found() {
+fn an_event_without_a_command_is_unrequested() {
     expect(
         |_, events| events.push(event(4, "cancelled", "nobody")),
         &[Violation::Unrequested { order: name("one"), version: 4 }],
@@ -124,7 +123,7 @@ fn an_event_that_nobody_asked_for_is_found() {
 }
 
 #[test]
-fn a_command_stands_where_its_client_was_told_and_in_the_order_in_which_it_was_sent() {
+fn a_command_has_the_acknowledged_version_and_follows_all_earlier_commands() {
     expect(
         |_, events| {
             events[0] = event(1, "shipped", "ship");
@@ -146,7 +145,7 @@ fn a_command_stands_where_its_client_was_told_and_in_the_order_in_which_it_was_s
 }
 
 #[test]
-fn commands_at_the_same_time_may_stand_in_any_order() {
+fn concurrent_commands_may_have_any_order() {
     expect(
         |history, events| {
             (history.commands[0].replies, history.commands[1].replies) = (vec![done(2)], vec![done(1)]);
@@ -159,7 +158,7 @@ fn commands_at_the_same_time_may_stand_in_any_order() {
 }
 
 #[test]
-fn a_repeated_command_is_answered_as_the_first_time() {
+fn a_repeated_command_gets_the_same_acknowledgement() {
     expect(
         |history, _| history.commands[1].replies.push(done(3)),
         &[Violation::InconsistentReply { command: name("ship") }],
@@ -167,7 +166,7 @@ fn a_repeated_command_is_answered_as_the_first_time() {
 }
 
 #[test]
-fn versions_have_no_gap() {
+fn the_versions_of_an_order_have_no_gap() {
     expect(
         |_, events| events[2].version = 4,
         &[
@@ -182,7 +181,7 @@ fn versions_have_no_gap() {
 }
 
 #[test]
-fn a_read_that_is_older_than_asked_for_is_stale() {
+fn a_read_of_an_older_version_than_required_is_stale() {
     for (wrong, version) in [(state(1, "placed"), 2), (None, 1)] {
         let read = Read { source: ReadSource::List, order: name("one"), at_least: version, state: wrong.clone() };
         expect(
@@ -198,7 +197,7 @@ fn a_read_that_is_older_than_asked_for_is_stale() {
 }
 
 #[test]
-fn a_read_of_what_never_was_is_invented() {
+fn a_read_of_a_state_that_never_existed_is_impossible() {
     let wrong = Read { source: ReadSource::Order, order: name("one"), at_least: 1, state: state(2, "delivered") };
     expect(
         |history, _| history.reads.push(wrong.clone()),
@@ -211,8 +210,8 @@ fn a_read_of_what_never_was_is_invented() {
 }
 
 #[test]
-fn read_models_come_to_what_the_history_says() {
-    let mut history = right();
+fn the_final_views_show_the_end_of_the_history() {
+    let mut history = valid_history();
     history.views.insert(name("one"), FinalViews { summary: state(2, "shipped"), row: None });
     let behind = |read, state| Violation::Behind { read, order: name("one"), version: 3, state };
     assert_eq!(

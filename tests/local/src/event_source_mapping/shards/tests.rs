@@ -1,4 +1,4 @@
-//! The order and the isolation that Lambda promises.
+//! Order and isolation of shards, as Lambda promises them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +37,7 @@ fn filled(shards: usize, factor: usize, records: usize) -> Shards {
     shards
 }
 
-/// Delivers all there is, one batch after the other, and gives the keys and numbers in the order of their delivery.
+/// Delivers all records, one batch after the other. Returns slot, key and number in the order of delivery.
 fn deliver_all(shards: &mut Shards, definition: &MappingDefinition) -> Vec<(ShardSlot, String, usize)> {
     let mut delivered = Vec::new();
     while let Some((slot, delivery)) = shards.next(definition, NOW) {
@@ -62,7 +62,7 @@ fn a_key_keeps_its_shard_and_its_order() {
 }
 
 #[test]
-fn keys_are_spread_over_all_shards_and_lanes() {
+fn keys_are_spread_over_all_shards_and_queues() {
     let mut shards = Shards::new(4, 2);
     (0..1000).for_each(|number| shards.push(record(number, &format!("order#{number}")), NOW));
     let slots: BTreeSet<ShardSlot> =
@@ -71,18 +71,18 @@ fn keys_are_spread_over_all_shards_and_lanes() {
 }
 
 #[test]
-fn a_lane_has_one_batch_in_flight_and_the_others_go_on() {
+fn a_queue_has_one_batch_in_flight_and_does_not_block_the_others() {
     let mut shards = filled(2, 2, 400);
     let definition = definition(5, 0);
     let mut in_flight = BTreeSet::new();
     while let Some((slot, _)) = shards.next(&definition, NOW) {
-        assert!(in_flight.insert(slot), "two batches of one queue");
+        assert!(in_flight.insert(slot), "two batches of one queue are in flight");
     }
     assert_eq!(in_flight.len(), 4);
 }
 
 #[test]
-fn a_batch_that_comes_again_comes_before_all_others_of_its_lane() {
+fn a_retry_comes_before_all_other_batches_of_its_queue() {
     let mut shards = filled(1, 1, 20);
     let definition = definition(5, 0);
     let (slot, first) = shards.next(&definition, NOW).unwrap();
@@ -91,7 +91,7 @@ fn a_batch_that_comes_again_comes_before_all_others_of_its_lane() {
 }
 
 #[test]
-fn a_batch_that_waits_holds_up_its_own_lane_alone() {
+fn a_batch_that_waits_for_its_retry_blocks_only_its_own_queue() {
     let mut shards = filled(4, 1, 200);
     let definition = definition(5, 0);
     let (slot, first) = shards.next(&definition, NOW).unwrap();
@@ -103,7 +103,7 @@ fn a_batch_that_waits_holds_up_its_own_lane_alone() {
 }
 
 #[test]
-fn children_wait_until_their_parent_is_done() {
+fn children_wait_until_their_parent_is_finished() {
     let mut shards = filled(1, 1, 40);
     let definition = definition(10, 0);
     shards.split(0);
@@ -119,26 +119,26 @@ fn children_wait_until_their_parent_is_done() {
 }
 
 #[test]
-fn a_window_gathers_a_fuller_batch() {
+fn a_batching_window_waits_for_a_fuller_batch() {
     let mut shards = filled(1, 1, 5);
-    let gathering = definition(10, 3);
-    assert_eq!(shards.next(&gathering, NOW), None);
+    let windowed = definition(10, 3);
+    assert_eq!(shards.next(&windowed, NOW), None);
     let later = NOW + SignedDuration::from_secs(3);
-    assert_eq!(shards.next(&gathering, later).unwrap().1.records.len(), 5);
+    assert_eq!(shards.next(&windowed, later).unwrap().1.records.len(), 5);
     let mut full = filled(1, 1, 10);
-    assert_eq!(full.next(&gathering, NOW).unwrap().1.records.len(), 10);
+    assert_eq!(full.next(&windowed, NOW).unwrap().1.records.len(), 10);
 }
 
 #[test]
-fn the_position_is_the_record_before_the_first_that_is_not_done() {
+fn the_checkpoint_is_the_last_record_before_the_first_unfinished_one() {
     let mut shards = filled(1, 1, 20);
     let definition = definition(5, 0);
     assert_eq!(shards.next_checkpoint(), None);
     let (slot, _) = shards.next(&definition, NOW).unwrap();
-    assert_eq!(shards.next_checkpoint(), None, "in flight is not done");
+    assert_eq!(shards.next_checkpoint(), None, "a batch in flight is unfinished");
     shards.finish(slot, Vec::new(), NOW);
     assert_eq!(shards.next_checkpoint().as_deref(), Some("4"));
-    assert_eq!(shards.next_checkpoint(), None, "nothing new");
+    assert_eq!(shards.next_checkpoint(), None, "the checkpoint has not changed");
     deliver_all(&mut shards, &definition);
     assert_eq!(shards.next_checkpoint().as_deref(), Some("19"));
 }
