@@ -1,7 +1,7 @@
-//! What meets the world, fed with anything: no function panics, and none answers 500.
+//! Fuzz targets: arbitrary bytes must not make a function panic or answer 500.
 //!
-//! The functions are asked as Lambda asks them, with no time left before the deadline: everything is read and judged,
-//! and nothing is sent to the tables. So they are what is fuzzed, and need no door of their own for it.
+//! The targets invoke the functions as Lambda does, with no time left before the deadline. So the functions parse and
+//! validate all input, and call no table. They need no entry point of their own for the fuzzer.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a fuzzer looks for panics")]
@@ -19,38 +19,38 @@ use lambda_http::{
 use lambda_runtime::LambdaEvent;
 use serde_json::{from_value, json};
 
-/// Who asks, and may everything.
+/// The caller of all requests. It has all scopes.
 const CALLER: &str = "alice";
 
-/// A request body, as each of the commands reads it.
+/// Sends the bytes as the body of each command.
 pub fn body(bytes: &[u8]) {
     let order = "/orders/27debfb8-bd42-8131-9d45-532727018fe6";
     for path in ["/orders", &format!("{order}/ship"), &format!("{order}/deliver"), &format!("{order}/cancel")] {
-        let status = FUNCTIONS.with(|functions| functions.ask(&functions.command, Method::POST, path, bytes));
+        let status = FUNCTIONS.with(|functions| functions.send(&functions.command, Method::POST, path, bytes));
         assert!([400, 413, 422, 503].contains(&status), "{status}");
     }
 }
 
-/// A record of the stream, in the JSON of Lambda, as the projector reads it.
+/// Delivers the bytes, a stream record in Lambda's JSON, to the projector.
 pub fn record(bytes: &[u8]) {
     let Ok(record) = serde_json::from_slice::<EventRecord>(bytes) else { return };
     let has_number = record.change.sequence_number.is_some();
     let mut event = Event::default();
     event.records.push(record);
-    let answer = FUNCTIONS.with(|functions| functions.project(event));
-    assert!(answer || !has_number, "what failed can be named");
+    let answered = FUNCTIONS.with(|functions| functions.project(event));
+    assert!(answered || !has_number, "a failed record with a sequence number must be reported");
 }
 
-/// A cursor of a list; and a sort key, which the list itself would have made a cursor of.
+/// Sends the bytes as the cursor of a list, and as a sort key in a valid cursor.
 pub fn cursor(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let list = Cursor { list: &[CALLER, CALLER, ""] };
-    let made = list.after(text);
-    assert_eq!(list.read(&made).as_deref(), Some(text));
-    for cursor in [text, &made] {
+    let valid = list.after(text);
+    assert_eq!(list.read(&valid).as_deref(), Some(text));
+    for cursor in [text, &valid] {
         let query: String = form_urlencoded::byte_serialize(cursor.as_bytes()).collect();
         let path = format!("/customers/{CALLER}/orders?cursor={query}");
-        let status = FUNCTIONS.with(|functions| functions.ask(&functions.list_orders, Method::GET, &path, &[]));
+        let status = FUNCTIONS.with(|functions| functions.send(&functions.list_orders, Method::GET, &path, &[]));
         assert!([400, 503].contains(&status), "{status}");
     }
 }
@@ -59,7 +59,7 @@ thread_local! {
     static FUNCTIONS: FuzzedFunctions = FuzzedFunctions::new();
 }
 
-/// The functions, over tables that are nowhere.
+/// The functions, with tables that do not exist.
 struct FuzzedFunctions {
     runtime: tokio::runtime::Runtime,
     app: App,
@@ -75,7 +75,7 @@ impl FuzzedFunctions {
             name if name.ends_with("_TABLE") => Some(name.to_owned()),
             _ => None,
         });
-        let settings = settings.expect("all there is to set");
+        let settings = settings.expect("all settings are valid");
         let environment = Environment::new(|| Timestamp::from_second(1_800_000_000).unwrap(), || [7; 16]);
         let app = App {
             dynamo: Dynamo::new(client::client(&settings), environment),
@@ -97,8 +97,8 @@ impl FuzzedFunctions {
         }
     }
 
-    /// The status of the answer.
-    fn ask(&self, function: &Router, method: Method, path: &str, body: &[u8]) -> u16 {
+    /// Sends a request, and returns the status of the response.
+    fn send(&self, function: &Router, method: Method, path: &str, body: &[u8]) -> u16 {
         let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
         let request = request.header("idempotency-key", "key").body(Body::from(body.to_vec())).expect("a request");
         let request = request.with_request_context(self.context.clone()).with_lambda_context(Context::default());
@@ -106,7 +106,7 @@ impl FuzzedFunctions {
         answer.status().as_u16()
     }
 
-    /// Whether there is an answer.
+    /// Invokes the projector. Returns false if it fails as a whole.
     fn project(&self, event: Event) -> bool {
         let event = LambdaEvent::new(event, Context::default());
         self.runtime.block_on(projector::handle(&self.app, event)).is_ok()

@@ -1,4 +1,4 @@
-//! Who asks: clients who place orders and have them shipped, delivered and cancelled, all at once and not always well.
+//! Clients that send commands and queries concurrently, some of them wrong on purpose.
 
 use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
@@ -10,34 +10,30 @@ use tokio::{task::JoinHandle, time};
 
 use crate::{commands::ClientCommand, invariant_checker::InvariantChecker, world::World};
 
-/// How often a client sends a command before it is said that there is no outcome.
+/// The number of requests after which a command without an outcome is a violation.
 const MAX_REQUESTS: usize = 100;
 /// The most orders of a run.
 const MAX_ORDERS: usize = 6;
-/// What a command may be refused with. Everything else is an error of the simulation, or of the system.
+/// The statuses that refuse a command. Any other 4xx is a defect of the simulation or of the system.
 const REFUSALS: [u16; 4] = [404, 409, 412, 422];
 
-/// A client.
 pub struct SimulatedClient<'a> {
-    /// Its name, which is that of a customer.
+    /// The name of the client, and its customer id.
     pub name: String,
-    /// Decides what it does.
     pub world: &'a World,
-    /// What it talks to.
     pub stack: &'a Stack,
-    /// Knows what is true.
     pub checker: &'a InvariantChecker,
-    /// The orders that all clients know of, with the version that was answered last.
+    /// The orders that all clients know, with their highest acknowledged version.
     pub orders: &'a Mutex<Vec<(String, u64)>>,
 }
 
-/// What came back: a status and a document, or nothing.
+/// Status and document of a response. `None` without a response.
 type ClientResponse = Option<(u16, Value)>;
-/// An invocation that goes on, though its client has given up on it.
+/// An invocation that continues after its client stopped waiting.
 type AbandonedRequest = JoinHandle<()>;
 
 impl SimulatedClient<'_> {
-    /// Does so many things, with pauses.
+    /// Performs this number of actions, with pauses.
     pub async fn run(&self, actions: u64) {
         for _ in 0..actions {
             time::sleep(self.world.random.duration_below(80)).await;
@@ -70,16 +66,16 @@ impl SimulatedClient<'_> {
         }
     }
 
-    /// The command, some of the time under the version that its client saw, or without a key.
+    /// Adds an `If-Match` with `version` to some commands, and removes the key of others.
     fn vary(&self, command: ClientCommand, version: u64) -> ClientCommand {
         match self.world.random.below(10) {
-            0..3 => ClientCommand { expected: Some(version), ..command },
+            0..3 => ClientCommand { expected_version: Some(version), ..command },
             3 => ClientCommand { key: None, ..command },
             _ => command,
         }
     }
 
-    /// Asks for something new; now and then twice at once.
+    /// Sends a new command, sometimes twice at once.
     async fn send_new(&self, make: impl FnOnce(usize) -> ClientCommand) {
         let (number, command) = self.world.commands.add(make);
         if command.key.is_some() && self.world.inject("command sent twice at once", 60) {
@@ -91,7 +87,7 @@ impl SimulatedClient<'_> {
         }
     }
 
-    /// Sends a command again that has had its outcome.
+    /// Repeats a command that has an outcome.
     async fn repeat(&self) {
         let all = self.world.commands.all();
         let done: Vec<usize> = (0..all.len()).filter(|number| all[*number].reply != Reply::Unknown).collect();
@@ -104,7 +100,7 @@ impl SimulatedClient<'_> {
         self.record_reply(*number, &logged.command, reply, before);
     }
 
-    /// Asks for something else under a key that was used.
+    /// Sends another command with a key that was used.
     async fn reuse_a_key(&self) {
         let all = self.world.commands.all();
         let Some(used) = self.world.random.pick(&all).filter(|logged| logged.command.key.is_some()) else { return };
@@ -127,12 +123,12 @@ impl SimulatedClient<'_> {
         .await;
     }
 
-    /// Compares what the client was reply with what is true.
+    /// Records a reply, and checks it. `other` is the reply to the same command at another time.
     fn record_reply(&self, number: usize, command: &ClientCommand, reply: Reply, other: Option<Reply>) {
         let trace = &self.world.trace;
         let reply = match (reply, other) {
             (reply @ Reply::Accepted { .. }, Some(other @ Reply::Accepted { .. })) if reply != other => {
-                return trace.report_violation(format!("I5: command {number} was reply {reply:?} and {other:?}"));
+                return trace.report_violation(format!("I5: command {number} got the replies {reply:?} and {other:?}"));
             }
             (Reply::Refused(_) | Reply::Unknown, Some(other @ Reply::Accepted { .. })) => other,
             (reply, _) => reply,
@@ -151,7 +147,7 @@ impl SimulatedClient<'_> {
         }
     }
 
-    /// Sends the command until it has an outcome: 5xx is none, and the key makes it safe to ask again.
+    /// Sends the command until it has an outcome. A 5xx is no outcome, and the key makes the repeat safe.
     pub async fn send_until_answered(&self, command: &ClientCommand) -> Reply {
         let mut abandoned = Vec::new();
         for _ in 0..MAX_REQUESTS {
@@ -162,11 +158,11 @@ impl SimulatedClient<'_> {
                 }
                 Some((status, _)) if REFUSALS.contains(&status) => match abandoned.is_empty() {
                     true => return Reply::Refused(status),
-                    // A refusal is not remembered: what was given up on may still be accepted.
+                    // The system does not store refusals, so an abandoned request may still be accepted: wait for it.
                     false => futures_util::future::join_all(abandoned.drain(..)).await.clear(),
                 },
                 Some((status, document)) if status < 500 => {
-                    self.world.trace.report_violation(format!("{} was answered {status}: {document}", command.path));
+                    self.world.trace.report_violation(format!("{} got status {status}: {document}", command.path));
                 }
                 _ if command.key.is_none() || !self.world.invariants_hold() => return Reply::Unknown,
                 _ => {}
@@ -182,7 +178,7 @@ impl SimulatedClient<'_> {
         if let Some(key) = &command.key {
             headers["idempotency-key"] = json!(key);
         }
-        if let Some(expected) = command.expected {
+        if let Some(expected) = command.expected_version {
             headers["if-match"] = json!(format!("\"{expected}\""));
         }
         let caller = (command.caller.as_str(), command.scope);
@@ -190,23 +186,23 @@ impl SimulatedClient<'_> {
         self.invoke("command", event, abandoned).await
     }
 
-    /// Reads an order at the version that was answered last.
+    /// Reads an order at its highest acknowledged version.
     async fn read(&self, order: &str, at_least: u64) {
         let path = format!("/orders/{order}");
         let response = self.get("get-order", "/orders/{order_id}", &path, &format!("min_version={at_least}")).await;
         let Some((status, mut shown)) = response else { return };
         without_behind_mark(&mut shown);
         let version = shown["version"].as_u64().unwrap_or_default();
-        let holds =
+        let is_valid =
             status == 200 && version >= at_least && self.checker.view_at(order, version).as_ref() == Some(&shown);
-        if !holds && status < 500 {
+        if !is_valid && status < 500 {
             self.world
                 .trace
-                .report_violation(format!("I7: {order} at {at_least} or later is answered {status}: {shown}"));
+                .report_violation(format!("I7: {order} at version {at_least} or later got status {status}: {shown}"));
         }
     }
 
-    /// Reads the list of whoever placed an order, with that order in it.
+    /// Reads the list that must contain an order, for the customer who placed it.
     async fn list(&self, order: &str, at_least: u64) {
         let Some(view) = self.checker.view_at(order, 1) else { return };
         let path = format!("/customers/{}/orders", view["customer_id"].as_str().unwrap());
@@ -224,15 +220,16 @@ impl SimulatedClient<'_> {
             version >= at_least && row.as_object().unwrap().iter().all(|(name, value)| view[name] == *value)
         };
         let shown: BTreeSet<&str> = rows.iter().filter_map(|row| row["order_id"].as_str()).collect();
-        let holds = status == 200 && shown.contains(order) && shown.len() == rows.len() && rows.iter().all(is_prefix);
-        if !holds && status < 500 {
-            self.world
-                .trace
-                .report_violation(format!("I7: the list with {order} at {at_least} is answered {status}: {list}"));
+        let is_valid =
+            status == 200 && shown.contains(order) && shown.len() == rows.len() && rows.iter().all(is_prefix);
+        if !is_valid && status < 500 {
+            self.world.trace.report_violation(format!(
+                "I7: the list with {order} at version {at_least} got status {status}: {list}"
+            ));
         }
     }
 
-    /// Reads the dashboard, whose totals are those of one instant.
+    /// Reads the dashboard. Its totals must be those of one instant.
     async fn read_dashboard(&self) {
         let since = self.checker.totals_count();
         let Some((status, shown)) = self.get("get-dashboard", "/dashboard", "/dashboard", "days=1").await else {
@@ -245,7 +242,7 @@ impl SimulatedClient<'_> {
                 .all(|name| without_zeros(&whole[name]) == without_zeros(&shown[name]))
         };
         if status < 500 && !(status == 200 && self.checker.any_totals_since(since, is_shown)) {
-            self.world.trace.report_violation(format!("I7: the dashboard is answered {status}: {shown}"));
+            self.world.trace.report_violation(format!("I7: the dashboard got status {status}: {shown}"));
         }
     }
 
@@ -257,7 +254,7 @@ impl SimulatedClient<'_> {
         answer
     }
 
-    /// Invokes the function, which may die on the way; or its client gives up waiting, and it goes on.
+    /// Invokes a function. It may die meanwhile, or its client may stop waiting while it continues.
     async fn invoke(&self, function: &str, event: Value, abandoned: &mut Vec<AbandonedRequest>) -> ClientResponse {
         let now = self.world.clock.now().as_millisecond();
         let function = self.stack.function(function).unwrap().clone();
@@ -268,7 +265,7 @@ impl SimulatedClient<'_> {
             return None;
         }
         let mut invocation = tokio::spawn(async move { function.invoke(event, now).await.ok() });
-        let patience = match self.world.inject("client gave up waiting", 40) {
+        let patience = match self.world.inject("client stopped waiting", 40) {
             true => self.world.random.duration_below(40),
             false => Duration::MAX,
         };
@@ -286,18 +283,18 @@ impl SimulatedClient<'_> {
     }
 }
 
-/// The document without its numbers that are 0.
+/// Removes the fields with the value 0.
 fn without_zeros(document: &Value) -> Value {
     let Some(fields) = document.as_object() else { return document.clone() };
     Value::Object(fields.iter().filter(|(_, value)| **value != 0).map(|(k, v)| (k.clone(), v.clone())).collect())
 }
 
-/// A request as API Gateway hands it on.
-/// A view that is behind says so; it is right as far as it goes, and that is what is looked at here.
+/// Removes the mark of a view that is behind. The rest of the view must be correct.
 fn without_behind_mark(view: &mut Value) {
     view.as_object_mut().map(|view| view.remove("behind"));
 }
 
+/// A request as API Gateway passes it to a function.
 fn event([method, route, path, query]: [&str; 4], headers: Value, (sub, scope): (&str, &str), body: &str) -> Value {
     let claims = json!({ "sub": sub, "scope": scope });
     let route = format!("{method} {route}");

@@ -1,4 +1,4 @@
-//! A clock that jumps, over a time that does not.
+//! A clock that can jump. The time of the runtime does not.
 
 use std::{
     sync::{
@@ -12,10 +12,10 @@ use aws_smithy_async::time::TimeSource;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// When every run begins, in seconds since 1970: 2026-11-22, 10:00 UTC.
+/// The start of every run, in seconds since 1970: 2026-11-22, 10:00 UTC.
 pub const START: u64 = 1_795_341_600;
 
-/// The clock that the functions and the SDK see.
+/// The clock of the functions and of the SDK.
 #[derive(Clone, Debug)]
 pub struct SimulatedClock {
     began: Instant,
@@ -23,24 +23,23 @@ pub struct SimulatedClock {
 }
 
 impl SimulatedClock {
-    /// A clock that begins now, at [`START`].
+    /// A clock that shows [`START`] now.
     pub fn start() -> Self {
         Self { began: Instant::now(), ahead_ms: Arc::default() }
     }
 
-    /// What it shows.
     pub fn now(&self) -> Timestamp {
         let elapsed = i64::try_from(self.elapsed().as_micros()).unwrap();
         let ahead = self.ahead_ms.load(Ordering::Relaxed) * 1000;
         Timestamp::from_microsecond(START as i64 * 1_000_000 + elapsed + ahead).unwrap()
     }
 
-    /// Sets it forward, or back.
+    /// Sets the clock forward, or back if `milliseconds` is negative.
     pub fn jump(&self, milliseconds: i64) {
         self.ahead_ms.fetch_add(milliseconds, Ordering::Relaxed);
     }
 
-    /// How long the run has been going on, whatever the clock shows.
+    /// The duration of the run, without the jumps.
     pub fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }

@@ -1,5 +1,5 @@
-//! Records that come late, after those behind them in their shard, since nothing relies on their order; and records that
-//! the projector is too old for, which park their stream.
+//! Faults of the delivery: records that arrive after their successors, and records of newer code, which park their
+//! stream.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,10 +9,9 @@ use tokio::time::sleep;
 
 use crate::{faults::make_event_unknown, world::World};
 
-/// How long the projector may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What delivers to the projector: some records of a batch are held back, to come by themselves, and some are unreadable.
+/// Wraps the projector. Delivers some records of a batch later and alone, and makes some unreadable.
 pub fn faulty_projector(projector: &Function, world: &Arc<World>) -> Function {
     let (projector, world) = (projector.clone(), Arc::clone(world));
     Function::new(TIMEOUT, move |event, _| {
@@ -26,7 +25,7 @@ pub fn faulty_projector(projector: &Function, world: &Arc<World>) -> Function {
         let (late, in_time): (Vec<Value>, Vec<Value>) = records.into_iter().partition(is_late);
         let now = world.clock.now().as_millisecond();
         let in_time = projector.start(json!({ "Records": in_time }), now);
-        let late = late.into_iter().map(|record| deliver_until_taken(projector.clone(), Arc::clone(&world), record));
+        let late = late.into_iter().map(|record| deliver_late(projector.clone(), Arc::clone(&world), record));
         let late: Vec<_> = late.collect();
         Box::pin(async move {
             late.into_iter().for_each(|record| drop(tokio::spawn(record)));
@@ -35,8 +34,8 @@ pub fn faulty_projector(projector: &Function, world: &Arc<World>) -> Function {
     })
 }
 
-/// Delivers the record after a while, until it is taken.
-async fn deliver_until_taken(projector: Function, world: Arc<World>, record: Value) {
+/// Delivers the record later, and repeats it until the projector succeeds.
+async fn deliver_late(projector: Function, world: Arc<World>, record: Value) {
     loop {
         sleep(world.random.duration_below(2000)).await;
         let now = world.clock.now().as_millisecond();

@@ -1,4 +1,4 @@
-//! What goes wrong between the SDK and the tables: all that `--chaos` does, and what else AWS may do.
+//! Faults between the SDK and the tables: those of `--chaos`, and others that only a simulation can produce.
 
 use std::sync::Arc;
 
@@ -10,15 +10,11 @@ use serde_json::{Value, json};
 
 use crate::{Mutation, invariant_checker::InvariantChecker, world::World};
 
-/// The interceptor of a simulation. What has landed is looked at before anything else happens.
+/// The interceptor of a simulation. It checks the invariants right after each write.
 pub struct Faults {
-    /// What `--chaos` does.
     pub chaos: Arc<Chaos>,
-    /// Decides on the rest.
     pub world: Arc<World>,
-    /// Looks at the tables.
     pub checker: Arc<InvariantChecker>,
-    /// What is taken away on purpose.
     pub mutation: Option<Mutation>,
 }
 
@@ -33,16 +29,18 @@ impl Interceptor for Faults {
         }
         let world = &self.world;
         match call.operation.as_str() {
-            // An index is read in state already.
+            // Queries of an index have a limit already.
             "Query" if call.body["Limit"].is_null() && world.inject("page of one item", 300) => {
                 call.body["Limit"] = json!(1);
                 Fault::None
             }
-            "TransactGetItems" if world.inject("read met a transaction", 60) => Fault::Conflict,
+            "TransactGetItems" if world.inject("read conflict with a transaction", 60) => Fault::Conflict,
             "TransactWriteItems" if world.inject("transaction conflict", 50) => Fault::Conflict,
-            "PutItem" | "TransactWriteItems" if world.inject("write landed in silence", 10) => Fault::ResponseTimeout,
+            "PutItem" | "TransactWriteItems" if world.inject("write landed and response timed out", 10) => {
+                Fault::ResponseTimeout
+            }
             "PutItem" | "TransactWriteItems" | "GetItem" | "Query" | "BatchGetItem"
-                if world.inject("call unheard", 10) =>
+                if world.inject("request timed out", 10) =>
             {
                 Fault::RequestTimeout
             }
@@ -58,7 +56,7 @@ impl Interceptor for Faults {
                     world.trace.report_violation(violation);
                 }
             }
-            "GetItem" if body["ConsistentRead"] != true && world.inject("view as of a moment ago", 100) => {
+            "GetItem" if body["ConsistentRead"] != true && world.inject("stale view", 100) => {
                 let key = body["Key"]["order_id"]["S"].as_str().unwrap_or_default();
                 *answer = match self.checker.earlier_view(key, &world.random) {
                     Some(item) => json!({ "Item": item }),
@@ -74,7 +72,7 @@ impl Interceptor for Faults {
     }
 }
 
-/// Makes the first event of a stored commit one that no code knows.
+/// Gives the first event of a stored commit an unknown type.
 pub fn make_event_unknown(commit: &mut Value) {
     if let Some(event) = commit.pointer_mut("/events/L/0/M/type/S") {
         *event = json!("order.foretold");
@@ -82,12 +80,12 @@ pub fn make_event_unknown(commit: &mut Value) {
 }
 
 impl Faults {
-    /// A read of a stream that is not consistent may lack its end; any may lack an item that it should have, or have one
-    /// that the code which reads it is too old for.
+    /// Removes the last commit from an eventually consistent read of a stream. Removes a commit from any other read, or
+    /// gives it an event of newer code.
     fn alter_stream_read(&self, body: &Value, answer: &mut Value) {
         let Some(items) = answer["Items"].as_array_mut() else { return };
         if body["ConsistentRead"] != true && body["TableName"] == "EventsTable" && !items.is_empty() {
-            if self.world.inject("stream as of a moment ago", 200) {
+            if self.world.inject("stale stream", 200) {
                 items.pop();
             }
         } else if items.len() > 1 && self.world.inject("commit missing from a stream", 100) {

@@ -1,6 +1,6 @@
-//! Looks at the tables after every write, and says which invariant does not hold.
+//! Checks the invariants after every write.
 //!
-//! It reads past the network and the SDK, at one instant.
+//! It reads all tables at one instant, without the network and the SDK.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ use crate::{
     stale_views,
 };
 
-/// What has been history of the tables.
+/// Checks the tables of a run against the invariants.
 pub struct InvariantChecker {
     engine: Engine,
     tables: TableNames,
@@ -29,28 +29,27 @@ pub struct InvariantChecker {
 
 #[derive(Default)]
 struct TableHistory {
-    /// Every commit, by order and version.
+    /// All commits, by order and version.
     commits: BTreeMap<(String, u64), Value>,
-    /// Every state of every view, as an item, by order.
+    /// All states of each view, as items, by order.
     views: BTreeMap<String, Vec<Value>>,
-    /// Every state of the totals.
+    /// All states of the totals.
     totals: Vec<Counters>,
 }
 
-/// An invariant that does not hold, and where.
+/// The error names the violated invariant.
 type CheckResult = Result<(), String>;
 
 impl InvariantChecker {
-    /// A checker of these tables.
     pub fn new(engine: Engine, tables: TableNames) -> Self {
         let totals = vec![Counters::default()];
         Self { engine, tables, history: Mutex::new(TableHistory { totals, ..TableHistory::default() }) }
     }
 
-    /// Looks at all tables.
+    /// Checks all tables.
     ///
     /// # Errors
-    /// The invariant that does not hold.
+    /// Fails with the violated invariant.
     pub fn check(&self, commands: &CommandLog) -> CheckResult {
         let mut history = self.history.lock().unwrap();
         history.check_commits(self.items(&self.tables.events), commands)?;
@@ -59,7 +58,7 @@ impl InvariantChecker {
         let counters = counters_of_shards(&self.items(&self.tables.dashboard));
         if counters != contributions {
             return Err(format!(
-                "I8: the counters are {counters:?}, and the views have contributions {contributions:?}"
+                "I8: the counters are {counters:?}, but the contributions of the views add up to {contributions:?}"
             ));
         }
         let totals = row(&counters, Dashboard::TOTALS);
@@ -69,10 +68,10 @@ impl InvariantChecker {
         Ok(())
     }
 
-    /// Looks at all tables at rest, every record delivered: each view is at the head of its stream, and of no other.
+    /// Checks all tables after the delivery of all records: each stream has a view at its head, and each view a stream.
     ///
     /// # Errors
-    /// The invariant that does not hold.
+    /// Fails with the violated invariant.
     pub fn check_at_rest(&self, commands: &CommandLog) -> CheckResult {
         self.check(commands)?;
         let history = self.history.lock().unwrap();
@@ -81,62 +80,67 @@ impl InvariantChecker {
         let views: BTreeMap<String, u64> = views.iter().map(key_and_version).collect();
         match heads.iter().find(|(order, head)| views.get(**order) != Some(head)) {
             Some((order, head)) => {
-                Err(format!("I6, I9: the view of {order} is at {:?}, its stream at {head}", views.get(*order)))
+                Err(format!("I6, I9: the view of {order} is at version {:?}, its stream at {head}", views.get(*order)))
             }
-            None if views.len() != heads.len() => Err("I6: there is a view without a stream".to_owned()),
+            None if views.len() != heads.len() => Err("I6: a view has no stream".to_owned()),
             None => Ok(()),
         }
     }
 
-    /// Looks for views that are still of an older schema, though all records have come once more.
+    /// Checks that no view has an older schema version. Valid after all records were delivered again.
     ///
     /// # Errors
-    /// The invariant that does not hold.
+    /// Fails with the violated invariant.
     pub fn check_no_stale_views(&self) -> CheckResult {
         match self.items(&self.tables.order_summaries).iter().find(|view| is_stale(view)) {
-            Some(view) => Err(format!("I6: the view of {} is of an older schema", key_and_version(view).0)),
+            Some(view) => Err(format!("I6: the view of {} has an older schema version", key_and_version(view).0)),
             None => Ok(()),
         }
     }
 
-    /// Compares what a client was reply with what is in the tables.
+    /// Compares the reply to a command with the tables.
     ///
     /// # Errors
-    /// The invariant that does not hold.
+    /// Fails with the violated invariant.
     pub fn check_reply(&self, command: &ClientCommand, reply: &Reply) -> CheckResult {
         let history = self.history.lock().unwrap();
-        let answers = |commit: &Value| commit["trace"] == *command.trace;
+        let is_its_commit = |commit: &Value| commit["trace"] == *command.trace;
         match reply {
             Reply::Accepted { order, version } => {
                 let commit = history.commits.get(&(order.clone(), *version));
-                if !commit.is_some_and(answers) {
-                    return Err(format!("I3: {} was accepted as {order}@{version}, not its commit", command.path));
+                if !commit.is_some_and(is_its_commit) {
+                    return Err(format!(
+                        "I3: {} was accepted as {order}@{version}, which is not its commit",
+                        command.path
+                    ));
                 }
-                match command.expected.filter(|expected| expected + 1 != *version) {
-                    Some(expected) => Err(format!("{} expected version {expected} and became {version}", command.path)),
+                match command.expected_version.filter(|expected| expected + 1 != *version) {
+                    Some(expected) => Err(format!(
+                        "I3: {} expected version {expected} and was accepted as version {version}",
+                        command.path
+                    )),
                     None => Ok(()),
                 }
             }
-            Reply::Refused(status) if history.commits.values().any(answers) => {
-                Err(format!("I4: {} was refused with {status}, and has a commit", command.path))
+            Reply::Refused(status) if history.commits.values().any(is_its_commit) => {
+                Err(format!("I4: {} was refused with {status}, but has a commit", command.path))
             }
             Reply::Refused(_) | Reply::Unknown => Ok(()),
         }
     }
 
-    /// How many commits there are.
     pub fn commit_count(&self) -> usize {
         self.history.lock().unwrap().commits.len()
     }
 
-    /// The view that the first `version` commits of the order fold to, as it is answered.
+    /// The fold of the first `version` commits of the order, as a response shows it.
     pub fn view_at(&self, order: &str, version: u64) -> Option<Value> {
         let mut view = json(&self.history.lock().unwrap().fold(order, version)?);
         view["version"] = json!(version);
         Some(view)
     }
 
-    /// Some view of an older schema takes the place of one of today's, if there is one.
+    /// Replaces a random view by one of an older schema version. Does nothing without views.
     pub fn put_stale_view(&self, random: &SeededRandom) {
         let views: Vec<Value> =
             self.history.lock().unwrap().views.values().filter_map(|of| of.last()).cloned().collect();
@@ -145,22 +149,22 @@ impl InvariantChecker {
         }
     }
 
-    /// How many states of the totals there were so far.
+    /// The number of states that the totals had so far.
     pub fn totals_count(&self) -> usize {
         self.history.lock().unwrap().totals.len()
     }
 
-    /// Whether the totals were in such a state since there were `since` states.
+    /// Whether a state of the totals matches, from the state with number `since` on.
     pub fn any_totals_since(&self, since: usize, is: impl Fn(&Counters) -> bool) -> bool {
         self.history.lock().unwrap().totals[since - 1..].iter().any(is)
     }
 
-    /// An earlier state of the view's item; `None` is the one before the first.
+    /// One of the last states of a view's item. `None` is the state before the first write.
     pub fn earlier_view(&self, order: &str, random: &SeededRandom) -> Option<Value> {
         let history = self.history.lock().unwrap();
         let states = history.views.get(order)?;
         let age = random.below(3) as usize;
-        states.len().checked_sub(1 + age).map(|place| states[place].clone())
+        states.len().checked_sub(1 + age).map(|index| states[index].clone())
     }
 
     fn items(&self, table: &str) -> Vec<Value> {
@@ -174,52 +178,53 @@ impl InvariantChecker {
 }
 
 impl TableHistory {
-    /// I1: versions are contiguous, and commits never change. I2: a command has one commit at most.
+    /// Checks I1 (versions are contiguous, and commits never change) and I2 (a command has at most one commit).
     fn check_commits(&mut self, items: Vec<Value>, commands: &CommandLog) -> CheckResult {
-        let mut there = BTreeMap::new();
+        let mut current = BTreeMap::new();
         for item in items {
             let commit = plain(&item);
             let stream = commit["stream"].as_str().unwrap_or_default();
-            let order = stream.strip_prefix("order#").ok_or("I1: an item is in no order's stream")?.to_owned();
-            there.insert((order, commit["version"].as_u64().unwrap_or_default()), commit);
+            let order = stream.strip_prefix("order#").ok_or("I1: an item belongs to no order")?.to_owned();
+            current.insert((order, commit["version"].as_u64().unwrap_or_default()), commit);
         }
-        if let Some(changed) = self.commits.iter().find(|(key, commit)| there.get(key) != Some(commit)) {
-            return Err(format!("I1: commit {:?} has changed or is gone", changed.0));
+        if let Some(changed) = self.commits.iter().find(|(key, commit)| current.get(key) != Some(commit)) {
+            return Err(format!("I1: commit {:?} has changed or disappeared", changed.0));
         }
-        if there.len() == self.commits.len() {
+        if current.len() == self.commits.len() {
             return Ok(());
         }
-        for ((order, version), commit) in there.iter().filter(|((_, version), _)| *version != 1) {
-            let Some(before) = there.get(&(order.clone(), version - 1)) else {
-                return Err(format!("I1: {order} has version {version}, and not the one before"));
+        for ((order, version), commit) in current.iter().filter(|((_, version), _)| *version != 1) {
+            let Some(before) = current.get(&(order.clone(), version - 1)) else {
+                return Err(format!("I1: {order} has version {version} without its predecessor"));
             };
             if recorded_at(before) > recorded_at(commit) {
-                return Err(format!("version {version} of {order} is recorded before the one before"));
+                return Err(format!("I1: version {version} of {order} has an earlier time than its predecessor"));
             }
         }
         let mut answered = BTreeSet::new();
-        for ((order, version), commit) in &there {
+        for ((order, version), commit) in &current {
             let trace = commit["trace"].as_str().unwrap_or_default();
             let key = commands.key_of(trace).map(|(caller, key)| format!("{caller} {key} {order}"));
             if !answered.insert(trace.to_owned()) || key.is_some_and(|key| !answered.insert(key)) {
                 return Err(format!("I2: version {version} of {order} is the second commit of one command or key"));
             }
         }
-        self.commits = there;
+        self.commits = current;
         Ok(())
     }
 
-    /// I6, I7: every view is what a prefix of its stream folds to, and never one that is shorter than before. Gives
-    /// what the views have contributions.
+    /// Checks I6 (every view is the fold of a prefix of its stream) and I7 (its version never goes down).
+    ///
+    /// Returns the sum of the contributions.
     fn check_views(&mut self, items: Vec<Value>) -> Result<Counters, String> {
         let mut contributions = Counters::default();
-        let there: BTreeSet<String> = items.iter().map(|item| key_and_version(item).0).collect();
-        if let Some(gone) = self.views.keys().find(|order| !there.contains(*order)) {
-            return Err(format!("I7: the view of {gone} is gone"));
+        let current: BTreeSet<String> = items.iter().map(|item| key_and_version(item).0).collect();
+        if let Some(missing) = self.views.keys().find(|order| !current.contains(*order)) {
+            return Err(format!("I7: the view of {missing} disappeared"));
         }
         for item in items {
             let (order, version) = key_and_version(&item);
-            // What stands still says so beside what it is; before its first commit it says nothing else.
+            // A parked stream without a view has an item with nothing but the mark.
             let mut view = item.clone();
             let marks = view.as_object_mut().map(|view| ["parked", "parked_in"].map(|name| view.remove(name)));
             if version == 0 && marks.is_some_and(|[parked, _]| parked.is_some()) {
@@ -242,7 +247,7 @@ impl TableHistory {
         Ok(contributions)
     }
 
-    /// The view that the first `version` commits of the order fold to.
+    /// The fold of the first `version` commits of the order.
     fn fold(&self, order: &str, version: u64) -> Option<OrderSummary> {
         let commits = self.commits.range((order.to_owned(), 1)..=(order.to_owned(), version));
         let commits: Vec<Commit<OrderEvent>> = commits
@@ -251,7 +256,7 @@ impl TableHistory {
         OrderSummaries::fold(None, &commits).filter(|_| commits.len() as u64 == version)
     }
 
-    /// The same as it is stored.
+    /// The fold of the first `version` commits of the order, as a stored item.
     fn item_at(&self, order: &str, version: u64) -> Value {
         let Some(view) = self.fold(order, version) else { return Value::Null };
         let mut item = json(&view);
@@ -291,7 +296,7 @@ fn counters_of_shards(shards: &[Value]) -> Counters {
     all
 }
 
-/// Numbers by row and column.
+/// Parses counters, by row and column.
 fn counters(rows: &Value) -> Counters {
     let mut counters = Counters::default();
     for (row, columns) in rows.as_object().into_iter().flatten() {
@@ -302,14 +307,14 @@ fn counters(rows: &Value) -> Counters {
     counters
 }
 
-/// One row of them.
+/// The counters of one row.
 fn row(all: &Counters, row: &str) -> Counters {
     let mut one = Counters::default();
     all.iter().filter(|(name, ..)| *name == row).for_each(|(name, column, amount)| one.add(name, column, amount));
     one
 }
 
-/// An attribute without DynamoDB's type tags; also an item, which is as a map is within its tag.
+/// Removes DynamoDB's type tags from an attribute or an item.
 fn plain(typed: &Value) -> Value {
     let Some(fields) = typed.as_object() else { return Value::Null };
     match fields.iter().next().filter(|_| fields.len() == 1) {

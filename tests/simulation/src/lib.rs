@@ -1,18 +1,18 @@
-//! The whole system in one thread, under one seed: the same calls and outcomes in every run of a seed.
+//! The whole system in one thread, under one seed. Every run of a seed has the same calls and outcomes.
 //!
-//! 1. [`run()`]: a run of a seed, from the first order to the last check; [`seeds`]: many of them.
-//! 2. [`world`]: what all of it depends on: [`clock`], [`seeded_random`], and the [`trace`] of what happened.
-//! 3. [`network`]: the way of a call; [`faults`]: what goes wrong on it; [`mutation`]: protections taken away.
-//! 4. [`delivery`]: records that come late, or that the projector is too old for; [`stale_views`]: what older code has left behind.
-//! 5. [`clients`]: who asks; [`commands`]: what they logged for, and what they were reply.
-//! 6. [`invariant_checker`]: whether the tables are as the invariants say.
+//! 1. [`run()`]: the run of a seed, from the first order to the last check. [`seeds`]: runs of many seeds.
+//! 2. [`world`]: the state that all parts share: [`clock`], [`seeded_random`], [`commands`] and [`trace`].
+//! 3. [`network`]: the latency of calls. [`faults`]: faults of calls. [`mutation`]: removed protections.
+//! 4. [`delivery`]: late and unreadable records. [`stale_views`]: views of an older schema version.
+//! 5. [`clients`]: clients that send commands and queries.
+//! 6. [`invariant_checker`]: compares tables and replies with the invariants.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a simulation fails loudly"
+    reason = "a simulation fails by panicking"
 )]
 
 pub mod clients;

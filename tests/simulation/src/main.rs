@@ -1,6 +1,6 @@
-//! `cargo run --release -p simulation -- --seeds 10000`: many seeds, with a progress bar.
+//! `cargo run --release -p simulation -- --seeds 10000`: runs many seeds, with a progress bar.
 
-#![allow(clippy::print_stdout, reason = "what it finds out is for a terminal")]
+#![allow(clippy::print_stdout, reason = "a command line prints to the terminal")]
 
 use std::process::ExitCode;
 
@@ -8,16 +8,16 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use simulation::{Mutation, seeds::run_seeds};
 
-/// Runs the whole system under many seeds, each the same in every run, and checks the invariants after every write.
+/// Run the whole system under many seeds, and check the invariants after every write
 #[derive(Debug, Parser)]
 struct SimulationOptions {
-    /// How many seeds to run.
+    /// The number of seeds
     #[arg(long, default_value_t = 1000)]
     seeds: u64,
-    /// The first of them.
+    /// The first seed
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// A protection to take away, to see that it is noticed.
+    /// Remove this protection, to see that the simulation notices
     #[arg(long)]
     mutation: Option<Mutation>,
 }
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} seeds, {per_sec}, {eta} left");
     let bar = ProgressBar::new(seeds).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let outcome = run_seeds(from, seeds, mutation, || bar.inc(1));
-    let took = bar.elapsed();
+    let elapsed = bar.elapsed();
     bar.finish_and_clear();
     match outcome {
         Ok(total) => {
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
                 total.seeds,
                 total.steps,
                 total.commits,
-                took.as_secs_f64()
+                elapsed.as_secs_f64()
             );
             total.faults.iter().for_each(|(what, times)| println!("{times:>9} × {what}"));
             ExitCode::SUCCESS

@@ -1,27 +1,27 @@
-//! Protections taken away at the connector, to see that the simulation notices.
+//! Protections that are removed at the connector, to show that the simulation notices.
 
 use clap::ValueEnum;
 use serde_json::Value;
 
-/// A protection that is taken away.
+/// A removed protection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mutation {
-    /// A commit is put without the condition that its version is free.
+    /// Put a commit without the condition that its version is free
     CommitCondition,
-    /// A view is put without the condition that it is still the one that it was folded from.
+    /// Put a view without the condition that it is the one that it was folded from
     ViewCondition,
-    /// A view does not remember what it has counted.
+    /// Store no contribution in a view
     Contribution,
-    /// The counters are not changed with the view.
+    /// Do not change the counters together with the view
     Counters,
-    /// The stream is read without asking for a consistent read.
+    /// Read a stream without strong consistency
     ConsistentRead,
-    /// What stands in the way of a commit is not shown.
+    /// Do not return the existing item when the condition of a commit fails
     OldCommit,
 }
 
 impl Mutation {
-    /// Takes the protection out of the call's body.
+    /// Removes the protection from the request.
     pub(crate) fn apply(self, operation: &str, body: &mut Value) {
         match (self, operation) {
             (Self::CommitCondition, "PutItem") if !body["Item"]["stream"].is_null() => remove_condition(body),

@@ -1,4 +1,4 @@
-//! The way of a call: it takes time, and once sent it goes on, whether anybody waits for the answer or not.
+//! A network with latency. A call that was sent continues when its caller stops waiting.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,12 +14,10 @@ use tokio::time::sleep;
 
 use crate::world::World;
 
-/// A transport of the SDK whose calls take their time.
+/// An HTTP client of the SDK that delays its calls.
 #[derive(Clone)]
 pub struct Network {
-    /// What carries the calls.
     pub transport: SharedHttpClient,
-    /// Decides how long they take.
     pub world: Arc<World>,
 }
 
@@ -40,38 +38,38 @@ impl HttpConnector for Connection {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let connection = self.clone();
         HttpConnectorFuture::new(async move {
-            let on_its_way = tokio::spawn(async move { connection.carry(request).await });
-            on_its_way.await.map_err(|error| ConnectorError::other(error.into(), None))?
+            let call = tokio::spawn(async move { connection.send(request).await });
+            call.await.map_err(|error| ConnectorError::other(error.into(), None))?
         })
     }
 }
 
 impl Connection {
-    async fn carry(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    async fn send(self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let operation = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
         let operation = operation.unwrap_or_default().to_owned();
         let body = request.body().bytes().map(serde_json::from_slice::<Value>).and_then(Result::ok).unwrap_or_default();
         sleep(self.latency()).await;
-        let answer = self.connector.call(request).await;
-        let (outcome, document) = match &answer {
-            Ok(answer) => {
-                let document = answer.body().bytes().map(serde_json::from_slice).and_then(Result::ok);
-                (answer.status().as_u16().to_string(), document.unwrap_or_default())
+        let response = self.connector.call(request).await;
+        let (outcome, document) = match &response {
+            Ok(response) => {
+                let document = response.body().bytes().map(serde_json::from_slice).and_then(Result::ok);
+                (response.status().as_u16().to_string(), document.unwrap_or_default())
             }
-            Err(_) => ("no answer".to_owned(), Value::Null),
+            Err(_) => ("no response".to_owned(), Value::Null),
         };
         let words = format!("{operation} {} → {outcome}", subject(&body));
         self.world.trace.record(&words, &json!([body, document]));
         sleep(self.latency()).await;
-        answer
+        response
     }
 
-    /// Milliseconds as a rule; sometimes longer than the SDK waits, so that a call lands after it was given up.
+    /// Mostly some milliseconds, and sometimes more than the SDK's timeout, so that an abandoned call lands.
     fn latency(&self) -> Duration {
         let Self { world, .. } = self;
-        if world.inject("call on its way for over a second", 6) {
+        if world.inject("call took over a second", 6) {
             Duration::from_secs(1) + world.random.duration_below(3000)
-        } else if world.inject("call slow", 30) {
+        } else if world.inject("slow call", 30) {
             world.random.duration_below(500)
         } else {
             world.random.duration_below(10)
@@ -79,7 +77,7 @@ impl Connection {
     }
 }
 
-/// What a call is about, in words.
+/// The keys of a call, for the trace.
 fn subject(body: &Value) -> String {
     let paths = [
         "/Item/stream/S",

@@ -1,4 +1,4 @@
-//! A run of a seed.
+//! The run of one seed.
 
 use std::{
     cell::Cell,
@@ -29,42 +29,39 @@ use crate::{
     network::Network, world::World,
 };
 
-/// How many clients there are.
 const CLIENTS: usize = 3;
-/// What each of them does.
+/// The number of actions of each client.
 const ACTIONS: u64 = 12;
-/// What is still under way when trouble ends has come to its end after this.
+/// Time after the last fault in which all calls in flight end.
 const SETTLE_TIME: Duration = Duration::from_secs(90);
 
-/// What the product counts of itself, and what that is called here.
+/// Metrics of the system that the report counts, with their names in the report.
 const PRODUCT_METRICS: [(&str, &str); 4] = [
-    ("GapsFilled", "gap healed"),
-    ("Conflicts", "commit came too late"),
+    ("GapsFilled", "gap filled"),
+    ("Conflicts", "version conflict"),
     ("CommandsReplayed", "command replayed"),
     ("Parked", "stream parked"),
 ];
 
-/// A run in which every invariant held.
+/// The report of a run without a violation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunReport {
-    /// How many calls and outcomes there were.
+    /// Number of calls and outcomes.
     pub steps: u64,
-    /// The hash of all of them.
+    /// Hash of all calls and outcomes.
     pub hash: u64,
-    /// How many commits there are in the end.
     pub commits: usize,
-    /// What went wrong how often, by kind.
+    /// Number of faults and reactions, by kind.
     pub faults: BTreeMap<&'static str, u64>,
 }
 
-/// A run in which an invariant did not hold.
+/// The first violation of a run.
 #[derive(Clone, Debug)]
 pub struct InvariantViolation {
-    /// The seed, by which it comes again.
     pub seed: u64,
-    /// What did not hold.
+    /// The invariant and its evidence.
     pub what: String,
-    /// What happened last.
+    /// The last calls and outcomes, one line each.
     pub last_steps: Vec<String>,
 }
 
@@ -73,16 +70,16 @@ impl fmt::Display for InvariantViolation {
         let Self { seed, what, last_steps } = self;
         writeln!(f, "seed {seed}: {what}\n")?;
         last_steps.iter().try_for_each(|step| writeln!(f, "{step}"))?;
-        write!(f, "\nSEED={seed} cargo test -p simulation replays it.")
+        write!(f, "\nReplay: SEED={seed} cargo test -p simulation")
     }
 }
 
 impl std::error::Error for InvariantViolation {}
 
-/// Runs the whole system under this seed, in this thread.
+/// Runs the whole system under `seed`, in this thread.
 ///
 /// # Errors
-/// The first invariant that does not hold.
+/// Fails with the first violation.
 pub fn run(seed: u64, mutation: Option<Mutation>) -> Result<RunReport, Box<InvariantViolation>> {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
@@ -92,7 +89,6 @@ pub fn run(seed: u64, mutation: Option<Mutation>) -> Result<RunReport, Box<Invar
     })
 }
 
-/// A run under way.
 struct SimulationRun {
     seed: u64,
     world: Arc<World>,
@@ -119,13 +115,13 @@ impl SimulationRun {
         Self { seed, world, checker, chaos, stack, orders: Mutex::default() }
     }
 
-    /// Clients, projectors and the clock, all at once, until the clients have done what they do; then what is left.
+    /// Runs clients, deliveries and faults concurrently. Then stops the faults, delivers the rest and checks it.
     async fn execute(&self) {
         let done = Cell::new(false);
         let mut mappings: Vec<EventSourceMapping> =
             (0..=self.world.random.below(2)).map(|_| self.event_source_mapping()).collect();
         let clients: Vec<_> = (0..CLIENTS).map(|number| self.client(number)).collect();
-        let living = async {
+        let acting = async {
             join_all(clients.iter().map(|client| client.run(ACTIONS))).await;
             done.set(true);
         };
@@ -134,9 +130,9 @@ impl SimulationRun {
             .iter_mut()
             .enumerate()
             .map(|(number, mapping)| self.deliver_while(number, mapping, &should_continue));
-        let trouble =
+        let faults =
             async { tokio::join!(self.jump_the_clock(&should_continue), self.put_stale_views(&should_continue)) };
-        tokio::join!(living, join_all(deliveries), trouble, self.redrive_repeatedly(&should_continue));
+        tokio::join!(acting, join_all(deliveries), faults, self.redrive_repeatedly(&should_continue));
 
         self.world.stop_faults();
         self.chaos.stop().await;
@@ -146,15 +142,15 @@ impl SimulationRun {
         }
         self.redrive().await;
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
-        self.repeat_what_was_accepted(&clients[0]).await;
-        // Once more from the start of the stream: a view of an older schema is folded anew when it is touched.
-        let mut again = self.event_source_mapping();
-        while self.world.invariants_hold() && self.step(mappings.len(), &mut again).await {}
+        self.repeat_accepted_commands(&clients[0]).await;
+        // Deliver the whole stream again: each record makes the projector fold a stale view anew.
+        let mut replay = self.event_source_mapping();
+        while self.world.invariants_hold() && self.step(mappings.len(), &mut replay).await {}
         self.record_violation(self.checker.check_no_stale_views());
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
     }
 
-    /// What an operator does about streams that are parked: a commit of theirs was missing, or not understood.
+    /// Redrives the parked streams, as an operator does. A missing or unreadable commit parks a stream.
     async fn redrive(&self) {
         let streams = redrive::streams(&self.stack.app, &[]).await.unwrap_or_default();
         redrive::redrive(&self.stack.app, &streams).await;
@@ -167,7 +163,6 @@ impl SimulationRun {
         }
     }
 
-    /// Notes what does not hold.
     fn record_violation(&self, result: Result<(), String>) {
         if let Err(violation) = result {
             self.world.trace.report_violation(violation);
@@ -207,7 +202,7 @@ impl SimulationRun {
         }
     }
 
-    /// Delivers a batch; says whether there was one.
+    /// Delivers one batch. Returns false if there was none.
     async fn step(&self, number: usize, mapping: &mut EventSourceMapping) -> bool {
         let trace = &self.world.trace;
         match mapping.step().await {
@@ -216,20 +211,20 @@ impl SimulationRun {
                 trace.record(&format!("projector {number}: {outcome:?}"), &json!(null))
             }
             Ok(DeliveryStep::Discarded(discarded)) => {
-                trace.report_violation(format!("I9: {} records were given up", discarded.delivery.records.len()));
+                trace.report_violation(format!("I9: {} records were discarded", discarded.delivery.records.len()));
             }
-            Err(error) => trace.report_violation(format!("I9: the stream is not read: {error}")),
+            Err(error) => trace.report_violation(format!("I9: reading the stream failed: {error}")),
         }
         true
     }
 
-    /// Sets the clock forward and back, by seconds or by hours.
+    /// Sets the clock forward or back, by seconds or by hours.
     async fn jump_the_clock(&self, should_continue: &impl Fn() -> bool) {
         let World { random, clock, trace, .. } = &*self.world;
         while should_continue() {
             time::sleep(random.duration_below(4000)).await;
-            let furthest = if random.happens(500) { 5_000 } else { 20 * 3_600_000 };
-            let by = random.below(furthest) as i64;
+            let max = if random.happens(500) { 5_000 } else { 20 * 3_600_000 };
+            let by = random.below(max) as i64;
             let (what, by) = match random.happens(500) {
                 true => ("clock jumped forward", by),
                 false => ("clock jumped back", -by),
@@ -240,19 +235,19 @@ impl SimulationRun {
         }
     }
 
-    /// Puts views of an older schema in the place of today's.
+    /// Replaces views by views of an older schema version.
     async fn put_stale_views(&self, should_continue: &impl Fn() -> bool) {
         while should_continue() {
             time::sleep(self.world.random.duration_below(3000)).await;
-            if self.world.inject("view of an older schema", 700) {
+            if self.world.inject("view of an older schema version", 700) {
                 self.checker.put_stale_view(&self.world.random);
                 self.record_violation(self.checker.check(&self.world.commands));
             }
         }
     }
 
-    /// I5: every command that was accepted is accepted again, as the same. And none has landed since it was refused.
-    async fn repeat_what_was_accepted(&self, client: &SimulatedClient<'_>) {
+    /// Checks I5: the repeat of an accepted command gets the same reply. Compares all replies with the final tables.
+    async fn repeat_accepted_commands(&self, client: &SimulatedClient<'_>) {
         for logged in self.world.commands.all() {
             let accepted = matches!(logged.reply, Reply::Accepted { .. }) && logged.command.key.is_some();
             if accepted
@@ -261,7 +256,7 @@ impl SimulationRun {
             {
                 self.world
                     .trace
-                    .report_violation(format!("I5: {} is not accepted again as it was", logged.command.path));
+                    .report_violation(format!("I5: the repeat of {} got another reply", logged.command.path));
             }
             self.record_violation(self.checker.check_reply(&logged.command, &logged.reply));
         }
@@ -279,8 +274,7 @@ impl SimulationRun {
     }
 }
 
-/// The template that is deployed, but for the age at which records are given up: the engine's clock stands still while
-/// that of the functions jumps.
+/// The deployed template, without a maximum record age: the engine's clock is fixed, while that of the functions jumps.
 fn template() -> Template {
     static TEMPLATE: OnceLock<Template> = OnceLock::new();
     let read = || {
@@ -292,7 +286,7 @@ fn template() -> Template {
     TEMPLATE.get_or_init(read).clone()
 }
 
-/// The same stack, with its calls on a network, and nothing shared with other runs in this process.
+/// Puts the stack's calls on a simulated network, with a retry partition and metrics of its own.
 fn over_the_network(mut stack: Stack, world: &Arc<World>) -> Stack {
     let sdk = &mut stack.app.dynamo.client;
     let transport = sdk.config().http_client().unwrap();

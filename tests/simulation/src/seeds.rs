@@ -1,4 +1,4 @@
-//! Many seeds, on all cores: a run has one thread, but runs know nothing of each other.
+//! Runs of many seeds, on all cores. A run has one thread, and shares nothing with other runs.
 
 use std::{
     collections::BTreeMap,
@@ -12,23 +12,21 @@ use std::{
 
 use crate::{InvariantViolation, Mutation, run};
 
-/// What all runs came to.
+/// The sums over all runs.
 #[derive(Debug, Default)]
 pub struct SeedsReport {
-    /// How many runs there were.
     pub seeds: u64,
-    /// How many calls and outcomes.
+    /// Number of calls and outcomes.
     pub steps: u64,
-    /// How many commits.
     pub commits: usize,
-    /// What went wrong how often, by kind.
+    /// Number of faults and reactions, by kind.
     pub faults: BTreeMap<&'static str, u64>,
 }
 
-/// Runs so many seeds, beginning with `from`; `progress` is reply of each that is done.
+/// Runs `seeds` seeds, from `from` on. Calls `progress` after each run.
 ///
 /// # Errors
-/// The violation of the lowest seed that has one.
+/// Fails with the violation of the lowest seed that has one.
 pub fn run_seeds(
     from: u64,
     seeds: u64,
@@ -40,18 +38,18 @@ pub fn run_seeds(
     let violations = Mutex::new(Vec::new());
     let work = || {
         while !failed.load(Ordering::Relaxed) {
-            // Seeds are given out in ascending order, so all that are lower than one that fails come to their end.
+            // Threads take the seeds in ascending order. So all seeds below a failed one finish, too.
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= from + seeds {
                 break;
             }
             match run(seed, mutation) {
-                Ok(done) => {
+                Ok(report) => {
                     let mut total = total.lock().unwrap();
                     total.seeds += 1;
-                    total.steps += done.steps;
-                    total.commits += done.commits;
-                    done.faults.into_iter().for_each(|(what, times)| *total.faults.entry(what).or_default() += times);
+                    total.steps += report.steps;
+                    total.commits += report.commits;
+                    report.faults.into_iter().for_each(|(what, times)| *total.faults.entry(what).or_default() += times);
                 }
                 Err(violation) => {
                     failed.store(true, Ordering::Relaxed);

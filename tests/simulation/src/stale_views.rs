@@ -1,10 +1,10 @@
-//! What older code has left behind: views of an older schema, that show something else.
+//! Views of an older schema version, as older code would have left them.
 
 use local::{Engine, engine::interceptor::Call};
 use serde_json::{Value, json};
 
-/// Puts the view in the place of this one, as a projector of an older schema has folded it: with other totals, and not
-/// in the index. It has counted the same.
+/// Replaces the view by one of an older schema version, with another total and without its index key. Its contribution
+/// is the same.
 pub fn put_stale_view(engine: &Engine, table: &str, view: &Value) {
     let mut item = view.clone();
     item["schema"] = json!({ "N": "0" });

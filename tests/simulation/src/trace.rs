@@ -1,4 +1,4 @@
-//! What happened in a run: its last steps in words, all of them as a hash, and what was done how often.
+//! The trace of a run: its last steps as text, a hash of all steps, and the number of faults by kind.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,10 +10,9 @@ use serde_json::Value;
 
 use crate::clock::SimulatedClock;
 
-/// How many steps are kept in words.
-const LAST: usize = 60;
+/// The number of steps that are kept as text.
+const MAX_LAST_STEPS: usize = 60;
 
-/// The trace of a run.
 #[derive(Debug)]
 pub struct Trace {
     clock: SimulatedClock,
@@ -30,65 +29,60 @@ struct TraceState {
 }
 
 impl Trace {
-    /// An empty one.
     pub fn new(clock: SimulatedClock) -> Self {
         Self { clock, state: Mutex::default() }
     }
 
-    /// Notes a step: `words` for those who read it, and all that belongs to it for the hash.
-    pub fn record(&self, words: &str, whole: &Value) {
+    /// Records a step: `text` for readers, and `content` for the hash.
+    pub fn record(&self, text: &str, content: &Value) {
         let mut state = self.state.lock().unwrap();
         state.steps += 1;
-        let line = format!("{:>9.3} s  {words}", self.clock.elapsed().as_secs_f64());
+        let line = format!("{:>9.3} s  {text}", self.clock.elapsed().as_secs_f64());
         line.hash(&mut state.hash);
-        hash(whole, &mut state.hash);
-        if state.last.len() == LAST {
+        hash(content, &mut state.hash);
+        if state.last.len() == MAX_LAST_STEPS {
             state.last.pop_front();
         }
         state.last.push_back(line);
     }
 
-    /// Counts something that was done on purpose.
     pub fn count(&self, what: &'static str) {
         self.count_many(what, 1);
     }
 
-    /// Counts it so many times.
     pub fn count_many(&self, what: &'static str, times: u64) {
         if times > 0 {
             *self.state.lock().unwrap().counts.entry(what).or_default() += times;
         }
     }
 
-    /// Notes that an invariant does not hold. The first violation counts; what comes after may follow from it.
+    /// Records a violation. Only the first one is kept, because later ones may follow from it.
     pub fn report_violation(&self, what: String) {
-        self.record(&format!("VIOLATED: {what}"), &Value::Null);
+        self.record(&format!("VIOLATION: {what}"), &Value::Null);
         self.state.lock().unwrap().violation.get_or_insert(what);
     }
 
-    /// The first violation.
     pub fn violation(&self) -> Option<String> {
         self.state.lock().unwrap().violation.clone()
     }
 
-    /// The last steps, a line each.
+    /// The last steps, one line each.
     pub fn last_steps(&self) -> Vec<String> {
         self.state.lock().unwrap().last.iter().cloned().collect()
     }
 
-    /// How many steps there were, and the hash of all of them.
     pub fn steps_and_hash(&self) -> (u64, u64) {
         let state = self.state.lock().unwrap();
         (state.steps, state.hash.finish())
     }
 
-    /// What was done how often.
+    /// The number of faults and reactions, by kind.
     pub fn counts(&self) -> BTreeMap<&'static str, u64> {
         self.state.lock().unwrap().counts.clone()
     }
 }
 
-/// Takes in a document, in an order of its own: that of a hash map differs from run to run.
+/// Hashes a document with sorted fields: the order of a hash map differs between runs.
 fn hash(document: &Value, hasher: &mut DefaultHasher) {
     match document {
         Value::Object(fields) => {

@@ -1,4 +1,4 @@
-//! What a run depends on, and nothing else.
+//! The shared state of a run. Nothing else influences it.
 
 use std::sync::{
     Arc,
@@ -9,23 +9,18 @@ use cqrs_dynamodb::Environment;
 
 use crate::{clock::SimulatedClock, commands::CommandLog, seeded_random::SeededRandom, trace::Trace};
 
-/// SimulatedClock, random, and what is known of the run so far.
 #[derive(Debug)]
 pub struct World {
-    /// The clock of the functions.
     pub clock: SimulatedClock,
-    /// Decides what clients do, and what goes wrong.
+    /// Determines the actions of the clients and the faults.
     pub random: SeededRandom,
-    /// What happened.
     pub trace: Trace,
-    /// What was logged for.
     pub commands: CommandLog,
     faults_stopped: AtomicBool,
 }
 
 impl World {
-    /// The world of a seed, at its beginning. All other random of this thread follows the seed too: the SDK's jitter
-    /// and its tokens come from there.
+    /// The start of a run. Also seeds this thread's generator, which the SDK uses for its jitter and tokens.
     pub fn of(seed: u64) -> Arc<Self> {
         fastrand::seed(seed);
         let clock = SimulatedClock::start();
@@ -38,18 +33,17 @@ impl World {
         })
     }
 
-    /// The clock and a random of their own, for the functions.
+    /// The clock, and a random number generator of its own, for the functions.
     pub fn environment(&self, seed: u64) -> Environment {
         let (clock, random) = (self.clock.clone(), SeededRandom::new(seed));
         Environment::new(move || clock.now(), move || random.bytes())
     }
 
-    /// Nothing goes wrong any more.
     pub fn stop_faults(&self) {
         self.faults_stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Whether this goes wrong now, as it does `per_mille` of a thousand times. It is counted if it does.
+    /// Decides with a probability of `per_mille` in a thousand whether to inject a fault now. Counts the fault.
     pub fn inject(&self, what: &'static str, per_mille: u64) -> bool {
         let injected = !self.faults_stopped.load(Ordering::Relaxed) && self.random.happens(per_mille);
         if injected {
@@ -58,7 +52,6 @@ impl World {
         injected
     }
 
-    /// Whether the run goes on: no invariant was violated.
     pub fn invariants_hold(&self) -> bool {
         self.trace.violation().is_none()
     }

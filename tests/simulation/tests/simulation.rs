@@ -1,14 +1,19 @@
-//! The invariants hold under every seed; a seed does the same in every run; and what is taken away is noticed.
+//! The invariants hold under every seed, every run of a seed is identical, and a removed protection is noticed.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests fail loudly, and say what they saw")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and print what they found"
+)]
 
 use std::collections::BTreeSet;
 
 use simulation::{Mutation, run, seeds::run_seeds};
 
-/// How many seeds there are in `cargo test`.
+/// The number of seeds in `cargo test`.
 const SEEDS: u64 = 200;
-/// How many kinds of trouble they meet, the projector's own among them.
+/// The number of kinds of faults and reactions under these seeds.
 const KINDS: usize = 37;
 
 #[test]
@@ -26,7 +31,7 @@ fn the_invariants_hold_under_every_seed() {
 }
 
 #[test]
-fn a_seed_does_the_same_in_every_run() {
+fn every_run_of_a_seed_is_identical() {
     for seed in 1..=10 {
         assert_eq!(run(seed, None).unwrap(), run(seed, None).unwrap());
     }
@@ -48,7 +53,7 @@ macro_rules! noticed {
 noticed! {
     a_commit_that_overwrites_another_is_noticed: CommitCondition within 20;
     a_view_that_overwrites_a_later_one_is_noticed: ViewCondition within 20;
-    a_view_that_forgets_what_it_has_counted_is_noticed: Contribution within 20;
-    sums_that_do_not_change_with_their_view_are_noticed: Counters within 20;
-    a_stream_that_is_read_as_of_a_moment_ago_is_noticed: ConsistentRead within 50;
+    a_view_without_its_contribution_is_noticed: Contribution within 20;
+    counters_that_do_not_change_with_their_view_are_noticed: Counters within 20;
+    a_stream_that_is_read_without_strong_consistency_is_noticed: ConsistentRead within 50;
 }
