@@ -1,4 +1,4 @@
-//! What the crates may use, and what the template and the code must agree on.
+//! Allowed dependencies between crates, and agreement of the template with the code.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,12 +17,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The crates that a crate uses, directly and indirectly, as `cargo tree` says.
+/// The direct and indirect dependencies of a crate, from `cargo tree`.
 fn used_by(package: &str) -> BTreeSet<String> {
     used_through("normal", package)
 }
 
-/// The same, through these kinds of dependencies.
+/// Like `used_by`, for these kinds of dependencies.
 fn used_through(edges: &str, package: &str) -> BTreeSet<String> {
     let tree = Command::new(env!("CARGO"))
         .args(["tree", "--offline", "--edges", edges, "--prefix", "none", "--format", "{p}", "--package", package])
@@ -35,7 +35,7 @@ fn used_through(edges: &str, package: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_crate_uses_only_what_it_points_to() {
+fn a_crate_depends_only_on_the_crates_that_the_architecture_allows() {
     let ours: BTreeSet<&str> =
         [&["cqrs", "cqrs-dynamodb", "orders", "app", "local", "system"][..], &FUNCTIONS].concat().into_iter().collect();
     let mut allowed = BTreeMap::from([
@@ -55,21 +55,21 @@ fn a_crate_uses_only_what_it_points_to() {
 }
 
 #[test]
-fn the_theory_and_the_domain_wait_for_nothing() {
+fn the_pure_crates_depend_on_no_async_runtime_and_on_no_aws_crate() {
     for package in ["cqrs", "orders"] {
         for used in used_through("normal,dev,build", package) {
-            let waits = used.starts_with("aws") || used.starts_with("lambda") || used.starts_with("tokio");
-            assert!(!waits, "{package} uses {used}");
+            let does_io = used.starts_with("aws") || used.starts_with("lambda") || used.starts_with("tokio");
+            assert!(!does_io, "{package} uses {used}");
         }
     }
 }
 
 #[test]
-fn only_the_local_stack_knows_that_there_are_emulators() {
+fn no_function_depends_on_an_emulator() {
     for package in FUNCTIONS {
         let used = used_by(package);
         assert!(!used.contains("dynoxide-rs"), "{package}");
-        // One TLS stack, and no chain of credential providers.
+        // Functions have one TLS stack, and no chain of credential providers.
         for unwanted in ["aws-config", "aws-lc-rs", "native-tls", "chrono-tz"] {
             assert!(!used.contains(unwanted), "{package} uses {unwanted}");
         }
@@ -78,7 +78,7 @@ fn only_the_local_stack_knows_that_there_are_emulators() {
 }
 
 #[test]
-fn no_function_carries_its_description() {
+fn no_function_contains_its_api_description() {
     for package in FUNCTIONS {
         assert!(!used_by(package).contains("utoipa"), "{package}");
     }
@@ -86,7 +86,7 @@ fn no_function_carries_its_description() {
 }
 
 #[test]
-fn a_main_is_at_most_fifteen_lines() {
+fn a_main_file_has_at_most_fifteen_lines() {
     for function in template().functions.keys() {
         let main = root().join("functions").join(function).join("src/main.rs");
         let lines = fs::read_to_string(&main).unwrap().lines().count();
@@ -115,7 +115,7 @@ fn the_routes_of_the_template_are_those_of_the_functions() {
     }
 }
 
-/// What the root manifest tells cargo-lambda.
+/// The configuration of cargo-lambda in the root manifest.
 fn cargo_lambda() -> Value {
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
@@ -134,15 +134,15 @@ fn cargo_lambda_builds_the_functions_of_the_template_and_nothing_else() {
 }
 
 #[test]
-fn a_panic_can_be_caught_also_in_what_cargo_lambda_builds() {
-    // Where the profile says nothing, cargo-lambda says "abort".
+fn panics_unwind_in_the_binaries_of_cargo_lambda() {
+    // cargo-lambda sets "abort", unless the profile sets another value.
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let (_, release) = manifest.split_once("[profile.release]").unwrap();
     assert!(release.split("\n[").next().unwrap().contains("\npanic = \"unwind\""));
 }
 
 #[test]
-fn cargo_lambda_serves_what_the_template_deploys() {
+fn cargo_lambda_watch_has_the_routes_and_variables_of_the_template() {
     let watch = cargo_lambda()["watch"].clone();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let mut served = BTreeSet::new();
@@ -158,19 +158,19 @@ fn cargo_lambda_serves_what_the_template_deploys() {
     }
     assert_eq!(served, deployed);
 
-    let told: BTreeMap<String, String> = serde_json::from_value(watch["env"].clone()).unwrap();
+    let variables: BTreeMap<String, String> = serde_json::from_value(watch["env"].clone()).unwrap();
     for (binary, function) in template.functions {
         let mut environment = function.environment;
-        // What is another here than on AWS.
+        // These variables have other values than on AWS.
         for (name, value) in [("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000"), ("METRICS_NAMESPACE", "orders")] {
             assert!(environment.insert(name.to_owned(), value.to_owned()).is_some());
         }
-        assert_eq!(told, environment, "{binary}");
+        assert_eq!(variables, environment, "{binary}");
     }
 }
 
 #[tokio::test]
-async fn what_is_rebuilt_is_what_is_projected() {
+async fn maintenance_and_the_projector_have_the_same_projections() {
     let app = System::start().await.stack.app;
     assert_eq!(maintain::projector(&app).projections(), projector::projector(&app).projections());
 }
@@ -184,7 +184,7 @@ fn the_template_maps_the_stream_of_the_events_to_the_projector() {
     assert_eq!(template.tables["EventsTable"].stream.as_deref(), Some("NEW_IMAGE"));
     assert!(mapping.reports_failures && mapping.bisects);
     assert_eq!((mapping.retries, mapping.max_age.unwrap().as_secs()), (Some(1000), 23 * 3600));
-    // What the projector writes is not what wakes it.
+    // The projector's own tables have no stream, so it does not invoke itself.
     let others = ["OrderSummariesTable", "DashboardTable"];
     assert!(others.iter().all(|table| template.tables[*table].stream.is_none()));
 }

@@ -1,4 +1,4 @@
-//! What is not right is refused with a word on what and where, and nothing is written.
+//! Invalid input is refused with its cause and position, and nothing is written.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn order_with(pointer: &str, value: Value) -> Value {
     order
 }
 
-/// Invariant I4: the operator sees no order at all.
+/// Checks invariant I4: the dashboard counts no order.
 async fn nothing_was_written(system: &System) {
     system.project().await;
     assert_eq!(system.operator().get("/dashboard").await.expect(200).document["orders"], 0);
@@ -39,7 +39,7 @@ async fn a_body_that_is_not_json_is_malformed() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_as_such() {
+async fn a_body_that_is_too_large_is_refused() {
     let system = System::start().await;
     let alice = system.customer("alice");
     place(&alice, format!("[{}0]", "0,".repeat(100_000))).await.expect_problem(413, "too-large");
@@ -63,7 +63,7 @@ async fn a_body_must_say_that_it_is_json_and_not_be_compressed() {
 }
 
 #[tokio::test]
-async fn a_field_of_a_wrong_type_is_pointed_at() {
+async fn a_field_of_the_wrong_type_is_named_by_its_pointer() {
     let system = System::start().await;
     let alice = system.customer("alice");
     for quantity in ["\"1\"", "-1", "1.0", "1e2", "9223372036854775808e10", "18446744073709551616", "null", "[]"] {
@@ -88,11 +88,14 @@ async fn a_field_of_a_wrong_type_is_pointed_at() {
 }
 
 #[tokio::test]
-async fn all_fields_that_are_out_of_bounds_are_named_at_once() {
+async fn all_invalid_fields_are_named_in_one_answer() {
     let system = System::start().await;
     let wrong = json!({
         "customer_id": "", "currency": "usd", "shipping_address": "a\u{0}b",
-        "items": [{ "sku": "", "quantity": 0, "unit_price": 1_000_000_000_001_u64 }, { "sku": "A", "quantity": 1, "unit_price": 1 }],
+        "items": [
+            { "sku": "", "quantity": 0, "unit_price": 1_000_000_000_001_u64 },
+            { "sku": "A", "quantity": 1, "unit_price": 1 },
+        ],
     });
     let refused = system.operator().post("/orders").json(&wrong).await.expect_problem(422, "invalid-request");
     let all =
@@ -102,7 +105,7 @@ async fn all_fields_that_are_out_of_bounds_are_named_at_once() {
 }
 
 #[tokio::test]
-async fn every_bound_of_an_order_holds() {
+async fn every_bound_of_an_order_is_enforced() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let item = json!({ "sku": "A", "quantity": 1, "unit_price": 1 });
@@ -134,7 +137,7 @@ async fn every_bound_of_an_order_holds() {
 }
 
 #[tokio::test]
-async fn the_bodies_of_the_other_commands_are_read_as_strictly() {
+async fn the_bodies_of_the_other_commands_are_validated_as_strictly() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     let operator = system.operator();
@@ -154,7 +157,7 @@ async fn the_bodies_of_the_other_commands_are_read_as_strictly() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_none_names_nothing() {
+async fn a_malformed_id_is_not_found() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     let operator = system.operator();
@@ -192,7 +195,7 @@ async fn an_unknown_route_is_answered_by_the_gateway() {
 }
 
 #[tokio::test]
-async fn a_header_that_is_malformed_is_refused() {
+async fn a_malformed_header_is_refused() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     let operator = system.operator();

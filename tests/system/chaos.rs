@@ -1,4 +1,4 @@
-//! The whole system under `--chaos`: invariants I1 to I9, and that a seed does the same again.
+//! The whole system under `--chaos`: invariants I1 to I9, and the repeatability of a seed.
 
 use std::{
     cell::Cell,
@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 
 use crate::harness::{System, TestCaller, cancellation, engine, order, shipment};
 
-async fn with_chaos(seed: u64, shards: usize) -> (System, Arc<Chaos>) {
+async fn start_with_chaos(seed: u64, shards: usize) -> (System, Arc<Chaos>) {
     let chaos = Arc::new(Chaos::new(seed));
     let engine = engine().with_interceptor(chaos.clone());
     let faults = chaos.clone();
     (System::start_on(engine, move |mapping| mapping.with_shards(shards).with_chaos(faults)).await, chaos)
 }
 
-/// Ten orders of one customer, each with a life of its own. Gives the versions that were promised.
-async fn live(system: &System, client: usize) -> Vec<(String, u64)> {
+/// Sends the commands of ten orders of one customer. Returns the acknowledged version of each order.
+async fn send_commands(system: &System, client: usize) -> Vec<(String, u64)> {
     let (customer, warehouse) = (system.customer(&format!("customer-{client}")), system.fulfilment());
-    let mut promised = Vec::new();
+    let mut acknowledged = Vec::new();
     for number in 0..10 {
         let placed = customer.send_until_answered("/orders", &order(), &format!("order-{number}")).await.expect(201);
         let id = placed.text("order_id");
@@ -39,19 +39,19 @@ async fn live(system: &System, client: usize) -> Vec<(String, u64)> {
             assert_eq!(caller.send_until_answered(&path, body, command).await.expect(200).version(), first);
             version = first;
         }
-        promised.push((id, version));
+        acknowledged.push((id, version));
     }
-    promised
+    acknowledged
 }
 
-/// Gives the kinds of trouble that there were.
-async fn survives(seed: u64) -> BTreeSet<&'static str> {
-    let (system, chaos) = with_chaos(seed, 4).await;
+/// Runs 20 clients under a seed, and checks the invariants. Returns the kinds of the injected faults.
+async fn check_seed(seed: u64) -> BTreeSet<&'static str> {
+    let (system, chaos) = start_with_chaos(seed, 4).await;
     let done = Cell::new(false);
     let clients = async {
-        let promised = join_all((0..20).map(|client| live(&system, client))).await;
+        let acknowledged = join_all((0..20).map(|client| send_commands(&system, client))).await;
         done.set(true);
-        promised
+        acknowledged
     };
     let projector = async {
         let mut before = system.view_versions().await;
@@ -59,27 +59,27 @@ async fn survives(seed: u64) -> BTreeSet<&'static str> {
             if system.project_a_batch().await {
                 system.check_counters().await;
                 let after = system.view_versions().await;
-                assert!(before.iter().all(|(id, version)| after[id] >= *version), "a version went down");
+                assert!(before.iter().all(|(id, version)| after[id] >= *version), "the version of a view went down");
                 before = after;
             }
         }
     };
-    let (promised, ()) = tokio::join!(clients, projector);
-    let promised: BTreeMap<String, u64> = promised.into_iter().flatten().collect();
+    let (acknowledged, ()) = tokio::join!(clients, projector);
+    let acknowledged: BTreeMap<String, u64> = acknowledged.into_iter().flatten().collect();
     system.project().await;
     chaos.stop().await;
     system.project().await;
     system.check_read_models().await;
 
-    // What was promised is there, and nothing else.
+    // The event store contains the acknowledged commits and no others.
     let streams = system.streams().await;
-    let there: BTreeMap<String, u64> =
+    let stored: BTreeMap<String, u64> =
         streams.iter().map(|(stream, commits)| (stream.key().to_owned(), commits.len() as u64)).collect();
-    assert_eq!(there, promised, "seed {seed}");
+    assert_eq!(stored, acknowledged, "seed {seed}");
     chaos.injected().into_keys().collect()
 }
 
-/// How many kinds of trouble there are.
+/// The number of kinds of faults that chaos injects.
 const KINDS: usize = 15;
 
 macro_rules! seeds {
@@ -89,7 +89,7 @@ macro_rules! seeds {
             async fn $name() {
                 let mut kinds = BTreeSet::new();
                 for seed in $seeds {
-                    kinds.extend(survives(seed).await);
+                    kinds.extend(check_seed(seed).await);
                 }
                 assert_eq!(kinds.len(), KINDS, "{kinds:?}");
             }
@@ -97,17 +97,17 @@ macro_rules! seeds {
     };
 }
 
-// Four tests, so that they run beside each other.
+// Four tests run concurrently.
 seeds! {
-    the_system_survives_chaos_1_to_5: 1..=5;
-    the_system_survives_chaos_6_to_10: 6..=10;
-    the_system_survives_chaos_11_to_15: 11..=15;
-    the_system_survives_chaos_16_to_20: 16..=20;
+    the_invariants_hold_under_chaos_1_to_5: 1..=5;
+    the_invariants_hold_under_chaos_6_to_10: 6..=10;
+    the_invariants_hold_under_chaos_11_to_15: 11..=15;
+    the_invariants_hold_under_chaos_16_to_20: 16..=20;
 }
 
-/// One client, one command after the other, and the projector stepped after each.
+/// Sends commands one after the other, and steps the projector after each one.
 async fn one_by_one(seed: u64) -> (BTreeMap<&'static str, u64>, Vec<u16>) {
-    let (system, chaos) = with_chaos(seed, 1).await;
+    let (system, chaos) = start_with_chaos(seed, 1).await;
     let customer = system.customer("alice");
     let mut statuses = Vec::new();
     for number in 0..40 {
@@ -121,7 +121,7 @@ async fn one_by_one(seed: u64) -> (BTreeMap<&'static str, u64>, Vec<u16>) {
 }
 
 #[tokio::test]
-async fn the_same_seed_does_the_same() {
+async fn the_same_seed_injects_the_same_faults() {
     let (first, again, other) = (one_by_one(7).await, one_by_one(7).await, one_by_one(8).await);
     assert_eq!(first, again);
     assert_ne!(first, other);

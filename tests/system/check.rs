@@ -1,4 +1,4 @@
-//! `cargo local check` against the system under chaos: the load asks, the checker judges.
+//! `cargo local check` on the system under chaos.
 
 use std::{cell::Cell, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::harness::{FAR_FUTURE, System, engine};
 const COMMANDS: u64 = 300;
 
 #[tokio::test]
-async fn the_checker_finds_no_promise_broken_under_chaos() {
+async fn the_check_finds_no_violation_under_chaos() {
     let chaos = Arc::new(Chaos::new(21));
     let (engine, faults) = (engine().with_interceptor(chaos.clone()), chaos.clone());
     let system = System::start_on(engine, move |mapping| mapping.with_shards(4).with_chaos(faults)).await;

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Concurrent commands.
 
 use std::{collections::BTreeMap, future::IntoFuture};
 
@@ -32,7 +32,7 @@ async fn fifty_identical_requests_leave_one_commit_and_get_one_answer() {
 }
 
 #[tokio::test]
-async fn of_two_commands_that_race_one_wins_and_the_other_decides_again() {
+async fn of_two_racing_commands_one_wins_and_the_other_is_decided_again() {
     let system = System::start().await;
     let (alice, warehouse) = (system.customer("alice"), system.fulfilment());
     for round in 0..10 {
@@ -50,17 +50,17 @@ async fn of_two_commands_that_race_one_wins_and_the_other_decides_again() {
 }
 
 #[tokio::test]
-async fn a_command_that_is_overtaken_again_and_again_is_put_off() {
+async fn a_command_that_keeps_losing_races_gets_503_contended() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
-    // Wherever the command wants to go, another one is already.
+    // Every attempt meets an existing commit.
     system.interceptor.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
     let refused = system.fulfilment().post(format!("/orders/{id}/ship")).json(&shipment()).await;
     assert_eq!(refused.expect_problem(503, "contended").header("retry-after"), Some("1"));
 }
 
 #[tokio::test]
-async fn an_order_that_has_moved_on_is_not_changed_on_an_old_view() {
+async fn a_command_with_an_outdated_if_match_changes_nothing() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     let warehouse = system.fulfilment();
@@ -76,7 +76,7 @@ async fn an_order_that_has_moved_on_is_not_changed_on_an_old_view() {
 }
 
 #[tokio::test]
-async fn two_hundred_orders_by_twenty_clients_end_in_read_models_that_equal_their_history() {
+async fn two_hundred_orders_by_twenty_clients_end_in_views_that_equal_their_history() {
     let system = System::start().await;
     let clients = (0..20).map(|client| {
         let system = &system;

@@ -1,13 +1,13 @@
-//! What a request costs, as DynamoDB counts it: `ReturnConsumedCapacity` of every call.
+//! The capacity units of requests, as DynamoDB reports them (`ReturnConsumedCapacity`).
 
 use ::maintain::{rebuild::rebuild, segments::Checkpoint};
 
 use crate::harness::System;
 
-/// What was costs since the last time is this: these calls, of so many units.
+/// Compares the calls since the last check with the expected calls and units.
 ///
-/// The calls are the same on every engine. The units are held against the one that counts as AWS does: see
-/// `engines::dynamodb_local_counts_units_differently`.
+/// The calls are equal on every engine. The units are compared only on the embedded engine, which counts as AWS does:
+/// see `engines::dynamodb_local_counts_units_differently`.
 #[track_caller]
 fn expect_costs(system: &System, expected: &[(&str, f64)]) {
     let mut costs = system.interceptor.take_costs();
@@ -30,14 +30,14 @@ async fn an_accepted_command_costs_one_write_unit_and_placing_reads_nothing() {
 }
 
 #[tokio::test]
-async fn a_repeat_costs_a_write_that_fails_or_one_query() {
+async fn a_repeat_costs_a_failed_write_or_one_query() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
     alice.cancels(&id).await;
     system.interceptor.take_costs();
     alice.places_order("first").await;
-    // The engine gives no capacity with a condition that fails. On AWS it costs one write unit.
+    // The engine reports no capacity for a failed condition. On AWS it costs one write unit.
     expect_costs(&system, &[]);
 }
 
@@ -57,7 +57,7 @@ async fn projecting_costs_a_transaction_and_from_version_2_on_one_read() {
 }
 
 #[tokio::test]
-async fn many_orders_share_the_rows_of_one_transaction() {
+async fn many_orders_share_the_counter_rows_of_one_transaction() {
     let system = System::start().await;
     for number in 0..50 {
         system.customer("alice").places_order(&format!("order-{number}")).await;
@@ -68,7 +68,7 @@ async fn many_orders_share_the_rows_of_one_transaction() {
 }
 
 #[tokio::test]
-async fn a_query_costs_half_a_read_unit_and_the_dashboard_its_lanes() {
+async fn a_query_costs_half_a_read_unit_and_the_dashboard_its_shards() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
@@ -88,7 +88,7 @@ async fn a_query_costs_half_a_read_unit_and_the_dashboard_its_lanes() {
 }
 
 #[tokio::test]
-async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_is_of_an_older_schema() {
+async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_is_stale() {
     let system = System::start().await;
     let ids = ["1", "2", "3"].map(|key| async { system.customer("alice").places_order(key).await });
     let ids = futures_util::future::join_all(ids).await;
@@ -96,7 +96,7 @@ async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_i
     system.interceptor.take_costs();
     let app = &system.stack.app;
     rebuild(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
-    // 1 for the view, and 1 for its index, which shows what has changed.
+    // 1 for the view, and 1 for its index, which contains a changed attribute.
     let (views, stream, view) = (("BatchGetItem", 3.0), ("Query", 1.0), ("PutItem", 2.0));
     expect_costs(&system, &[("Scan", 0.5), views, stream, stream, stream]);
     for id in &ids {

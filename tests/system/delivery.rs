@@ -1,4 +1,4 @@
-//! Any delivery of any history leaves the read models equal to the fold (invariants I6, I7 and I8).
+//! Any delivery of any history leaves the views equal to the fold (invariants I6, I7 and I8).
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -6,17 +6,17 @@ use tokio::runtime::Runtime;
 
 use crate::harness::{System, cancellation, order, shipment};
 
-/// What is done to one of four orders; what the order does not allow is refused, which is a history too.
+/// Commands to four orders. The orders may reject some of them.
 fn history() -> impl Strategy<Value = Vec<(usize, u8)>> {
     prop::collection::vec((0..4_usize, 0..3_u8), 1..16)
 }
 
-/// Batches of records, by their place in the stream: some twice, some never, in any order.
+/// Batches of record indexes: some records are repeated, some are missing, in any order.
 fn deliveries() -> impl Strategy<Value = Vec<Vec<prop::sample::Index>>> {
     prop::collection::vec(prop::collection::vec(any::<prop::sample::Index>(), 1..12), 0..8)
 }
 
-async fn happen(system: &System, history: &[(usize, u8)]) {
+async fn execute(system: &System, history: &[(usize, u8)]) {
     let (alice, warehouse) = (system.customer("alice"), system.fulfilment());
     let mut ids = Vec::new();
     for number in 0..4 {
@@ -42,10 +42,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_delivery_of_any_history_ends_in_the_fold(history in history(), deliveries in deliveries(), seed in any::<u64>()) {
+    fn any_delivery_of_any_history_ends_in_the_fold(
+        history in history(), deliveries in deliveries(), seed in any::<u64>(),
+    ) {
         Runtime::new().unwrap().block_on(async {
             let system = System::start().await;
-            happen(&system, &history).await;
+            execute(&system, &history).await;
             let records = system.stream_records().await;
             let mut before = system.view_versions().await;
             for delivery in &deliveries {
@@ -53,10 +55,10 @@ proptest! {
                 system.deliver(&batch).await;
                 system.check_counters().await;
                 let after = system.view_versions().await;
-                assert!(before.iter().all(|(id, version)| after[id] >= *version), "a version went down");
+                assert!(before.iter().all(|(id, version)| after[id] >= *version), "the version of a view went down");
                 before = after;
             }
-            // In the end every record has come at least once, in some order.
+            // Finally every record is delivered at least once, in some order.
             let mut rest = records.clone();
             rest.sort_by_key(|record| cqrs::derived_id(&[&seed.to_string(), &record.sequence_number]));
             for batch in rest.chunks(5) {

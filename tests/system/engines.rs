@@ -1,5 +1,5 @@
-//! In what the engines differ, a behaviour a test: what AWS does, what the embedded engine does, and what Amazon
-//! DynamoDB Local does. An upgrade that changes one of them fails here, under its name.
+//! Differences between the engines, one per test. The comment of a test says what AWS does, and its code says what the
+//! embedded engine and Amazon DynamoDB Local do. An upgrade that changes a difference fails its test.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, TransactWriteItem, Update};
 use aws_sdk_dynamodbstreams::types::Record;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{self, System};
 
-/// What each engine does; AWS does as the comment beside it says.
+/// The behaviour of each engine.
 #[derive(Debug)]
 struct EngineDifference<T> {
     embedded: T,
@@ -24,7 +24,7 @@ impl<T: std::fmt::Debug + PartialEq> EngineDifference<T> {
     }
 }
 
-/// A system, to look at its engine through its tables.
+/// A system that shows the behaviour of its engine.
 struct EngineProbe(System);
 
 impl EngineProbe {
@@ -36,7 +36,7 @@ impl EngineProbe {
         self.0.stack.engine()
     }
 
-    /// Puts an item into the events table, with these attributes beside its key.
+    /// Puts an item with these additional attributes into the events table.
     async fn put(&self, version: u64, more: Value) {
         let mut item = json!({ "stream": "probe#1", "version": version });
         item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -45,7 +45,7 @@ impl EngineProbe {
         put.set_item(Some(serde_dynamo::to_item(item).unwrap())).send().await.unwrap();
     }
 
-    /// The first page of the stream, as the SDK reads it.
+    /// The first page of the stream.
     async fn first_page(&self) -> Vec<Record> {
         let streams = self.engine().streams();
         let arn = self.0.stack.stream_arn("EventsTable").unwrap();
@@ -61,7 +61,7 @@ fn text(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
 }
 
-/// On AWS: no record. That is why the mapping drops records that change nothing.
+/// On AWS: no record. So the event source mapping drops records that change nothing.
 #[tokio::test]
 async fn a_put_that_changes_nothing_makes_a_record() {
     let probe = EngineProbe::start().await;
@@ -70,7 +70,7 @@ async fn a_put_that_changes_nothing_makes_a_record() {
     EngineDifference { embedded: 2, dynamodb_local: 1 }.is(probe.engine(), &probe.first_page().await.len());
 }
 
-/// On AWS: to the second. DynamoDB Local rounds down to the minute, so that records seem older than they are.
+/// On AWS: to the second. DynamoDB Local rounds down to the minute, so records seem older than they are.
 #[tokio::test]
 async fn a_record_has_a_time_to_the_second_or_to_the_minute() {
     let probe = EngineProbe::start().await;
@@ -80,18 +80,18 @@ async fn a_record_has_a_time_to_the_second_or_to_the_minute() {
     assert!(probe.engine().is_embedded() && made >= before || made % 60 == 0 && made > before - 60);
 }
 
-/// On AWS: at least 21, as the API demands of a number that is sent.
+/// On AWS: at least 21, the minimum length in API requests.
 #[tokio::test]
-async fn sequence_numbers_have_so_many_digits() {
+async fn sequence_numbers_have_21_digits() {
     let probe = EngineProbe::start().await;
     probe.put(1, json!({})).await;
     let record = probe.first_page().await.remove(0).dynamodb.unwrap();
     EngineDifference { embedded: 21, dynamodb_local: 21 }.is(probe.engine(), &record.sequence_number.unwrap().len());
 }
 
-/// On AWS: an open shard has none. The mapping does not look at it.
+/// On AWS: an open shard has no ending sequence number. The stream reader ignores the number.
 #[tokio::test]
-async fn an_open_shard_shows_where_it_ends() {
+async fn an_open_shard_has_an_ending_sequence_number() {
     let probe = EngineProbe::start().await;
     probe.put(1, json!({})).await;
     let arn = probe.0.stack.stream_arn("EventsTable").unwrap();
@@ -112,7 +112,7 @@ async fn a_page_of_the_stream_may_be_larger_than_a_megabyte() {
     EngineDifference { embedded: 4, dynamodb_local: 4 }.is(probe.engine(), &probe.first_page().await.len());
 }
 
-/// On AWS: `{"M": {}}`. [`Engine::streams`] puts it right, so that the records can be read at all.
+/// On AWS: `{"M": {}}`. [`Engine::streams`] repairs it for DynamoDB Local, so that the SDK can read the records.
 #[tokio::test]
 async fn an_empty_map_in_a_record_is_a_map() {
     let probe = EngineProbe::start().await;
@@ -121,7 +121,7 @@ async fn an_empty_map_in_a_record_is_a_map() {
     assert!(image["data"].as_m().is_ok());
 }
 
-/// On AWS: what each action writes, its indexes with it; and half a unit for a query that finds nothing.
+/// On AWS: the units of each action with its indexes, and half a unit for a query without results.
 #[tokio::test]
 async fn dynamodb_local_counts_units_differently() {
     let probe = EngineProbe::start().await;
@@ -142,7 +142,7 @@ async fn dynamodb_local_counts_units_differently() {
         .is(probe.engine(), &empty.consumed_capacity.unwrap().capacity_units);
 }
 
-/// On AWS: it can be behind. Nothing here relies on that it is not; chaos and the projector that stands still show it.
+/// On AWS: an index can be behind. The system does not rely on it: tests with chaos and without a projector show that.
 #[tokio::test]
 async fn an_index_is_never_behind_its_table() {
     let probe = EngineProbe::start().await;
@@ -159,9 +159,9 @@ async fn an_index_is_never_behind_its_table() {
     }
 }
 
-/// On AWS: one of them meets a `TransactionConflict` now and then. The interceptor plays it: see [`local::engine::interceptor::Fault`].
+/// On AWS: some of them fail with `TransactionConflict`. See [`local::engine::interceptor::Fault::Conflict`].
 #[tokio::test]
-async fn transactions_on_one_item_never_collide() {
+async fn transactions_on_one_item_never_conflict() {
     let probe = EngineProbe::start().await;
     let app = &probe.0.stack.app;
     let add = |_| {
@@ -176,9 +176,9 @@ async fn transactions_on_one_item_never_collide() {
     assert!(written.iter().all(Result::is_ok));
 }
 
-/// On AWS: a stream of its own for each table that is made, also under an old name.
+/// On AWS: a recreated table has a new stream.
 #[tokio::test]
-async fn a_table_made_again_shows_the_records_of_the_one_before() {
+async fn a_recreated_table_shows_the_records_of_its_predecessor() {
     let probe = EngineProbe::start().await;
     probe.put(1, json!({})).await;
     let (client, name) = (&probe.0.stack.app.dynamo.client, &*probe.0.stack.app.tables.events);

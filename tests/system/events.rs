@@ -1,4 +1,4 @@
-//! The events under `tests/events`, which `cargo lambda invoke` and `sam local invoke` send: that they do not rot.
+//! The example events in `tests/events`, for `cargo lambda invoke` and `sam local invoke`, are valid.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,14 +14,14 @@ fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../events")
 }
 
-/// The event in the file of this name.
+/// Reads the event with this name.
 pub fn event(name: &str) -> Value {
     let path = directory().join(format!("{name}.json"));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The events and their answers, in the order of `answers.txt`.
+/// The names of the events and their expected answers, in the order of `answers.txt`.
 pub fn answers() -> Vec<(String, String)> {
     let text = fs::read_to_string(directory().join("answers.txt")).unwrap();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -59,9 +59,9 @@ fn each_route_of_the_template_has_an_event_with_its_scopes() {
 }
 
 #[tokio::test]
-async fn each_event_is_answered_as_it_says() {
+async fn each_event_gets_its_expected_answer() {
     let system = System::start().await;
-    // Twice: commands have a key, and the projector takes what it had before.
+    // Twice: commands have a key, and the projector accepts duplicates.
     for (name, expected) in [answers(), answers()].concat() {
         let (function, _) = name.split_once('.').unwrap();
         let now = system.stack.app.dynamo.environment.now().as_millisecond();
@@ -71,7 +71,7 @@ async fn each_event_is_answered_as_it_says() {
     check_read_models(&system).await;
 }
 
-/// This is the answer that `answers.txt` expects.
+/// Compares an answer with the expectation in `answers.txt`.
 #[track_caller]
 pub fn expect_answer(name: &str, expected: &str, answer: &Value) {
     let expected = match expected {
@@ -83,20 +83,20 @@ pub fn expect_answer(name: &str, expected: &str, answer: &Value) {
     assert_eq!(answer.get("statusCode").unwrap_or(answer), &expected, "{name}: {answer}");
 }
 
-/// The views are those that the events lead to.
+/// Checks the views after all events.
 pub async fn check_read_models(system: &System) {
     system.check_counters().await;
-    // The stream of `poison` is parked before its first commit. Those of `place-another-order` and `place-order` are caught
-    // up by `rebuild`.
+    // The stream of `poison` is parked before its first commit. The event `rebuild` catches up the streams of
+    // `place-another-order` and `place-order`.
     let numbered = |(id, version): (String, cqrs::Version)| (id[34..].to_owned(), version.get());
     let views: BTreeMap<String, u64> = system.view_versions().await.into_iter().map(numbered).collect();
     let expected = [("01", 1), ("02", 3), ("03", 2), ("04", 2), ("06", 1), ("07", 0), ("08", 1), ("49", 2), ("51", 3)];
     assert_eq!(views, expected.map(|(id, version)| (id.to_owned(), version)).into());
 }
 
-/// The deadline of each invocation by `cargo lambda watch` is 600,000, which was in 1970.
+/// `cargo lambda watch` sends the deadline 600,000 with each invocation, which is a time in 1970.
 #[tokio::test]
-async fn a_deadline_of_cargo_lambda_is_not_over() {
+async fn the_deadline_of_cargo_lambda_watch_is_not_in_the_past() {
     let system = System::start().await;
     let timeout = template().functions["command"].timeout.as_millis();
     let invoked_at = 600_000 - i64::try_from(timeout).unwrap();

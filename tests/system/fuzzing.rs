@@ -1,4 +1,4 @@
-//! The corpus under `tests/fuzz`: what fuzzing found worth keeping does not panic, today either.
+//! Replays the fuzzing corpus in `tests/fuzz`. No input may cause a panic.
 
 use std::{
     cell::Cell,
@@ -8,7 +8,7 @@ use std::{
 };
 
 thread_local! {
-    /// Whether something panicked on this thread, caught or not.
+    /// Set by a panic on this thread, caught or not.
     static PANICKED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -20,10 +20,10 @@ fn corpus(target: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The projector catches a fold that panics; so panics are counted where they begin.
+/// Replays the corpus of a target. A panic hook also detects panics that the projector catches.
 fn replay(target: &str, decode: fn(&[u8])) {
-    static LISTEN: Once = Once::new();
-    LISTEN.call_once(|| {
+    static INSTALL_HOOK: Once = Once::new();
+    INSTALL_HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |panic| {
             PANICKED.set(true);
@@ -34,7 +34,7 @@ fn replay(target: &str, decode: fn(&[u8])) {
     assert!((10..=200).contains(&files.len()), "{} files", files.len());
     for file in files {
         let bytes = fs::read(&file).unwrap();
-        assert!(bytes.len() <= 4096, "{} is too large to be kept", file.display());
+        assert!(bytes.len() <= 4096, "{} is too large for the corpus", file.display());
         decode(&bytes);
         assert!(!PANICKED.get(), "{}", file.display());
     }

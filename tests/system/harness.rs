@@ -1,4 +1,4 @@
-//! A system to test, and callers who talk to it.
+//! A system under test, and callers that send requests to it.
 
 pub mod canary;
 pub mod interceptor;
@@ -30,29 +30,28 @@ use tokio::{net::TcpListener, sync::Mutex};
 
 use self::interceptor::TestInterceptor;
 
-/// When every test begins.
+/// The start time of every test.
 pub const START: &str = "2026-11-22T10:00:00Z";
 
-/// When tokens expire, in seconds since 1970: in 2100. They are verified by the machine's own clock.
+/// The expiry of tokens: 2100-01-01, in seconds since 1970. The authorizer uses the machine's clock.
 pub const FAR_FUTURE: i64 = 4_102_444_800;
 
-/// A system of its own.
+/// A system with its own tables.
 pub struct System {
     pub stack: Stack,
     pub interceptor: Arc<TestInterceptor>,
     pub clock: TestClock,
     metrics: Arc<MetricLines>,
-    /// The same tables, past the interceptor and whatever is on it.
+    /// The same tables, without the interceptor.
     direct: App,
     url: String,
     client: Client,
     mapping: Mutex<EventSourceMapping>,
 }
 
-/// Lines of metrics.
 type MetricLines = std::sync::Mutex<Vec<Value>>;
 
-/// A clock that a test holds: it moves on by a millisecond whenever it is looked at.
+/// A clock that a test controls. Each read advances it by a millisecond.
 #[derive(Clone)]
 pub struct TestClock(Arc<AtomicI64>);
 
@@ -61,18 +60,18 @@ impl TestClock {
         Timestamp::from_millisecond(self.0.fetch_add(1, Ordering::SeqCst)).unwrap()
     }
 
-    /// Moves the clock on, or back.
+    /// Moves the clock forward, or back if `milliseconds` is negative.
     pub fn advance_ms(&self, milliseconds: i64) {
         self.0.fetch_add(milliseconds, Ordering::SeqCst);
     }
 }
 
-/// The template that is deployed.
+/// The deployed template.
 pub fn template() -> Template {
     Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap()
 }
 
-/// The DynamoDB to test on: an embedded one for each who asks, or the one that the environment names.
+/// A new embedded engine, or the DynamoDB at `AWS_ENDPOINT_URL_DYNAMODB`.
 pub fn engine() -> Engine {
     match std::env::var("AWS_ENDPOINT_URL_DYNAMODB") {
         Ok(url) if !url.is_empty() => Engine::remote(url),
@@ -80,7 +79,7 @@ pub fn engine() -> Engine {
     }
 }
 
-/// What to put before the names of tables, so that none is another test's, nor another run's.
+/// A prefix for table names that no other test and no other run has.
 pub fn prefix() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let run = u128::from_be_bytes(Environment::system().random_bytes()) >> 64;
@@ -88,19 +87,19 @@ pub fn prefix() -> String {
 }
 
 impl System {
-    /// A system with one shard, over an interceptor that the test holds.
+    /// A system with one shard and a [`TestInterceptor`].
     pub async fn start() -> Self {
         let interceptor = Arc::new(TestInterceptor::default());
         let engine = engine().with_interceptor(interceptor.clone());
         Self { interceptor, ..Self::start_on(engine, |mapping| mapping).await }
     }
 
-    /// A system on this engine, whose mapping is as `configure` makes it.
+    /// A system on `engine`. `configure` changes its event source mapping.
     pub async fn start_on(engine: Engine, configure: impl FnOnce(EventSourceMapping) -> EventSourceMapping) -> Self {
         Self::start_behind(Authorizer::new().unwrap(), engine, configure).await
     }
 
-    /// The same, behind this authorizer.
+    /// Like [`start_on`](Self::start_on), with this authorizer.
     pub async fn start_behind(
         authorizer: Authorizer,
         engine: Engine,
@@ -130,19 +129,18 @@ impl System {
         Self { stack, interceptor: Arc::default(), clock, metrics, direct, url, client: Client::new(), mapping }
     }
 
-    /// The same system, with its functions behind the Lambda Invoke API at `url`.
+    /// Replaces the functions by those behind the Lambda Invoke API at `url`.
     pub async fn with_functions_at(self, url: &str) -> Self {
         let stack = self.stack.with_functions_at(url);
         let mapping = Mutex::new(stack.event_source_mappings().pop().unwrap());
         Self { url: serve(&stack).await, stack, mapping, ..self }
     }
 
-    /// The last line of metrics.
     pub fn last_metrics_line(&self) -> Value {
         self.metrics.lock().unwrap().last().unwrap().clone()
     }
 
-    /// What was measured since the last time, of each metric the sum, or the list of times.
+    /// The metrics since the last call: the sum of each counter, and the last list of durations.
     pub fn take_metrics(&self) -> BTreeMap<String, Value> {
         let mut totals: BTreeMap<String, Value> = BTreeMap::new();
         for line in self.metrics.lock().unwrap().drain(..) {
@@ -155,24 +153,23 @@ impl System {
         totals
     }
 
-    /// Steps the projector once, and says whether there was something to deliver.
+    /// Delivers one batch to the projector. Returns false if there was none.
     pub async fn project_a_batch(&self) -> bool {
         let step = self.mapping.lock().await.step().await.unwrap();
         tokio::task::yield_now().await;
         !matches!(step, DeliveryStep::Idle)
     }
 
-    /// Steps the projector until the stream is empty.
+    /// Delivers batches to the projector until the stream is empty.
     pub async fn project(&self) {
         self.mapping.lock().await.drain().await.unwrap();
     }
 
-    /// Where the API of this system is.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Where others find the DynamoDB of this system.
+    /// A URL of the system's DynamoDB for other processes.
     pub async fn dynamodb_url(&self) -> String {
         let engine = self.stack.engine().direct();
         if !engine.is_embedded() {
@@ -184,7 +181,7 @@ impl System {
         url
     }
 
-    /// Writes a commit past all rules, as no code of the system does.
+    /// Writes a commit without any validation.
     pub async fn append_raw(&self, order_id: &str, version: u64, events: Value) {
         let commit = json!({
             "stream": format!("order#{order_id}"), "version": version, "command_id": "raw", "fingerprint": "raw",
@@ -194,38 +191,38 @@ impl System {
         put.set_item(Some(serde_dynamo::to_item(commit).unwrap())).send().await.unwrap();
     }
 
-    /// A mapping of its own, at the start of the stream: all that ever happened comes again.
+    /// A second mapping at the beginning of the stream. It delivers all records again.
     pub fn replaying_mapping(&self) -> EventSourceMapping {
         self.stack.event_source_mappings().pop().unwrap()
     }
 
-    /// Somebody with a token of these scopes.
+    /// A caller with these scopes.
     pub fn caller(&self, sub: &str, scope: &str) -> TestCaller<'_> {
         self.bearer(self.stack.authorizer.token(sub, scope, FAR_FUTURE).unwrap())
     }
 
-    /// Somebody with this token.
+    /// A caller with this token.
     pub fn bearer(&self, token: String) -> TestCaller<'_> {
         TestCaller { system: self, token: Some(token) }
     }
 
-    /// A customer, who may do what customers may.
+    /// A caller with the scopes of a customer.
     pub fn customer(&self, sub: &str) -> TestCaller<'_> {
         self.caller(sub, "orders/write orders/read")
     }
 
-    /// Somebody in the warehouse.
+    /// A caller with the scope of the warehouse.
     pub fn fulfilment(&self) -> TestCaller<'_> {
         self.caller("warehouse", "orders/fulfil")
     }
 
-    /// Nobody in particular: without `--auth`, an operator with all scopes.
+    /// A caller without a token. Unless tokens are required, it is an operator with all scopes.
     pub fn operator(&self) -> TestCaller<'_> {
         TestCaller { system: self, token: None }
     }
 }
 
-/// Serves the API of a stack, and gives its URL.
+/// Serves the API of a stack. Returns its URL.
 async fn serve(stack: &Stack) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -234,7 +231,7 @@ async fn serve(stack: &Stack) -> String {
     url
 }
 
-/// Somebody who talks to the system.
+/// A caller of the API, with or without a token.
 pub struct TestCaller<'a> {
     system: &'a System,
     token: Option<String>,
@@ -245,7 +242,7 @@ impl TestCaller<'_> {
         self.request(reqwest::Method::GET, path.as_ref())
     }
 
-    /// A post of an empty document.
+    /// A POST of an empty JSON object.
     pub fn post(&self, path: impl AsRef<str>) -> TestRequest {
         self.request(reqwest::Method::POST, path.as_ref()).json(&json!({}))
     }
@@ -258,7 +255,7 @@ impl TestCaller<'_> {
         })
     }
 
-    /// Sends the command until it has an outcome: 5xx is none, and the key makes it safe to ask again.
+    /// Repeats the command until it has an outcome. A 503 is no outcome, and the key makes the repeat safe.
     pub async fn send_until_answered(&self, path: &str, body: &Value, key: &str) -> TestResponse {
         for _ in 0..50 {
             let answer = self.post(path).json(body).header("Idempotency-Key", key).await;
@@ -268,26 +265,26 @@ impl TestCaller<'_> {
             assert_eq!(answer.status, 503, "{:?}", answer.document);
             assert_eq!(answer.header("retry-after"), Some("1"));
         }
-        panic!("no outcome of {path}")
+        panic!("{path} has no outcome after 50 requests")
     }
 
-    /// Places an order with this key, and gives its id.
+    /// Places an order with this key. Returns its id.
     pub async fn places_order(&self, key: &str) -> String {
         self.post("/orders").json(&order()).header("Idempotency-Key", key).await.expect(201).text("order_id")
     }
 
-    /// Ships, and gives the version.
+    /// Ships the order. Returns its new version.
     pub async fn ships(&self, order_id: &str) -> u64 {
         self.post(format!("/orders/{order_id}/ship")).json(&shipment()).await.expect(200).version()
     }
 
-    /// Cancels, and gives the version.
+    /// Cancels the order. Returns its new version.
     pub async fn cancels(&self, order_id: &str) -> u64 {
         self.post(format!("/orders/{order_id}/cancel")).json(&cancellation()).await.expect(200).version()
     }
 }
 
-/// A request that is sent when it is awaited.
+/// A request. Awaiting it sends it.
 pub struct TestRequest(RequestBuilder);
 
 impl TestRequest {
@@ -299,7 +296,7 @@ impl TestRequest {
         Self(self.0.body(body)).header("Content-Type", "application/json")
     }
 
-    /// Sets the header, in place of one that was set before.
+    /// Sets the header, and replaces an earlier value.
     pub fn header(self, name: &str, value: &str) -> Self {
         let headers = reqwest::header::HeaderMap::from_iter([(
             reqwest::header::HeaderName::try_from(name).unwrap(),
@@ -308,7 +305,7 @@ impl TestRequest {
         Self(self.0.headers(headers))
     }
 
-    /// Adds one more line of the header.
+    /// Adds another line of the header.
     pub fn header_line(self, name: &str, value: &str) -> Self {
         Self(self.0.header(name, value))
     }
@@ -320,16 +317,15 @@ impl IntoFuture for TestRequest {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let response = self.0.send().await.expect("the gateway answers");
+            let response = self.0.send().await.expect("a response");
             let (status, headers) = (response.status().as_u16(), response.headers().clone());
-            let body = response.bytes().await.expect("the answer is whole");
+            let body = response.bytes().await.expect("a complete response");
             let document = serde_json::from_slice(&body).unwrap_or_default();
             TestResponse { status, headers, document }
         })
     }
 }
 
-/// What was answered.
 #[derive(Clone, Debug)]
 pub struct TestResponse {
     pub status: u16,
@@ -338,7 +334,7 @@ pub struct TestResponse {
 }
 
 impl TestResponse {
-    /// The answer, which has this status.
+    /// Checks the status, the form of a problem, and that no output contained personal data.
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?}", self.document);
@@ -353,7 +349,7 @@ impl TestResponse {
         self
     }
 
-    /// The problem, which has this status and type.
+    /// Checks the status and the type of a problem.
     #[track_caller]
     pub fn expect_problem(self, status: u16, kind: &str) -> Self {
         let answer = self.expect(status);
@@ -375,18 +371,21 @@ impl TestResponse {
         self.document["version"].as_u64().unwrap_or_else(|| panic!("no version in {:?}", self.document))
     }
 
-    /// The pointers of the fields that are wrong.
+    /// The JSON pointers of the invalid fields.
     pub fn pointers(&self) -> Vec<String> {
         let errors = self.document["errors"].as_array().cloned().unwrap_or_default();
         errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect()
     }
 }
 
-/// An order of whoever sends it.
+/// A valid order of the caller.
 pub fn order() -> Value {
     json!({
         "currency": "EUR",
-        "items": [{ "sku": "BOOK-1", "quantity": 2, "unit_price": 1250 }, { "sku": "PEN-7", "quantity": 1, "unit_price": 300 }],
+        "items": [
+            { "sku": "BOOK-1", "quantity": 2, "unit_price": 1250 },
+            { "sku": "PEN-7", "quantity": 1, "unit_price": 300 },
+        ],
         "shipping_address": "1 Main Street, Springfield",
     })
 }
@@ -399,7 +398,7 @@ pub fn cancellation() -> Value {
     json!({ "reason": "changed my mind" })
 }
 
-/// A request as API Gateway hands it on, for a function that is invoked past the gateway.
+/// A request as API Gateway passes it to a function, for invocations without the gateway.
 pub fn event(method: &str, path: &str, authorizer: Value, body: &str) -> Value {
     json!({
         "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path, "rawQueryString": "",

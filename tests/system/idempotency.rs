@@ -1,4 +1,4 @@
-//! A command that is sent again is carried out once, and answered as the first time.
+//! A repeated command is executed once, and gets its first answer again.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ async fn commits(system: &System, order_id: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_repeated_order_is_the_first_one() {
+async fn a_repeated_placement_returns_the_first_order() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let place = |body: String, key| alice.post("/orders").body(body).header("Idempotency-Key", key);
@@ -35,7 +35,7 @@ async fn a_repeated_order_is_the_first_one() {
 }
 
 #[tokio::test]
-async fn a_repeated_change_answers_as_the_first_time_whatever_came_after() {
+async fn a_repeated_command_gets_its_first_answer_after_later_commands() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     let warehouse = system.fulfilment();
@@ -46,13 +46,13 @@ async fn a_repeated_change_answers_as_the_first_time_whatever_came_after() {
     let again = ship().await.expect(200);
     assert!(is_replayed(&again));
     assert_eq!((again.version(), again.header("etag")), (2, Some("\"2\"")));
-    // A repeat is recognised before If-Match is looked at.
+    // A repeat is detected before If-Match is checked.
     assert!(is_replayed(&ship().header("If-Match", "\"1\"").await.expect(200)));
     assert_eq!(commits(&system, &id).await, 3);
 }
 
 #[tokio::test]
-async fn a_key_does_not_serve_two_commands() {
+async fn a_key_with_another_command_is_refused() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("key").await;
@@ -72,7 +72,7 @@ async fn a_key_does_not_serve_two_commands() {
 }
 
 #[tokio::test]
-async fn a_refused_command_can_be_mended_under_its_key() {
+async fn a_refused_command_can_be_corrected_with_the_same_key() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let place = |body| alice.post("/orders").json(&body).header("Idempotency-Key", "key");
@@ -81,7 +81,7 @@ async fn a_refused_command_can_be_mended_under_its_key() {
 }
 
 #[tokio::test]
-async fn a_key_is_its_callers_own() {
+async fn two_callers_can_use_the_same_key() {
     let system = System::start().await;
     let (alices, bobs) =
         (system.customer("alice").places_order("key").await, system.customer("bob").places_order("key").await);
@@ -90,7 +90,7 @@ async fn a_key_is_its_callers_own() {
 }
 
 #[tokio::test]
-async fn orders_without_a_key_are_orders_of_their_own() {
+async fn placements_without_a_key_create_separate_orders() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let first = alice.post("/orders").json(&order()).await.expect(201);
@@ -98,7 +98,7 @@ async fn orders_without_a_key_are_orders_of_their_own() {
     assert_ne!(first.text("order_id"), second.text("order_id"));
 }
 
-/// What is stored is compared with what comes, for ever: the fingerprint of a request never changes.
+/// Stored fingerprints are compared with those of new requests for ever, so they must not change.
 #[tokio::test]
 async fn the_ids_and_fingerprints_of_a_request_never_change() {
     let system = System::start().await;

@@ -1,14 +1,14 @@
-//! Who may do what.
+//! Authentication and authorization.
 
 use local::authorizer::Authorizer;
 use serde_json::json;
 
 use crate::harness::{FAR_FUTURE, System, cancellation, engine, event, order, shipment};
 
-/// Every route × everybody, behind `--auth`. Bodies are empty documents: whoever passes gets 422, or the 409 that the
-/// order gives them.
+/// Every route × every kind of caller, with `--auth`. Bodies are empty documents, so an authorized command gets 422,
+/// or 409 because of the order's status.
 #[tokio::test]
-async fn each_route_answers_whom_it_should() {
+async fn each_route_admits_only_its_callers() {
     let required = Authorizer::new().unwrap().required(true);
     let system = System::start_behind(required, engine(), |mapping| mapping).await;
     let id = system.customer("alice").places_order("first").await;
@@ -32,8 +32,8 @@ async fn each_route_answers_whom_it_should() {
         ("another customer", own("bob", "orders/write orders/read"), [422, 403, 403, 422, 404, 404, 403, 403]),
         ("fulfilment", own("warehouse", "orders/fulfil"), [403, 422, 409, 403, 200, 200, 200, 403]),
         ("an administrator", own("root", "orders/admin"), [422, 422, 409, 422, 200, 200, 200, 200]),
-        ("the owner, to read", own("alice", "orders/read"), [403, 403, 403, 403, 200, 200, 200, 403]),
-        ("the owner, to write", own("alice", "orders/write"), [422, 403, 403, 422, 403, 403, 403, 403]),
+        ("the owner without the scope to write", own("alice", "orders/read"), [403, 403, 403, 403, 200, 200, 200, 403]),
+        ("the owner without the scope to read", own("alice", "orders/write"), [422, 403, 403, 422, 403, 403, 403, 403]),
         ("a wrong scope", own("alice", "openid orders/writer"), [403; 8]),
         ("no scope", own("alice", ""), [403; 8]),
         ("an expired token", system.bearer(expired), [401; 8]),
@@ -55,9 +55,9 @@ async fn each_route_answers_whom_it_should() {
     }
 }
 
-/// Whoever passes the gateway gets no further with another one's order: the commands of the object, one by one.
+/// A caller with the right scopes cannot command another customer's order.
 #[tokio::test]
-async fn a_command_on_another_customers_order_finds_nothing() {
+async fn a_command_on_another_customers_order_is_not_found_or_forbidden() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     let bob = system.customer("bob");
@@ -68,19 +68,19 @@ async fn a_command_on_another_customers_order_finds_nothing() {
 }
 
 #[tokio::test]
-async fn the_issuer_publishes_its_key_and_gives_tokens_to_whoever_asks() {
+async fn the_issuer_publishes_its_key_and_issues_tokens_to_everybody() {
     let required = Authorizer::new().unwrap().required(true);
     let system = System::start_behind(required, engine(), |mapping| mapping).await;
     let keys = system.operator().get("/.well-known/jwks.json").await.expect(200).document;
     assert_eq!((&keys["keys"][0]["kty"], &keys["keys"][0]["alg"]), (&json!("OKP"), &json!("EdDSA")));
-    let asked = json!({ "sub": "root", "scope": "orders/admin", "expires_in": 4_000_000_000_i64 });
-    let token = system.operator().post("/token").json(&asked).await.expect(200).text("access_token");
+    let body = json!({ "sub": "root", "scope": "orders/admin", "expires_in": 4_000_000_000_i64 });
+    let token = system.operator().post("/token").json(&body).await.expect(200).text("access_token");
     system.bearer(token).get("/dashboard").await.expect(200);
     system.operator().post("/token").json(&json!({ "sub": "root" })).await.expect(400);
 }
 
 #[tokio::test]
-async fn an_order_of_another_customer_looks_as_if_there_were_none() {
+async fn an_order_of_another_customer_looks_like_a_missing_order() {
     let system = System::start().await;
     let (alice, bob) = (system.customer("alice"), system.customer("bob"));
     let id = alice.places_order("first").await;
@@ -100,7 +100,7 @@ async fn an_order_of_another_customer_looks_as_if_there_were_none() {
 }
 
 #[tokio::test]
-async fn only_an_administrator_orders_for_somebody_else() {
+async fn only_an_administrator_places_orders_for_another_customer() {
     let system = System::start().await;
     let mut for_bob = order();
     for_bob["customer_id"] = json!("bob");
@@ -124,7 +124,7 @@ async fn the_warehouse_ships_and_delivers_any_order_and_cancels_none() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_ours_does_not_pass_the_gateway() {
+async fn the_gateway_refuses_invalid_tokens() {
     let system = System::start().await;
     let ask = |token: &str| system.operator().get("/dashboard").header("Authorization", token);
     let forged = Authorizer::new().unwrap().token("root", "orders/admin", FAR_FUTURE).unwrap();
@@ -132,13 +132,13 @@ async fn a_token_that_is_not_ours_does_not_pass_the_gateway() {
     for token in ["", "Bearer", "Bearer x.y.z", &format!("Bearer {forged}"), &format!("Bearer {expired}")] {
         assert_eq!(ask(token).await.expect(401).document, json!({ "message": "Unauthorized" }), "{token}");
     }
-    let fit = system.stack.authorizer.token("root", "orders/admin", FAR_FUTURE).unwrap();
-    ask(&format!("Bearer {fit}")).await.expect(200);
+    let valid = system.stack.authorizer.token("root", "orders/admin", FAR_FUTURE).unwrap();
+    ask(&format!("Bearer {valid}")).await.expect(200);
 }
 
-/// The functions do not rely on the gateway: without claims they answer 401, without scopes 403.
+/// The functions do not rely on the gateway. They answer 401 without claims, and 403 without scopes.
 #[tokio::test]
-async fn a_function_that_is_invoked_past_the_gateway_refuses_by_itself() {
+async fn a_function_checks_the_claims_without_the_gateway() {
     let system = System::start().await;
     let claims = |claims| json!({ "jwt": { "claims": claims, "scopes": null } });
     let dashboard = system.stack.function("get-dashboard").unwrap();

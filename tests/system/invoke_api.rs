@@ -1,5 +1,5 @@
-//! The functions behind the Lambda Invoke API, as `cargo lambda watch` and `sam local start-lambda` serve them: what the
-//! local stack sends there, and that it is the same system.
+//! The local stack with functions behind a Lambda Invoke API, like that of `cargo lambda watch` and
+//! `sam local start-lambda`.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,10 +17,10 @@ use tokio::net::TcpListener;
 
 use crate::harness::{System, engine, order, shipment};
 
-/// The functions of a stack, under their names, and the clock.
+/// The functions by name, and the time of all invocations.
 type NamedFunctions = Arc<(BTreeMap<String, Function>, i64)>;
 
-/// Serves the functions of `stack`, each under the name that `name` makes of binary and logical id.
+/// Serves the functions of `stack`. `name` chooses between the binary and the logical id as their name.
 async fn serve(stack: &Stack, name: fn(&str, &str) -> String) -> String {
     let named = stack.template.functions.iter();
     let named = named.map(|(binary, function)| (name(binary, &function.id), stack.function(binary).unwrap().clone()));
@@ -56,17 +56,17 @@ async fn an_order_is_placed_shipped_and_shown(name: fn(&str, &str) -> String) {
 }
 
 #[tokio::test]
-async fn functions_may_be_elsewhere_under_the_names_of_their_binaries() {
+async fn remote_functions_may_have_the_names_of_their_binaries() {
     an_order_is_placed_shipped_and_shown(|binary, _| binary.to_owned()).await;
 }
 
 #[tokio::test]
-async fn functions_may_be_elsewhere_under_the_names_of_the_template() {
+async fn remote_functions_may_have_their_logical_ids_as_names() {
     an_order_is_placed_shipped_and_shown(|_, id| id.to_owned()).await;
 }
 
 #[tokio::test]
-async fn a_function_that_is_not_there_is_an_error_of_the_api() {
+async fn a_missing_remote_function_gets_500() {
     let system = System::start_on(engine(), |mapping| mapping).await;
     let url = serve(&system.stack, |_, _| "another".to_owned()).await;
     let system = system.with_functions_at(&url).await;

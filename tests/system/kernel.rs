@@ -1,4 +1,4 @@
-//! The toolkit without orders: an aggregate of its own, two projections and a rollup, on tables of its own.
+//! The toolkit without the order domain: a test aggregate with two projections and a rollup, on its own tables.
 
 mod added_projection;
 mod catch_up;
@@ -25,7 +25,7 @@ use crate::harness::{self, interceptor::TestInterceptor};
 /// The partition key of the index of parked streams.
 const PARKED_IN: &str = "parked_in";
 
-/// Tables for jars.
+/// The tables of the test aggregate.
 struct Jars {
     dynamo: Dynamo,
     interceptor: Arc<TestInterceptor>,
@@ -88,7 +88,7 @@ impl Jars {
         CountersTable::new(self.dynamo.clone(), self.table("inventory"))
     }
 
-    /// The projector of a deployment whose levels have this schema.
+    /// The projector of a deployment whose projection of levels has this schema version.
     fn projector<const SCHEMA: u32>(&self) -> Projector {
         Projector::new(self.events())
             .with_rollup::<Levels<SCHEMA>, Inventory<SCHEMA>>(self.levels(), self.inventory())

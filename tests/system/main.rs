@@ -1,15 +1,15 @@
-//! The system as its users meet it: over HTTP and the stream, one behaviour a test, one module per subject.
+//! System tests over HTTP and the stream: one behaviour per test, one module per subject.
 //!
-//! Every test has a system of its own: tables in a DynamoDB, all functions behind a URL, fixed times and ids, and a
-//! projector that is stepped by hand. Nothing sleeps. The DynamoDB is an embedded one, or that of
-//! `AWS_ENDPOINT_URL_DYNAMODB`, such as Amazon DynamoDB Local.
+//! Every test has its own system: tables in a DynamoDB, all functions behind a URL, fixed times and ids, and a
+//! projector that the test steps. No test sleeps. The DynamoDB is embedded, or the one at
+//! `AWS_ENDPOINT_URL_DYNAMODB`, for example Amazon DynamoDB Local.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests fail loudly"
+    reason = "tests fail by panicking"
 )]
 
 mod harness;

@@ -1,4 +1,4 @@
-//! What operators do with read models that stand beside the events: verify, rebuild, redrive.
+//! Maintenance of views by operators: verify, rebuild, redrive and sweep.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::harness::{System, shipment};
 
-/// A system with so many orders, every third of them shipped, all projected.
+/// A system with this number of orders, every third one shipped, all projected.
 async fn with_orders(number: usize) -> (System, Vec<String>) {
     let system = System::start().await;
     let alice = system.customer("alice");
@@ -31,7 +31,7 @@ async fn with_orders(number: usize) -> (System, Vec<String>) {
     (system, ids)
 }
 
-/// For how long a view may lack a commit.
+/// The time for which a view may lack a commit.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 async fn report(system: &System, segments: u16) -> VerifyReport {
@@ -45,7 +45,7 @@ fn number(number: &str) -> AttributeValue {
 }
 
 #[tokio::test]
-async fn what_is_projected_is_verified_byte_for_byte_with_its_sums() {
+async fn projected_views_and_counters_pass_the_verification() {
     let (system, _) = with_orders(9).await;
     for segments in [1, 4] {
         let report = report(&system, segments).await;
@@ -58,7 +58,7 @@ async fn what_is_projected_is_verified_byte_for_byte_with_its_sums() {
 }
 
 #[tokio::test]
-async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
+async fn changed_views_and_counters_are_found() {
     let (system, ids) = with_orders(5).await;
     system.overwrite_attribute(&ids[1], "total", number("1")).await;
     system.overwrite_attribute(&ids[2], "version", number("7")).await;
@@ -82,23 +82,23 @@ async fn a_view_and_a_sum_that_were_changed_by_hand_are_found() {
 }
 
 #[tokio::test]
-async fn a_view_that_is_behind_is_wrong_when_it_has_been_for_too_long() {
+async fn a_view_that_is_behind_for_too_long_is_wrong() {
     let (system, ids) = with_orders(2).await;
     system.customer("alice").cancels(&ids[1]).await;
     system.customer("alice").places_order("new").await;
     let found = report(&system, 1).await;
     assert_eq!((found.views.behind.len(), found.views.defective.len()), (2, 0));
     assert!(!found.is_wrong());
-    // However long it takes to look.
-    let take_time = |_, _: &Checkpoint| system.clock.advance_ms(600_000);
-    let found = verify(&system.stack.app, PATIENCE, Checkpoint::start(1), take_time).await.unwrap();
+    // The duration of the verification itself does not count.
+    let advance_clock = |_, _: &Checkpoint| system.clock.advance_ms(600_000);
+    let found = verify(&system.stack.app, PATIENCE, Checkpoint::start(1), advance_clock).await.unwrap();
     assert!(!found["order-summaries"].is_wrong());
     let found = report(&system, 1).await;
     assert_eq!((found.late.len(), found.is_wrong()), (2, true));
 }
 
 #[tokio::test]
-async fn a_segment_is_a_sample_whose_sums_are_not_compared() {
+async fn the_verification_of_one_segment_does_not_compare_the_counters() {
     let (system, _) = with_orders(12).await;
     let mut views = 0;
     for number in 0..4 {
@@ -108,16 +108,16 @@ async fn a_segment_is_a_sample_whose_sums_are_not_compared() {
         assert_eq!(report.counters, CountersStatus::NotCompared);
         views += report.views.views;
     }
-    assert_eq!(views, 12, "each order is in one segment");
+    assert_eq!(views, 12, "each order is in exactly one segment");
 }
 
 #[tokio::test]
-async fn a_rebuild_folds_views_of_an_older_shape_anew_and_a_second_one_writes_nothing() {
+async fn a_rebuild_folds_stale_views_anew_and_a_second_one_writes_nothing() {
     let (system, ids) = with_orders(20).await;
     for id in &ids[..10] {
         system.make_stale(id).await;
     }
-    // The projector did not come by for some.
+    // The projector has not delivered this commit.
     system.customer("alice").cancels(&ids[11]).await;
     let rebuilt = rebuild(&system.stack.app, Checkpoint::start(3), |_, _| {}).await.unwrap();
     assert_eq!((rebuilt.streams, rebuilt.written, rebuilt.unchanged, rebuilt.failed.len()), (20, 11, 9, 0));
@@ -127,25 +127,25 @@ async fn a_rebuild_folds_views_of_an_older_shape_anew_and_a_second_one_writes_no
 }
 
 #[tokio::test]
-async fn a_rebuild_that_was_cut_short_goes_on_where_it_was() {
+async fn an_interrupted_rebuild_continues_at_its_checkpoint() {
     let (system, ids) = with_orders(12).await;
     for id in &ids {
         system.make_stale(id).await;
     }
-    let mut left = Vec::new();
-    rebuild(&system.stack.app, Checkpoint::start(4), |rebuilt, progress| {
-        left.push((rebuilt.streams, serde_json::to_string(progress).unwrap()));
+    let mut checkpoints = Vec::new();
+    rebuild(&system.stack.app, Checkpoint::start(4), |rebuilt, checkpoint| {
+        checkpoints.push((rebuilt.streams, serde_json::to_string(checkpoint).unwrap()));
     })
     .await
     .unwrap();
-    let (done, kept) = left.swap_remove(1);
-    let rest = rebuild(&system.stack.app, serde_json::from_str(&kept).unwrap(), |_, _| {}).await.unwrap();
+    let (done, checkpoint) = checkpoints.swap_remove(1);
+    let rest = rebuild(&system.stack.app, serde_json::from_str(&checkpoint).unwrap(), |_, _| {}).await.unwrap();
     assert_eq!(rest.streams, 12 - done);
     system.check_read_models().await;
 }
 
 #[tokio::test]
-async fn a_rebuild_goes_on_while_commands_come_and_the_projector_works() {
+async fn a_rebuild_runs_beside_commands_and_the_projector() {
     let (system, ids) = with_orders(40).await;
     for id in &ids {
         system.make_stale(id).await;
@@ -154,7 +154,7 @@ async fn a_rebuild_goes_on_while_commands_come_and_the_projector_works() {
         for id in &ids {
             system.customer("alice").post(format!("/orders/{id}/cancel")).json(&json!({ "reason": "late" })).await;
             system.project_a_batch().await;
-            // No query fails on the way, and none goes back.
+            // Meanwhile no query fails or shows an older version.
             system.customer("alice").get(format!("/orders/{id}?min_version=2")).await.expect(200);
         }
     };
@@ -167,7 +167,7 @@ async fn a_rebuild_goes_on_while_commands_come_and_the_projector_works() {
 }
 
 #[tokio::test]
-async fn all_that_is_parked_is_tried_again_after_the_mend() {
+async fn a_redrive_retries_all_parked_streams() {
     let (system, ids) = with_orders(4).await;
     let lost = json!([{ "type": "order.lost", "schema": 1, "data": {} }]);
     for id in &ids[1..3] {
@@ -181,16 +181,16 @@ async fn all_that_is_parked_is_tried_again_after_the_mend() {
     let shipped = json!([{ "type": "order.shipped", "schema": 1, "data": shipment() }]);
     system.append_raw(&ids[1], 2, shipped).await;
     let twice = [&ids[1], &ids[2], &ids[1]].map(Clone::clone);
-    assert_eq!(redrive::streams(app, &twice).await.unwrap().len(), 2, "each once");
+    assert_eq!(redrive::streams(app, &twice).await.unwrap().len(), 2, "a stream is redriven once");
     let streams = redrive::streams(app, &[]).await.unwrap();
     let reports = redrive::redrive(app, &streams).await;
     assert_eq!((reports[0].views_written, reports[0].parked.len()), (1, 1));
-    let waiting = redrive::parked(app).await.unwrap().remove("order-summaries").unwrap();
-    assert_eq!((&waiting[0].key, waiting[0].parked.attempts, waiting.len()), (&ids[2], 2, 1));
+    let still_parked = redrive::parked(app).await.unwrap().remove("order-summaries").unwrap();
+    assert_eq!((&still_parked[0].key, still_parked[0].parked.attempts, still_parked.len()), (&ids[2], 2, 1));
 }
 
 #[tokio::test]
-async fn what_was_given_up_is_swept_up_from_the_events() {
+async fn a_sweep_catches_up_the_streams_of_discarded_batches() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let early = alice.places_order("early").await;
@@ -207,11 +207,11 @@ async fn what_was_given_up_is_swept_up_from_the_events() {
     let received = json!({ "Messages": [{ "MessageId": "1", "Body": body.to_string() }] });
     let app = &system.stack.app;
     for messages in [format!("{body}\n{body}\n"), received.to_string()] {
-        let given_up = sweep::read(&messages).unwrap();
-        let streams = sweep::streams(app, &given_up, Checkpoint::start(2)).await.unwrap();
+        let discarded = sweep::read(&messages).unwrap();
+        let streams = sweep::streams(app, &discarded, Checkpoint::start(2)).await.unwrap();
         let keys: BTreeSet<&str> = streams.iter().map(|stream| stream.key()).collect();
         assert_eq!(keys, lost.iter().map(String::as_str).collect());
-        let swept = sweep::sweep(app, &given_up, Checkpoint::start(2), |_, _| {}).await.unwrap();
+        let swept = sweep::sweep(app, &discarded, Checkpoint::start(2), |_, _| {}).await.unwrap();
         assert_eq!((swept.streams, swept.failed.len()), (2, 0));
     }
     assert!(sweep::read("{}").is_err() && sweep::read("nonsense").is_err());

@@ -1,4 +1,4 @@
-//! What operators see: the metrics of commands and of batches.
+//! The metrics of commands and of batches.
 
 use local::engine::interceptor::Fault;
 use serde_json::{Value, json};
@@ -7,14 +7,14 @@ use crate::harness::{System, cancellation, order, shipment};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// What was measured is just this.
+/// Compares all metrics since the last call.
 #[track_caller]
 fn expect_metrics(system: &System, expected: Value) {
     assert_eq!(json!(system.take_metrics()), expected);
 }
 
 #[tokio::test]
-async fn commands_are_counted_by_what_became_of_them() {
+async fn commands_are_counted_by_outcome() {
     let system = System::start().await;
     let (alice, warehouse) = (system.customer("alice"), system.fulfilment());
     let id = alice.places_order("first").await;
@@ -31,7 +31,7 @@ async fn commands_are_counted_by_what_became_of_them() {
 }
 
 #[tokio::test]
-async fn a_rejection_is_counted_by_its_reason_and_by_nothing_that_names_an_order() {
+async fn a_rejection_is_counted_by_its_reason_and_not_by_its_order() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     system.take_metrics();
@@ -49,11 +49,11 @@ async fn a_rejection_is_counted_by_its_reason_and_by_nothing_that_names_an_order
 }
 
 #[tokio::test]
-async fn a_command_that_was_overtaken_and_one_whose_outcome_is_unknown_are_counted() {
+async fn lost_races_and_unknown_outcomes_are_counted() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     system.take_metrics();
-    // Both have loaded before either appends.
+    // Both commands load the stream before one of them appends.
     let (alice, warehouse) = (system.customer("alice"), system.fulfilment());
     let cancel = alice.post(format!("/orders/{id}/cancel")).json(&cancellation());
     let ship = warehouse.post(format!("/orders/{id}/ship")).json(&shipment());
@@ -69,7 +69,7 @@ async fn a_command_that_was_overtaken_and_one_whose_outcome_is_unknown_are_count
 }
 
 #[tokio::test]
-async fn batches_are_counted_by_what_they_brought() {
+async fn batches_are_counted_by_commits_gaps_and_duplicates() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     system.fulfilment().ships(&id).await;
@@ -78,19 +78,19 @@ async fn batches_are_counted_by_what_they_brought() {
     system.take_metrics();
 
     system.deliver(&records[1..]).await;
-    let healed = system.take_metrics();
-    assert_eq!(json!([healed["CommitsProjected"], healed["GapsFilled"]]), json!([2, 1]));
-    let lag = healed["ProjectionLag"][0].as_i64().unwrap();
+    let first = system.take_metrics();
+    assert_eq!(json!([first["CommitsProjected"], first["GapsFilled"]]), json!([2, 1]));
+    let lag = first["ProjectionLag"][0].as_i64().unwrap();
     assert!((60_000..61_000).contains(&lag), "{lag}");
 
     system.deliver(&records).await;
-    let again = system.take_metrics();
-    assert_eq!(again["Duplicates"], 1);
-    assert!(!again.contains_key("CommitsProjected"));
+    let second = system.take_metrics();
+    assert_eq!(second["Duplicates"], 1);
+    assert!(!second.contains_key("CommitsProjected"));
 }
 
 #[tokio::test]
-async fn what_is_no_commit_and_what_cannot_be_projected_is_counted() {
+async fn parked_streams_tampered_commits_and_other_items_are_counted() {
     let system = System::start().await;
     system.append_raw("poison", 1, json!([{ "type": "order.exploded", "schema": 1, "data": {} }])).await;
     let mut records = system.stream_records().await;
@@ -103,7 +103,7 @@ async fn what_is_no_commit_and_what_cannot_be_projected_is_counted() {
 }
 
 #[tokio::test]
-async fn the_batch_names_the_traces_of_the_commands_that_it_projects() {
+async fn a_batch_links_to_the_traces_of_its_commands() {
     let system = System::start().await;
     let alice = system.customer("alice");
     alice.post("/orders").json(&order()).header("traceparent", TRACE).await.expect(201);

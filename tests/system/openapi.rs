@@ -1,4 +1,4 @@
-//! What the API says of itself, held against what is deployed and against what it answers.
+//! The API description, compared with the template and with real answers.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -11,7 +11,7 @@ fn document() -> Value {
     serde_json::from_str(&openapi::json().unwrap()).unwrap()
 }
 
-/// Method, path and operation of each.
+/// All operations, each with method and path.
 fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, methods): (&String, &Value)| {
@@ -25,7 +25,7 @@ fn operation(document: &Value, id: &str) -> Value {
     operations(document).into_iter().find(|(.., operation)| operation["operationId"] == id).expect(id).2
 }
 
-/// What a reference leads to, or the value itself.
+/// Resolves a reference. Returns any other value unchanged.
 fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
     match value["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).expect(reference),
@@ -34,14 +34,14 @@ fn resolved<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
 }
 
 #[test]
-fn the_file_at_the_root_is_the_description() {
+fn the_checked_in_file_is_up_to_date() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi.json");
     let checked_in = fs::read_to_string(file).unwrap_or_default();
     assert!(checked_in == openapi::json().unwrap(), "out of date; run: cargo local openapi > openapi.json");
 }
 
 #[test]
-fn every_route_that_is_deployed_is_described_with_its_scopes_and_no_other() {
+fn exactly_the_deployed_routes_are_described_with_their_scopes() {
     let document = document();
     let described: BTreeSet<_> = operations(&document)
         .into_iter()
@@ -61,7 +61,7 @@ fn every_route_that_is_deployed_is_described_with_its_scopes_and_no_other() {
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn every_reference_resolves() {
     fn look(document: &Value, value: &Value) {
         resolved(document, value);
         match value {
@@ -74,10 +74,10 @@ fn every_reference_leads_somewhere() {
     look(&document, &document);
 }
 
-/// Holds an answer against the description of its operation: its status, its content type, its headers, the type of
-/// its problem, and the names of its fields.
+/// Compares an answer with the description of its operation: status, content type, headers, problem type and field
+/// names.
 #[track_caller]
-fn described(document: &Value, id: &str, answer: &TestResponse) {
+fn expect_described(document: &Value, id: &str, answer: &TestResponse) {
     let operation = operation(document, id);
     let response = resolved(document, &operation["responses"][answer.status.to_string()]);
     assert!(response.is_object(), "{id} does not describe {}: {:?}", answer.status, answer.document);
@@ -97,17 +97,17 @@ fn described(document: &Value, id: &str, answer: &TestResponse) {
     assert!(shown.is_subset(&known) && shown.is_superset(&required), "{id}: {:?}", answer.document);
 }
 
-/// The example of the body of this operation.
+/// The example body of an operation.
 fn example(document: &Value, id: &str) -> Value {
     operation(document, id)["requestBody"]["content"]["application/json"]["example"].clone()
 }
 
 #[tokio::test]
-async fn the_examples_are_accepted_and_the_answers_are_as_described() {
+async fn the_examples_are_accepted_and_the_answers_match_the_description() {
     let (system, document) = (System::start().await, document());
     let operator = system.operator();
     let placed = operator.post("/orders").json(&example(&document, "placeOrder")).await.expect(201);
-    described(&document, "placeOrder", &placed);
+    expect_described(&document, "placeOrder", &placed);
     let order = placed.header("location").unwrap().to_owned();
     let other = operator.post("/orders").json(&example(&document, "placeOrder")).await.expect(201);
     for (id, path, status) in [
@@ -120,7 +120,7 @@ async fn the_examples_are_accepted_and_the_answers_are_as_described() {
         ("shipOrder", "/orders/1/ship".to_owned(), 404),
     ] {
         let answer = operator.post(path).json(&example(&document, id)).await.expect(status);
-        described(&document, id, &answer);
+        expect_described(&document, id, &answer);
     }
     system.project().await;
     for (id, path, status) in [
@@ -134,14 +134,14 @@ async fn the_examples_are_accepted_and_the_answers_are_as_described() {
         ("getDashboard", "/dashboard".to_owned(), 200),
         ("getDashboard", "/dashboard?days=0".to_owned(), 400),
     ] {
-        described(&document, id, &operator.get(path).await.expect(status));
+        expect_described(&document, id, &operator.get(path).await.expect(status));
     }
     let unchanged = operator.get(&order).header("If-None-Match", "\"3\"").await.expect(304);
-    described(&document, "getOrder", &unchanged);
+    expect_described(&document, "getOrder", &unchanged);
 }
 
 #[tokio::test]
-async fn what_is_refused_is_refused_as_described() {
+async fn refusals_match_the_description() {
     let (system, document) = (System::start().await, document());
     let operator = system.operator();
     let body = example(&document, "placeOrder");
@@ -149,7 +149,7 @@ async fn what_is_refused_is_refused_as_described() {
     let order = place().header("Idempotency-Key", "first").await.expect(201);
     let ship = format!("{}/ship", order.header("location").unwrap());
     let stale = operator.post(ship).json(&example(&document, "shipOrder")).header("If-Match", "\"7\"");
-    described(&document, "shipOrder", &stale.await.expect(412));
+    expect_described(&document, "shipOrder", &stale.await.expect(412));
     for (answer, status) in [
         (operator.post("/orders").json(&json!({})).header("Idempotency-Key", "first"), 422),
         (operator.post("/orders").json(&json!({ "coupon": "FREE" })), 422),
@@ -159,7 +159,7 @@ async fn what_is_refused_is_refused_as_described() {
         (system.bearer("none".to_owned()).post("/orders"), 401),
         (system.caller("alice", "orders/read").post("/orders"), 403),
     ] {
-        described(&document, "placeOrder", &answer.await.expect(status));
+        expect_described(&document, "placeOrder", &answer.await.expect(status));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Parked streams: an event that cannot be views_written stops its own order in its own projection, and nothing else.
+//! Parked streams: an event that cannot be projected stops only its own order, in its own projection.
 
 use ::maintain::{rebuild::rebuild, segments::Checkpoint, verify::verify};
 use cqrs::{StreamId, Version};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{System, shipment};
 
-/// Events that no code of today can take.
+/// Event lists that the code cannot read.
 fn poisons() -> [Value; 5] {
     [
         json!([{ "type": "order.lost", "schema": 1, "data": {} }]),
@@ -42,7 +42,7 @@ async fn redrive(system: &System, order_id: &str) -> CatchUpReport {
     projector::projector(&system.stack.app).catch_up(&[request]).await
 }
 
-/// An order whose second commit is poison, between two that are fine; all of it views_written.
+/// Three projected orders. The second commit of the second order is `poison`.
 async fn poisoned(poison: Value) -> (System, [String; 3]) {
     let system = System::start().await;
     let alice = system.customer("alice");
@@ -54,7 +54,7 @@ async fn poisoned(poison: Value) -> (System, [String; 3]) {
 }
 
 #[tokio::test]
-async fn a_poison_event_parks_its_own_order_and_the_batch_goes_on() {
+async fn a_poison_event_parks_only_its_own_order() {
     for poison in poisons() {
         let (system, [first, second, last]) = poisoned(poison).await;
         let alice = system.customer("alice");
@@ -75,7 +75,7 @@ async fn a_poison_event_parks_its_own_order_and_the_batch_goes_on() {
 }
 
 #[tokio::test]
-async fn commits_before_the_poison_are_applied_and_those_after_it_wait() {
+async fn commits_before_the_poison_are_applied_and_later_ones_are_skipped() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("1").await;
     system.fulfilment().ships(&id).await;
@@ -83,7 +83,7 @@ async fn commits_before_the_poison_are_applied_and_those_after_it_wait() {
     system.append_raw(&id, 4, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
     system.project().await;
     assert_eq!(view(&system, &id).await.version, Version::new(2));
-    // They come again, alone and all together: nothing is applied out of order.
+    // Repeated deliveries apply nothing out of order.
     let records = system.stream_records().await;
     system.take_metrics();
     for batch in [&records[3..], &records[2..], &records[..]] {
@@ -108,7 +108,7 @@ async fn an_order_whose_first_event_is_poison_has_no_view_and_is_listed_as_parke
 }
 
 #[tokio::test]
-async fn queries_say_that_a_view_is_behind_and_what_lies_beyond_cannot_be_shown() {
+async fn queries_mark_a_view_that_is_behind_and_refuse_later_versions() {
     let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
     let alice = system.customer("alice");
     let shown = alice.get(format!("/orders/{id}")).await.expect(200);
@@ -122,12 +122,12 @@ async fn queries_say_that_a_view_is_behind_and_what_lies_beyond_cannot_be_shown(
     assert_eq!(behind, [None, Some(&json!(true)), None]);
     let beyond = format!("/customers/alice/orders?min_version={id}:2");
     alice.get(beyond).await.expect_problem(503, "view-parked");
-    // No command is decided on what cannot be read.
+    // A command on an unreadable stream fails.
     system.fulfilment().post(format!("/orders/{id}/ship")).json(&shipment()).await.expect_problem(500, "internal");
 }
 
 #[tokio::test]
-async fn a_view_is_shown_as_far_as_it_goes_though_the_projector_has_not_come_by() {
+async fn a_query_folds_up_to_the_poison_before_the_projector_runs() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("1").await;
@@ -138,7 +138,7 @@ async fn a_view_is_shown_as_far_as_it_goes_though_the_projector_has_not_come_by(
 }
 
 #[tokio::test]
-async fn a_redrive_after_the_mend_catches_up_and_a_second_one_changes_nothing() {
+async fn a_redrive_after_the_fix_catches_up_and_a_second_one_changes_nothing() {
     let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
     assert_eq!(redrive(&system, &id).await.parked.len(), 1);
     assert_eq!(parked(&system).await[0].parked.attempts, 2);
@@ -146,7 +146,7 @@ async fn a_redrive_after_the_mend_catches_up_and_a_second_one_changes_nothing() 
     system.append_raw(&id, 2, shipped()).await;
     system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
     system.project().await;
-    assert_eq!(view(&system, &id).await.version, Version::new(1), "it waits until it is redriven");
+    assert_eq!(view(&system, &id).await.version, Version::new(1), "a parked stream is skipped until a redrive");
     let report = redrive(&system, &id).await;
     assert_eq!((report.commits, report.parked.len(), report.failed.len()), (2, 0, 0));
     assert_eq!(parked(&system).await, []);
@@ -157,7 +157,7 @@ async fn a_redrive_after_the_mend_catches_up_and_a_second_one_changes_nothing() 
 }
 
 #[tokio::test]
-async fn a_stream_that_cannot_be_parked_is_a_failure_of_its_record() {
+async fn a_failure_to_park_is_reported_as_a_failed_record() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let ids = [alice.places_order("1").await, alice.places_order("2").await];
@@ -172,11 +172,11 @@ async fn a_stream_that_cannot_be_parked_is_a_failure_of_its_record() {
 }
 
 #[tokio::test]
-async fn a_view_says_in_the_same_write_how_far_it_goes_and_that_it_is_parked() {
+async fn one_write_stores_a_view_with_its_parked_mark() {
     let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
     system.append_raw(&id, 2, shipped()).await;
     system.append_raw(&id, 3, poisons()[1].clone()).await;
-    // A redrive that was killed between two writes would leave a stream that nobody looks after.
+    // With two writes, a kill in between would leave a stream that is neither caught up nor parked.
     system.interceptor.inject("UpdateItem", Fault::AccessDenied, usize::MAX);
     let report = redrive(&system, &id).await;
     assert_eq!((report.views_written, report.parked.len(), report.failed.len()), (1, 1, 0));
@@ -187,9 +187,9 @@ async fn a_view_says_in_the_same_write_how_far_it_goes_and_that_it_is_parked() {
 }
 
 #[tokio::test]
-async fn a_projector_that_began_before_a_stream_was_parked_does_not_set_it_free() {
+async fn a_projector_that_began_before_a_stream_was_parked_does_not_remove_its_mark() {
     let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
-    // A newer one, which can read the event, has begun before that, and comes to writing now.
+    // A projector with newer code began before the stream was parked, and writes now.
     let mark = [system.remove_attribute(&id, "parked").await, system.remove_attribute(&id, "parked_in").await];
     system.append_raw(&id, 2, shipped()).await;
     system.project().await;
@@ -202,7 +202,7 @@ async fn a_projector_that_began_before_a_stream_was_parked_does_not_set_it_free(
         for (name, value) in ["parked", "parked_in"].into_iter().zip(mark) {
             system.overwrite_attribute(&id, name, value).await;
         }
-        // What comes next finds it parked, and is done with.
+        // The next record meets the mark, and is skipped.
         system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
         let next = system.stream_records().await.split_off(before);
         assert_eq!(system.deliver(&next).await, json!({ "batchItemFailures": [] }));
@@ -220,7 +220,7 @@ async fn a_projector_that_began_before_a_stream_was_parked_does_not_set_it_free(
 }
 
 #[tokio::test]
-async fn a_redrive_takes_along_what_came_while_it_was_under_way() {
+async fn a_redrive_includes_commits_that_arrive_meanwhile() {
     let (system, [_, id, _]) = poisoned(poisons()[0].clone()).await;
     system.append_raw(&id, 2, shipped()).await;
     system.project().await;
@@ -230,7 +230,7 @@ async fn a_redrive_takes_along_what_came_while_it_was_under_way() {
         system.interceptor.fault_injected().await;
         system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
         let next = system.stream_records().await.split_off(before);
-        assert_eq!(system.deliver(&next).await, json!({ "batchItemFailures": [] }), "it is parked still");
+        assert_eq!(system.deliver(&next).await, json!({ "batchItemFailures": [] }), "the stream is still parked");
         system.interceptor.clear_faults();
     };
     let (report, ()) = tokio::join!(redrive(&system, &id), meanwhile);
@@ -240,16 +240,16 @@ async fn a_redrive_takes_along_what_came_while_it_was_under_way() {
 }
 
 #[tokio::test]
-async fn a_view_of_an_older_shape_that_its_stream_cannot_replace_is_parked_and_not_wrong() {
+async fn a_stale_view_of_an_unreadable_stream_is_parked_and_not_wrong() {
     let (system, [_, id, _]) = poisoned(shipped()).await;
-    // Code of a newer schema cannot fold what this view was folded from.
+    // Code of a newer schema version cannot read an event that is already in this view.
     system.append_raw(&id, 2, poisons()[0].clone()).await;
     system.make_stale(&id).await;
     let rebuilt = rebuild(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     assert_eq!((rebuilt.parked, rebuilt.parked_now.len()), (1, 1));
     let stored = view(&system, &id).await;
     assert_eq!((stored.version, stored.schema), (Version::new(2), 0));
-    let verdicts = verify(&system.stack.app, SignedDuration::ZERO, Checkpoint::start(1), |_, _| {}).await.unwrap();
-    let verdict = &verdicts["order-summaries"];
-    assert_eq!((verdict.views.parked, verdict.is_wrong()), (1, false));
+    let reports = verify(&system.stack.app, SignedDuration::ZERO, Checkpoint::start(1), |_, _| {}).await.unwrap();
+    let report = &reports["order-summaries"];
+    assert_eq!((report.views.parked, report.is_wrong()), (1, false));
 }

@@ -1,5 +1,5 @@
-//! Invariant I11: what is about a person stands in orders and in the answers to those who may see them. Every test
-//! listens for it (see `harness::canary`); here is what makes the system talk most.
+//! Invariant I11: logs, metrics and problem documents contain no personal data. Every test checks this (see
+//! `harness::canary`). This test causes as many messages as possible.
 
 use local::engine::interceptor::Fault;
 use serde_json::json;
@@ -7,12 +7,12 @@ use serde_json::json;
 use crate::harness::{System, canary, cancellation, order, shipment};
 
 #[tokio::test]
-async fn whatever_goes_wrong_no_log_no_metric_and_no_problem_shows_personal_data() {
+async fn no_log_metric_or_problem_contains_personal_data() {
     let system = System::start().await;
     let (alice, warehouse) = (system.customer("alice"), system.fulfilment());
     let id = alice.places_order("alice-key").await;
 
-    // Refused, with the data that is wrong.
+    // Refusals because of the personal data.
     let mut wrong = order();
     wrong["shipping_address"] = json!("1 Main Street\u{0}");
     wrong["note"] = json!("changed my mind");
@@ -24,7 +24,7 @@ async fn whatever_goes_wrong_no_log_no_metric_and_no_problem_shows_personal_data
     alice.get("/customers/bob/orders").await.expect(403);
     warehouse.post(format!("/orders/{id}/ship")).json(&shipment()).header("If-Match", "\"9\"").await.expect(412);
 
-    // Failed, at every kind of call.
+    // Failures at each kind of call.
     for (operation, fault) in
         [("PutItem", Fault::AccessDenied), ("PutItem", Fault::ResponseDropped), ("Query", Fault::ServerError)]
     {
@@ -35,7 +35,7 @@ async fn whatever_goes_wrong_no_log_no_metric_and_no_problem_shows_personal_data
         system.interceptor.clear_faults();
     }
 
-    // What cannot be read, and says so with what it is.
+    // An unreadable commit with personal data.
     let data = json!({ "customer_id": "alice", "shipping_address": "1 Main Street, Springfield", "items": "alice" });
     system.append_raw("poison", 1, json!([{ "type": "order.placed", "schema": 1, "data": data }])).await;
     let records = system.stream_records().await;

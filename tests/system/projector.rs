@@ -1,4 +1,4 @@
-//! The projector under any delivery: again, late, in another order, cut short, or never.
+//! The projector under repeated, late, reordered, interrupted and missing deliveries.
 
 use local::{engine::interceptor::Fault, event_source_mapping::record::Record};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ fn failing(record: &Record) -> Value {
     json!({ "batchItemFailures": [{ "itemIdentifier": record.sequence_number }] })
 }
 
-/// The record with one field of its `dynamodb` or of itself changed.
+/// The record with one field of its JSON changed.
 fn with(record: &Record, pointer: &str, value: Value) -> Record {
     let mut changed = record.clone();
     *changed.json.pointer_mut(pointer).unwrap() = value;
@@ -31,7 +31,7 @@ fn with(record: &Record, pointer: &str, value: Value) -> Record {
 }
 
 #[tokio::test]
-async fn a_batch_that_comes_twice_changes_nothing_the_second_time() {
+async fn a_repeated_batch_changes_nothing() {
     let system = System::start().await;
     three_orders(&system).await;
     let records = system.stream_records().await;
@@ -44,7 +44,7 @@ async fn a_batch_that_comes_twice_changes_nothing_the_second_time() {
 }
 
 #[tokio::test]
-async fn a_record_may_come_five_times_in_a_batch() {
+async fn a_batch_may_contain_a_record_five_times() {
     let system = System::start().await;
     three_orders(&system).await;
     let records = system.stream_records().await;
@@ -54,7 +54,7 @@ async fn a_record_may_come_five_times_in_a_batch() {
 }
 
 #[tokio::test]
-async fn records_may_come_in_any_order_one_by_one() {
+async fn records_may_arrive_in_reverse_order() {
     let system = System::start().await;
     three_orders(&system).await;
     let records = system.stream_records().await;
@@ -66,17 +66,17 @@ async fn records_may_come_in_any_order_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_record_that_never_comes_is_healed_from_the_write_table() {
+async fn the_gap_of_a_missing_record_is_filled_from_the_event_store() {
     let system = System::start().await;
     three_orders(&system).await;
     let records = system.stream_records().await;
-    // The last record of each order is all that comes: of the first one its only one.
+    // Only the last record of each order arrives.
     assert_eq!(system.deliver(&[records[0].clone(), records[3].clone(), records[5].clone()]).await, success());
     system.check_read_models().await;
 }
 
 #[tokio::test]
-async fn a_record_without_its_image_is_a_doorbell_still() {
+async fn a_record_without_an_image_catches_up_its_stream() {
     let system = System::start().await;
     three_orders(&system).await;
     let without = |record: &Record| {
@@ -90,23 +90,23 @@ async fn a_record_without_its_image_is_a_doorbell_still() {
 }
 
 #[tokio::test]
-async fn what_is_no_commit_is_never_applied_and_stops_nothing() {
+async fn records_that_are_not_commits_are_ignored() {
     let system = System::start().await;
     three_orders(&system).await;
     let records = system.stream_records().await;
-    let foreign = with(&records[0], "/dynamodb/Keys", json!({ "pk": { "S": "config" } }));
+    let not_a_commit = with(&records[0], "/dynamodb/Keys", json!({ "pk": { "S": "config" } }));
     let nameless = with(&records[0], "/dynamodb/Keys/stream", json!({ "S": "no-stream" }));
     let unknown = with(&records[0], "/dynamodb/Keys/stream", json!({ "S": "invoice#1" }));
     let modified = with(&records[1], "/eventName", json!("MODIFY"));
     let removed = with(&records[2], "/eventName", json!("REMOVE"));
-    assert_eq!(system.deliver(&[foreign, nameless, unknown, modified, removed]).await, success());
+    assert_eq!(system.deliver(&[not_a_commit, nameless, unknown, modified, removed]).await, success());
     assert_eq!(system.view_versions().await.len(), 0);
     assert_eq!(system.deliver(&records).await, success());
     system.check_read_models().await;
 }
 
 #[tokio::test]
-async fn throttling_collisions_and_unprocessed_keys_are_tried_again() {
+async fn throttling_conflicts_and_unprocessed_keys_are_retried() {
     let system = System::start().await;
     let ids = three_orders(&system).await;
     let records = system.stream_records().await;
@@ -128,11 +128,11 @@ async fn tables_that_stay_out_of_reach_are_reported_from_the_first_record_that_n
     let system = System::start().await;
     let ids = three_orders(&system).await;
     let records = system.stream_records().await;
-    // Access denied is not tried again: the whole chunk fails at once.
+    // Access denied is not retried, so the whole chunk fails.
     system.interceptor.inject("TransactWriteItems", Fault::AccessDenied, 1);
     assert_eq!(system.deliver(&records).await, failing(&records[0]));
     assert_eq!(system.deliver(&records).await, success());
-    // What needs no write is done; the first record that needs one is reported.
+    // Records that need no write succeed. The first record that needs one is reported.
     system.customer("alice").cancels(&ids[0]).await;
     let records = system.stream_records().await;
     system.interceptor.inject("TransactWriteItems", Fault::AccessDenied, 1);
@@ -143,7 +143,7 @@ async fn tables_that_stay_out_of_reach_are_reported_from_the_first_record_that_n
 }
 
 #[tokio::test]
-async fn an_invocation_may_end_at_any_call_and_the_batch_come_again() {
+async fn an_invocation_may_die_at_any_call_and_its_batch_is_delivered_again() {
     for fault in [Fault::RequestTimeout, Fault::ResponseTimeout] {
         for call in 0.. {
             let system = System::start().await;
@@ -153,10 +153,10 @@ async fn an_invocation_may_end_at_any_call_and_the_batch_come_again() {
             system.customer("alice").cancels(&ids[0]).await;
             let records = system.stream_records().await;
 
-            // A gap, so that all kinds of calls are made: the third order's first record does not come.
+            // The first record of the third order is missing, so the batch makes all kinds of calls.
             let batch = [&records[..2], &records[3..]].concat();
             system.interceptor.inject_after(ANY_OPERATION, call, fault, 1);
-            let struck = tokio::select! {
+            let injected = tokio::select! {
                 () = system.interceptor.fault_injected() => true,
                 answer = system.deliver(&batch) => { assert_eq!(answer, success()); false }
             };
@@ -164,8 +164,8 @@ async fn an_invocation_may_end_at_any_call_and_the_batch_come_again() {
             system.check_counters().await;
             assert_eq!(system.deliver(&batch).await, success());
             system.check_read_models().await;
-            if !struck {
-                assert!(call >= 3, "the batch reads views, heals a gap and writes");
+            if !injected {
+                assert!(call >= 3, "the batch reads views, fills a gap and writes");
                 break;
             }
         }
@@ -173,7 +173,7 @@ async fn an_invocation_may_end_at_any_call_and_the_batch_come_again() {
 }
 
 #[tokio::test]
-async fn two_projectors_at_once_count_nothing_twice() {
+async fn concurrent_projectors_count_nothing_twice() {
     let system = System::start().await;
     three_orders(&system).await;
     let records = system.stream_records().await;
@@ -186,7 +186,7 @@ async fn two_projectors_at_once_count_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_batch_of_more_orders_than_a_transaction_takes_is_cut() {
+async fn a_batch_larger_than_a_transaction_is_split() {
     let system = System::start().await;
     let alice = system.customer("alice");
     for number in 0..250 {

@@ -30,7 +30,7 @@ async fn all_pages(caller: &TestCaller<'_>, path: &str) -> Vec<Vec<String>> {
     }
 }
 
-/// Places this many orders, and gives their ids, newest first.
+/// Places this number of orders. Returns their ids, newest first.
 async fn place(caller: &TestCaller<'_>, number: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for number in 0..number {
@@ -41,7 +41,7 @@ async fn place(caller: &TestCaller<'_>, number: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_list_is_newest_first_and_fifty_a_page() {
+async fn a_list_is_newest_first_with_fifty_rows_a_page() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let placed = place(&alice, 120).await;
@@ -56,7 +56,7 @@ async fn a_list_is_newest_first_and_fifty_a_page() {
 }
 
 #[tokio::test]
-async fn a_list_shows_the_orders_of_one_customer_alone() {
+async fn a_list_shows_only_the_orders_of_its_customer() {
     let system = System::start().await;
     let placed = place(&system.customer("alice"), 2).await;
     place(&system.customer("bob"), 3).await;
@@ -67,7 +67,7 @@ async fn a_list_shows_the_orders_of_one_customer_alone() {
 }
 
 #[tokio::test]
-async fn a_filter_lets_through_what_it_should_page_by_page() {
+async fn a_filtered_list_has_full_pages() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let placed = place(&alice, 250).await;
@@ -84,7 +84,7 @@ async fn a_filter_lets_through_what_it_should_page_by_page() {
 }
 
 #[tokio::test]
-async fn no_unchanged_row_is_missing_or_twice_while_rows_change() {
+async fn paging_skips_and_repeats_no_row_while_rows_change() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let placed = place(&alice, 60).await;
@@ -106,7 +106,7 @@ async fn no_unchanged_row_is_missing_or_twice_while_rows_change() {
 }
 
 #[tokio::test]
-async fn a_cursor_serves_its_own_list_alone() {
+async fn a_cursor_is_valid_only_for_its_own_list() {
     let system = System::start().await;
     let (alice, operator) = (system.customer("alice"), system.operator());
     place(&alice, 3).await;
@@ -122,7 +122,7 @@ async fn a_cursor_serves_its_own_list_alone() {
         let refused = alice.get(format!("/customers/alice/orders?cursor={garbled}")).await;
         refused.expect_problem(400, "malformed-request");
     }
-    // The digest keeps no secret: one that is made by hand, of nonsense, is refused as well.
+    // The digest of a cursor needs no secret. A forged cursor with an invalid position is refused, too.
     let list = app::Cursor { list: &["alice", "alice", ""] };
     for nonsense in ["x#", "#", "2026-11-22T10:00:00Z#", "yesterday#7c9e6679-7425-40de-944b-e07fc1f90ae7"] {
         let cursor = list.after(nonsense);
@@ -131,7 +131,7 @@ async fn a_cursor_serves_its_own_list_alone() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_wrong_unknown_or_twice_is_refused() {
+async fn an_invalid_unknown_or_repeated_parameter_is_refused() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     let operator = system.operator();
@@ -166,7 +166,7 @@ async fn a_parameter_that_is_wrong_unknown_or_twice_is_refused() {
 }
 
 #[tokio::test]
-async fn what_the_caller_has_is_not_sent_again() {
+async fn a_current_entity_tag_gets_304_without_a_body() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;

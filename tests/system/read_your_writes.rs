@@ -1,4 +1,4 @@
-//! The projector stands still in these tests, and nobody waits for it.
+//! Queries show the caller's own writes while the projector does not run.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ async fn a_new_order_is_shown_at_once() {
 }
 
 #[tokio::test]
-async fn a_changed_order_is_shown_as_of_the_version_asked_for() {
+async fn a_changed_order_is_shown_at_its_min_version() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
@@ -24,13 +24,13 @@ async fn a_changed_order_is_shown_as_of_the_version_asked_for() {
     let shown = alice.get(format!("/orders/{id}?min_version=2")).await.expect(200);
     assert_eq!((shown.text("status"), shown.version()), ("shipped".to_owned(), 2));
     alice.get(format!("/orders/{id}?min_version=3")).await.expect_problem(404, "version-not-found");
-    // And the fold is what the projector makes of it, to the last byte.
+    // The fold in memory equals the view of the projector.
     system.project().await;
     assert_eq!(alice.get(format!("/orders/{id}")).await.expect(200).document, shown.document);
 }
 
 #[tokio::test]
-async fn an_order_that_is_not_there_is_not_waited_for() {
+async fn a_missing_order_gets_404_at_once() {
     let system = System::start().await;
     let none = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
     let operator = system.operator();
@@ -42,7 +42,7 @@ async fn an_order_that_is_not_there_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_list_contains_the_new_order_where_it_belongs() {
+async fn a_list_contains_the_new_order_at_its_position() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let first = alice.places_order("1").await;
@@ -54,13 +54,13 @@ async fn a_list_contains_the_new_order_where_it_belongs() {
     assert_eq!(without, std::slice::from_ref(&first));
     let page = alice.get(format!("/customers/alice/orders?limit=1&min_version={second}:1")).await.expect(200);
     assert_eq!(ids_of(&page), [second]);
-    // The page was cut, and goes on after the last row shown.
+    // The next page continues after the last row of this one.
     let cursor = page.text("next_cursor");
     assert_eq!(ids_of(&alice.get(format!("/customers/alice/orders?cursor={cursor}")).await.expect(200)), [first]);
 }
 
 #[tokio::test]
-async fn a_list_shows_the_changed_order_in_place_of_the_old_row_or_not_at_all() {
+async fn a_list_replaces_or_filters_out_the_row_of_a_changed_order() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("1").await;
@@ -82,7 +82,7 @@ async fn a_list_shows_the_changed_order_in_place_of_the_old_row_or_not_at_all() 
 }
 
 #[tokio::test]
-async fn an_order_of_somebody_else_does_not_come_into_a_list() {
+async fn an_order_of_another_customer_is_not_added_to_a_list() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("1").await;
     let list = system.customer("bob").get(format!("/customers/bob/orders?min_version={id}:1")).await;

@@ -1,4 +1,4 @@
-//! The functions as Lambda runs them: their own binaries, each a process, over the Runtime API and a real socket.
+//! The deployed binaries, each in a child process, with an emulated Runtime API.
 
 mod proxy;
 mod sandbox;
@@ -16,7 +16,7 @@ use crate::{
     harness::{System, event, order},
 };
 
-/// What a function on the tables of `system` is told, behind `proxy`; and this beside it.
+/// The environment variables of a function on the tables of `system`, behind `proxy`, and one more variable.
 fn environment<'a>(system: &'a System, proxy: &'a Proxy, more: (&'a str, &'a str)) -> [(&'a str, &'a str); 5] {
     let tables = &system.stack.app.tables;
     [
@@ -28,12 +28,12 @@ fn environment<'a>(system: &'a System, proxy: &'a Proxy, more: (&'a str, &'a str
     ]
 }
 
-/// A function on the tables of `system`, behind `proxy`.
+/// Starts a function on the tables of `system`, behind `proxy`.
 async fn start(system: &System, proxy: &Proxy, function: &str) -> Sandbox {
     Sandbox::start(function, &environment(system, proxy, ("METRICS_NAMESPACE", "orders"))).await
 }
 
-/// A request of somebody with these scopes.
+/// A request by a caller with these scopes.
 fn request(sub: &str, scope: &str, method: &str, path: &str, key: &str, body: &Value) -> Value {
     let body = if method == "GET" { String::new() } else { body.to_string() };
     let mut event = event(method, path, json!({ "jwt": { "claims": { "sub": sub, "scope": scope } } }), &body);
@@ -90,7 +90,7 @@ async fn two_requests_in_one_process_do_not_see_each_others_data() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_is_nearly_over_is_answered_before_it_and_the_key_resolves() {
+async fn a_command_answers_before_its_deadline_and_its_key_resolves_the_outcome() {
     let system = System::start().await;
     let proxy = Proxy::in_front_of(&system).await;
     let mut command = start(&system, &proxy, "command").await;
@@ -108,7 +108,7 @@ async fn a_deadline_that_is_nearly_over_is_answered_before_it_and_the_key_resolv
 }
 
 #[tokio::test]
-async fn a_projector_may_be_killed_at_any_call_and_the_batch_comes_again() {
+async fn a_projector_may_be_killed_at_any_call_and_its_batch_is_delivered_again() {
     for phase in [CallPhase::Before, CallPhase::After] {
         for call in 0.. {
             let system = System::start().await;
@@ -123,7 +123,7 @@ async fn a_projector_may_be_killed_at_any_call_and_the_batch_comes_again() {
 
             let mut sandbox = start(&system, &proxy, "projector").await;
             let pid = sandbox.pid().to_string();
-            // The first call is the warm-up. Records from the second on make it read views and heal.
+            // The first call is the warm-up. Without the first record, the batch reads views and fills a gap.
             proxy.on_call(call, phase, move || drop(Command::new("kill").args(["-9", &pid]).status())).await;
             let answer = sandbox.invoke(batch(1)).await;
             let killed = proxy.clear().await;
@@ -142,7 +142,7 @@ async fn a_projector_may_be_killed_at_any_call_and_the_batch_comes_again() {
 }
 
 #[tokio::test]
-async fn a_batch_that_nobody_could_answer_is_an_error_of_the_function() {
+async fn a_malformed_batch_is_a_function_error() {
     let system = System::start().await;
     let proxy = Proxy::in_front_of(&system).await;
     let mut projector = start(&system, &proxy, "projector").await;
@@ -152,7 +152,7 @@ async fn a_batch_that_nobody_could_answer_is_an_error_of_the_function() {
 }
 
 #[tokio::test]
-async fn a_setting_that_is_missing_or_malformed_is_one_line_that_names_it() {
+async fn a_missing_or_malformed_setting_is_one_line_that_names_it() {
     let all = [
         ("EVENTS_TABLE", "events"),
         ("ORDER_SUMMARIES_TABLE", "order-summaries"),
@@ -202,8 +202,8 @@ async fn metrics_go_to_standard_output_and_the_batch_links_to_the_traces_of_its_
     let (header, document) = text.split_once('\n').unwrap();
     assert_eq!(serde_json::from_str::<Value>(header).unwrap(), json!({ "format": "json", "version": 1 }));
     let document: Value = serde_json::from_str(document).unwrap();
-    // The command had no traceparent of its own: its trace is the one that Lambda gave it.
+    // The command has no traceparent, so its trace is the one of Lambda.
     let link = json!({ "trace_id": "1-5759e988-bd862e3fe1be46a994272793", "id": "53995c3f42cd8ad8" });
     assert_eq!(document["links"], json!([link]));
-    assert_eq!(projector.end().await.stdout, "", "nobody wants metrics");
+    assert_eq!(projector.end().await.stdout, "", "there are no metrics without a namespace");
 }

@@ -1,4 +1,4 @@
-//! Maintenance on Lambda: a job is done in segments, and a segment in steps, each as long as an invocation has time for.
+//! Maintenance on Lambda: a job has segments, and a segment has steps that each fit into one invocation.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{System, template};
 
-/// A system with so many orders, all projected.
+/// A system with this number of orders, all projected.
 async fn with_orders(number: usize) -> (System, Vec<String>) {
     let system = System::start().await;
     let mut ids = Vec::new();
@@ -20,15 +20,15 @@ async fn with_orders(number: usize) -> (System, Vec<String>) {
     (system, ids)
 }
 
-/// Asks for a step with so much time, as the state machine does.
+/// Invokes a step with `time` until its deadline, as the state machine does.
 async fn step(system: &System, time: Duration, step: Value) -> Result<Value, String> {
-    let given = template().functions["maintain"].timeout;
-    let spent = i64::try_from((given - time).as_millis()).unwrap();
+    let timeout = template().functions["maintain"].timeout;
+    let elapsed = i64::try_from((timeout - time).as_millis()).unwrap();
     let now = system.stack.app.dynamo.environment.now().as_millisecond();
-    system.stack.function("maintain").unwrap().invoke(step, now - spent).await.map_err(|error| error.to_string())
+    system.stack.function("maintain").unwrap().invoke(step, now - elapsed).await.map_err(|error| error.to_string())
 }
 
-/// Asks for steps of a segment until it is done. Gives what was done, and in how many steps.
+/// Invokes the steps of a segment until it is done. Returns the totals and the number of steps.
 async fn steps(system: &System, time: Duration, job: &Value, segment: u16) -> (Value, usize) {
     let mut taken = json!({ "job": job, "segment": segment });
     for number in 1.. {
@@ -38,14 +38,14 @@ async fn steps(system: &System, time: Duration, job: &Value, segment: u16) -> (V
             return (taken["totals"].clone(), number);
         }
     }
-    unreachable!("it is done some time")
+    unreachable!("a segment ends")
 }
 
 fn plenty() -> Duration {
     template().functions["maintain"].timeout
 }
 
-/// Too little for a second page.
+/// Too little time for a second page.
 const SCARCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_rebuild_goes_through_all_segments() {
 }
 
 #[tokio::test]
-async fn a_step_ends_in_time_and_the_next_goes_on_where_it_ended() {
+async fn a_step_ends_before_its_deadline_and_the_next_one_continues() {
     let (system, ids) = with_orders(9).await;
     for id in &ids {
         system.make_stale(id).await;
@@ -77,11 +77,11 @@ async fn a_step_ends_in_time_and_the_next_goes_on_where_it_ended() {
     system.check_read_models().await;
 
     let (_, number) = steps(&system, plenty(), &json!({ "task": "rebuild", "segments": 1 }), 0).await;
-    assert_eq!(number, 1, "there is time for all of them");
+    assert_eq!(number, 1, "one step has time for all orders");
 }
 
 #[tokio::test]
-async fn a_step_that_fails_is_an_error_and_is_begun_again() {
+async fn a_failed_step_is_an_error_and_can_be_repeated() {
     let (system, ids) = with_orders(3).await;
     system.make_stale(&ids[1]).await;
     let first = json!({ "job": { "task": "rebuild", "segments": 1 }, "segment": 0 });
@@ -96,7 +96,7 @@ async fn a_step_that_fails_is_an_error_and_is_begun_again() {
 }
 
 #[tokio::test]
-async fn what_a_step_parks_is_counted_and_alarmed_like_what_the_projector_parks() {
+async fn streams_that_a_step_parks_are_counted_like_those_of_the_projector() {
     let (system, ids) = with_orders(2).await;
     system.append_raw(&ids[0], 2, json!([{ "type": "order.lost", "schema": 1, "data": {} }])).await;
     let job = json!({ "task": "rebuild", "segments": 1 });
@@ -107,14 +107,14 @@ async fn what_a_step_parks_is_counted_and_alarmed_like_what_the_projector_parks(
 }
 
 #[tokio::test]
-async fn a_verification_counts_what_has_drifted_and_writes_nothing() {
+async fn a_verification_counts_drift_and_writes_nothing() {
     let (system, ids) = with_orders(4).await;
     let job = json!({ "task": "verify", "segments": 1 });
     steps(&system, plenty(), &job, 0).await;
-    assert_eq!(json!(system.take_metrics()), json!({}), "nothing has");
+    assert_eq!(json!(system.take_metrics()), json!({}), "nothing has drifted");
 
     system.make_stale(&ids[0]).await;
-    // Five minutes later, this one is late.
+    // After five minutes this view is late.
     system.customer("alice").cancels(&ids[1]).await;
     system.clock.advance_ms(301_000);
     system.take_metrics();
@@ -126,7 +126,7 @@ async fn a_verification_counts_what_has_drifted_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn a_verification_of_all_in_one_step_looks_at_the_sums_too() {
+async fn a_verification_in_one_step_also_compares_the_counters() {
     let (system, _) = with_orders(2).await;
     let app = &system.stack.app;
     let counters = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
@@ -139,7 +139,7 @@ async fn a_verification_of_all_in_one_step_looks_at_the_sums_too() {
 }
 
 #[tokio::test]
-async fn a_verification_in_several_steps_does_not_compare_the_sums_with_a_part_of_the_views() {
+async fn a_verification_in_several_steps_does_not_compare_the_counters() {
     let (system, _) = with_orders(5).await;
     system.interceptor.rewrite("Scan", |body| body["Limit"] = 2.into());
     let (totals, number) = steps(&system, SCARCE, &json!({ "task": "verify", "segments": 1 }), 0).await;
@@ -149,27 +149,27 @@ async fn a_verification_in_several_steps_does_not_compare_the_sums_with_a_part_o
 }
 
 #[tokio::test]
-async fn a_sweep_catches_up_what_was_given_up_and_nothing_else() {
+async fn a_sweep_catches_up_only_the_streams_of_discarded_batches() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let now = system.stack.app.dynamo.environment.now();
     let lost = alice.places_order("lost").await;
     system.clock.advance_ms(3_600_000);
     alice.places_order("late").await;
-    let given_up = json!({ "DDBStreamBatchInfo": {
+    let discarded = json!({ "DDBStreamBatchInfo": {
         "approximateArrivalOfFirstRecord": now, "approximateArrivalOfLastRecord": now,
     } });
     let (totals, _) =
-        steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "discarded": [given_up] }), 0).await;
+        steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "discarded": [discarded] }), 0).await;
     assert_eq!(totals, json!({ "orders": 1, "written": 1, "parked": 0, "wrong": 0 }));
     assert!(system.view_versions().await.keys().eq([&lost]));
-    // Nothing was given up.
+    // Without discarded batches there is nothing to do.
     let (totals, _) = steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "discarded": [] }), 0).await;
     assert_eq!(totals["orders"], 0);
 }
 
 #[tokio::test]
-async fn a_job_that_is_none_is_an_error() {
+async fn an_invalid_job_is_an_error() {
     let system = System::start().await;
     for job in [json!({ "task": "drop", "segments": 1 }), json!({ "task": "rebuild", "segments": 0 }), json!("rebuild")]
     {

@@ -1,4 +1,4 @@
-//! What the commands and queries make of a DynamoDB that does not do as it should.
+//! Commands and queries when DynamoDB fails.
 
 use local::engine::interceptor::Fault;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::{System, event, order, shipment};
 
 #[tokio::test]
-async fn throttling_that_passes_is_not_noticed() {
+async fn short_faults_are_retried_without_notice() {
     let system = System::start().await;
     for fault in [Fault::Throttled, Fault::ServerError, Fault::RequestDropped] {
         system.interceptor.inject("PutItem", fault, 2);
@@ -16,7 +16,7 @@ async fn throttling_that_passes_is_not_noticed() {
 }
 
 #[tokio::test]
-async fn throttling_that_does_not_pass_is_said_before_the_deadline() {
+async fn lasting_throttling_gets_503_before_the_deadline() {
     let system = System::start().await;
     let alice = system.customer("alice");
     system.interceptor.inject("PutItem", Fault::Throttled, usize::MAX);
@@ -28,11 +28,11 @@ async fn throttling_that_does_not_pass_is_said_before_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_command_for_which_no_time_is_left_is_not_begun() {
+async fn a_command_without_time_left_makes_no_call() {
     let system = System::start().await;
     let claims = json!({ "jwt": { "claims": { "sub": "alice", "scope": "orders/write" }, "scopes": null } });
     let request = event("POST", "/orders", claims, &order().to_string());
-    // Invoked when its deadline, ten seconds later, is 400 ms away.
+    // The timeout is ten seconds, so 400 ms are left.
     let invoked_at = system.stack.app.dynamo.environment.now().as_millisecond() - 9_600;
     let answer = system.stack.function("command").unwrap().invoke(request, invoked_at).await.unwrap();
     assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("1")));
@@ -40,7 +40,7 @@ async fn a_command_for_which_no_time_is_left_is_not_begun() {
 }
 
 #[tokio::test]
-async fn a_write_that_landed_is_not_called_a_conflict_when_its_answer_is_lost() {
+async fn a_write_whose_response_is_dropped_is_not_a_conflict() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     system.interceptor.inject("PutItem", Fault::ResponseDropped, 1);
@@ -67,7 +67,7 @@ async fn an_unknown_outcome_is_resolved_by_sending_the_command_again() {
 }
 
 #[tokio::test]
-async fn what_trying_again_does_not_mend_is_an_error_without_detail() {
+async fn a_permanent_error_gets_500_without_details() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     system.interceptor.inject("PutItem", Fault::AccessDenied, 1);
@@ -81,7 +81,7 @@ async fn what_trying_again_does_not_mend_is_an_error_without_detail() {
 }
 
 #[tokio::test]
-async fn a_query_that_cannot_read_says_so() {
+async fn a_query_that_cannot_read_gets_503() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     system.interceptor.inject("Query", Fault::RequestDropped, usize::MAX);
@@ -101,7 +101,7 @@ async fn recorded_times_never_go_back_with_the_clock() {
 }
 
 #[tokio::test]
-async fn nothing_is_decided_on_a_stream_that_cannot_be_understood() {
+async fn no_command_is_decided_on_an_unreadable_stream() {
     for (event_type, schema, data) in [
         ("order.lost", 1, json!({})),
         ("order.shipped", 2, json!({ "carrier": "DHL", "tracking_number": "1" })),
@@ -116,7 +116,7 @@ async fn nothing_is_decided_on_a_stream_that_cannot_be_understood() {
 }
 
 #[tokio::test]
-async fn nothing_is_decided_on_a_stream_with_a_hole() {
+async fn no_command_is_decided_on_a_stream_with_a_missing_version() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;

@@ -1,11 +1,11 @@
-//! What the README shows.
+//! The examples of the README.
 
 use serde_json::json;
 
 use crate::harness::{System, cancellation, order, shipment};
 
 #[tokio::test]
-async fn an_order_goes_from_placed_to_delivered_and_shows_everywhere() {
+async fn an_order_goes_from_placed_to_delivered_and_every_query_shows_it() {
     let system = System::start().await;
     let (alice, warehouse) = (system.customer("alice"), system.fulfilment());
 
@@ -57,7 +57,7 @@ async fn an_order_goes_from_placed_to_delivered_and_shows_everywhere() {
 }
 
 #[tokio::test]
-async fn a_cancelled_order_says_why_and_earns_nothing() {
+async fn a_cancelled_order_shows_its_reason_and_adds_no_revenue() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
@@ -86,7 +86,7 @@ async fn the_history_of_an_order_shows_what_happened_in_order() {
 }
 
 #[tokio::test]
-async fn what_an_order_does_not_allow_is_a_conflict_that_says_how_it_stands() {
+async fn a_rejected_command_gets_409_with_the_status_of_the_order() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
@@ -103,6 +103,6 @@ async fn what_an_order_does_not_allow_is_a_conflict_that_says_how_it_stands() {
 }
 
 #[tokio::test]
-async fn health_says_that_all_is_ready() {
+async fn health_returns_200_when_the_system_is_ready() {
     System::start().await.operator().get("/health").await.expect(200);
 }

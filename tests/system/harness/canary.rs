@@ -1,6 +1,7 @@
-//! Invariant I11: personal data goes into orders, and into nothing that is logged, measured or refused.
+//! Checks invariant I11: logs, metrics and problem documents contain no personal data.
 //!
-//! The tests order under a few names, to a few addresses. Whatever any test makes the system write is searched for them.
+//! All tests use the same few names and addresses in their orders. All output of the system in all tests is searched
+//! for them.
 
 use std::{
     io,
@@ -9,10 +10,10 @@ use std::{
 
 use tracing_subscriber::filter::LevelFilter;
 
-/// What the tests put into orders that is about a person.
+/// Personal data in the orders of the tests.
 const PERSONAL_DATA: [&str; 6] = ["alice", "bob", "customer-", "Main Street", "JD0123456789", "changed my mind"];
 
-/// All that was logged so far, and where personal data was found in it.
+/// All captured output, and the lines of it that contain personal data.
 static CAPTURED: Mutex<LogCapture> = Mutex::new(LogCapture { lines: Vec::new(), found: Vec::new() });
 
 struct LogCapture {
@@ -20,7 +21,7 @@ struct LogCapture {
     found: Vec<String>,
 }
 
-/// Listens to the log of this process from now on: the lines that the functions write on Lambda, in the same form.
+/// Captures the log of this process from now on, in the form that the functions write on Lambda.
 pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -33,7 +34,7 @@ pub fn install() {
     });
 }
 
-/// Notes what somebody wrote where no personal data may be.
+/// Captures output that must contain no personal data.
 pub fn record(source: &str, text: &str) {
     let mut captured = CAPTURED.lock().unwrap();
     if PERSONAL_DATA.iter().any(|word| text.contains(word)) {
@@ -42,19 +43,18 @@ pub fn record(source: &str, text: &str) {
     captured.lines.push(text.to_owned());
 }
 
-/// The lines of the log so far that contain this.
+/// The number of captured lines that contain `text`.
 pub fn count_lines(text: &str) -> usize {
     CAPTURED.lock().unwrap().lines.iter().filter(|line| line.contains(text)).count()
 }
 
-/// No personal data was found so far.
+/// Panics if captured output contains personal data.
 #[track_caller]
 pub fn assert_clean() {
     let found = CAPTURED.lock().unwrap().found.clone();
-    assert!(found.is_empty(), "personal data: {found:#?}");
+    assert!(found.is_empty(), "output contains personal data: {found:#?}");
 }
 
-/// Where the log goes.
 struct LogWriter;
 
 impl io::Write for LogWriter {

@@ -1,4 +1,4 @@
-//! The interceptor between the functions and DynamoDB: counts what goes over it, and fails on demand.
+//! An interceptor between the functions and DynamoDB that records the cost of calls, and injects planned faults.
 
 use std::sync::{
     Mutex,
@@ -9,7 +9,6 @@ use local::engine::interceptor::{Call, Fault, Interceptor};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-/// An interceptor that does nothing until it is told to.
 #[derive(Default)]
 pub struct TestInterceptor {
     faults: Mutex<Vec<PlannedFault>>,
@@ -19,21 +18,21 @@ pub struct TestInterceptor {
     injected: Notify,
 }
 
-/// Calls of any operation.
+/// Matches every operation.
 pub const ANY_OPERATION: &str = "any";
 
-/// An operation, and how its calls are changed.
+/// An operation, and a change to its requests.
 type RequestRewrite = (&'static str, fn(&mut Value));
 
 struct PlannedFault {
     operation: &'static str,
-    /// How many calls pass before it strikes.
+    /// Number of calls that pass before the fault.
     after: usize,
     fault: Fault,
     times: usize,
 }
 
-/// What one call cost.
+/// The capacity units of one call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallCost {
     pub operation: String,
@@ -41,37 +40,36 @@ pub struct CallCost {
 }
 
 impl TestInterceptor {
-    /// The next `times` calls of this operation meet this fault.
+    /// Injects the fault into the next `times` calls of the operation.
     pub fn inject(&self, operation: &'static str, fault: Fault, times: usize) {
         self.inject_after(operation, 0, fault, times);
     }
 
-    /// The same, after `after` calls have passed.
+    /// Like [`inject`](Self::inject), after `after` calls.
     pub fn inject_after(&self, operation: &'static str, after: usize, fault: Fault, times: usize) {
         self.faults.lock().unwrap().push(PlannedFault { operation, after, fault, times });
     }
 
-    /// The next `BatchGetItem` processes none of its keys.
+    /// Makes the next `BatchGetItem` leave all keys unprocessed.
     pub fn leave_unprocessed(&self) {
         self.leave_unprocessed.store(true, Ordering::SeqCst);
     }
 
-    /// Every call of this operation is changed on its way.
+    /// Changes all requests of the operation.
     pub fn rewrite(&self, operation: &'static str, change: fn(&mut Value)) {
         *self.rewrite.lock().unwrap() = Some((operation, change));
     }
 
-    /// Waits until a fault has injected.
+    /// Waits until a fault is injected.
     pub async fn fault_injected(&self) {
         self.injected.notified().await;
     }
 
-    /// No more faults.
     pub fn clear_faults(&self) {
         self.faults.lock().unwrap().clear();
     }
 
-    /// What the calls since the last time cost, in their order.
+    /// The costs of the calls since the last time, in order.
     pub fn take_costs(&self) -> Vec<(String, f64)> {
         self.costs.lock().unwrap().drain(..).map(|cost| (cost.operation, cost.units)).collect()
     }

@@ -1,4 +1,4 @@
-//! What is in the tables and the stream, and whether it is as the invariants say.
+//! Access to the tables and the stream, and checks of the invariants.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::System;
 
 impl System {
-    /// The records of the stream, from its start, as Lambda delivers them.
+    /// All records of the stream, as Lambda delivers them.
     pub async fn stream_records(&self) -> Vec<Record> {
         let streams = self.stack.engine().streams();
         let arn = self.stack.stream_arn("EventsTable").unwrap();
@@ -29,14 +29,14 @@ impl System {
         records
     }
 
-    /// Delivers these records to the projector, and gives its answer.
+    /// Delivers the records to the projector in one batch. Returns its response.
     pub async fn deliver(&self, records: &[Record]) -> Value {
         let event = json!({ "Records": records.iter().map(|record| &record.json).collect::<Vec<_>>() });
         let now = self.stack.app.dynamo.environment.now().as_millisecond();
         self.stack.function("projector").unwrap().invoke(event, now).await.unwrap()
     }
 
-    /// The streams in the write table.
+    /// All streams of the event store.
     pub async fn streams(&self) -> BTreeMap<StreamId, Vec<Commit<OrderEvent>>> {
         let events = self.direct.events();
         let mut streams = BTreeMap::new();
@@ -49,16 +49,17 @@ impl System {
         streams
     }
 
-    /// The versions of the views that are there, by order id.
+    /// The versions of all views, by order id.
     pub async fn view_versions(&self) -> BTreeMap<String, Version> {
         let version = |item: &Value| Version::new(item["version"].as_u64().unwrap());
         let id = |item: &Value| item["order_id"].as_str().unwrap().to_owned();
         self.items(&self.direct.tables.order_summaries).await.iter().map(|item| (id(item), version(item))).collect()
     }
 
-    /// Invariant I8: the counters are those of what the views have counted, whatever has been delivered so far.
+    /// Checks invariant I8: the counters are the sum of the contributions, after any delivery.
     ///
-    /// Counters change with a view only. So what they are between two equal looks at all views, they are at one instant.
+    /// Counters change only together with a view. So counters that are read between two equal reads of all views are of
+    /// the same instant as the views.
     pub async fn check_counters(&self) {
         let TableNames { order_summaries, dashboard, .. } = &self.direct.tables;
         let mut views = self.items(order_summaries).await;
@@ -70,26 +71,25 @@ impl System {
             }
             views = again;
         };
-        let mut counted = Counters::default();
+        let mut contributions = Counters::default();
         for (row, columns) in views.iter().flat_map(|view| fields(&view["contribution"])) {
-            fields(columns).for_each(|(column, amount)| counted.add(row, column, number(amount)));
+            fields(columns).for_each(|(column, amount)| contributions.add(row, column, number(amount)));
         }
         let mut counters = Counters::default();
         for shard in &shards {
             let columns = fields(shard).filter(|(name, _)| !["shard", "row"].contains(&name.as_str()));
             columns.for_each(|(column, amount)| counters.add(shard["row"].as_str().unwrap(), column, number(amount)));
         }
-        assert_eq!(counters, counted);
+        assert_eq!(counters, contributions);
     }
 
-    /// All items of a table.
     async fn items(&self, table: &str) -> Vec<Value> {
         let scan = self.direct.dynamo.client.scan().table_name(table).consistent_read(true);
         let items: Result<Vec<_>, _> = scan.into_paginator().items().send().collect().await;
         from_items(items.unwrap()).unwrap()
     }
 
-    /// Invariant I6: every view is the fold of its stream, and the counters are those over the folds.
+    /// Checks invariant I6: every view is the fold of its stream, and the counters are the sum over the folds.
     pub async fn check_read_models(&self) {
         self.check_counters().await;
         let views = self.views();
@@ -107,7 +107,7 @@ impl System {
         assert_eq!(self.counters().await, counters);
     }
 
-    /// Sets an attribute of an order's view, as nothing in the system does.
+    /// Overwrites an attribute of an order's view, past all rules.
     pub async fn overwrite_attribute(&self, order_id: &str, attribute: &str, value: AttributeValue) {
         let app = &self.direct;
         let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
@@ -116,7 +116,7 @@ impl System {
         update.expression_attribute_values(":v", value).send().await.unwrap();
     }
 
-    /// Takes an attribute out of an order's view, as nothing in the system does.
+    /// Removes an attribute of an order's view, past all rules. Returns its value.
     pub async fn remove_attribute(&self, order_id: &str, attribute: &str) -> AttributeValue {
         let app = &self.direct;
         let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
@@ -125,7 +125,7 @@ impl System {
         update.send().await.unwrap().attributes.unwrap().remove(attribute).unwrap()
     }
 
-    /// Makes an order's view one of an older schema, which shows another total.
+    /// Gives an order's view an older schema version and another total.
     pub async fn make_stale(&self, order_id: &str) {
         for (attribute, value) in [("schema", "0"), ("total", "1")] {
             self.overwrite_attribute(order_id, attribute, AttributeValue::N(value.to_owned())).await;

@@ -1,4 +1,4 @@
-//! A projection that is new beside the others: how a view gets other keys.
+//! Deployment of a new projection beside existing ones, for example one with another key.
 
 use cqrs::{StreamId, Version, spec::commit_of};
 use cqrs_dynamodb::{CatchUpRequest, Projector, Segment, StreamFilter, views::Content};
@@ -8,13 +8,13 @@ use super::{
     jar::{Inventory, JarEvent, Levels, Visit, filled},
 };
 
-/// The projector before the deployment: without visits.
+/// The projector before the deployment, without visits.
 fn before(jars: &Jars) -> Projector {
     Projector::new(jars.events()).with_rollup::<Levels<1>, Inventory<1>>(jars.levels(), jars.inventory())
 }
 
-/// Appends a commit, and gives the request that the stream would ring.
-async fn happens(jars: &Jars, key: &str, version: u64, event: JarEvent) -> CatchUpRequest {
+/// Appends a commit. Returns the catch-up request that its stream record leads to.
+async fn append(jars: &Jars, key: &str, version: u64, event: JarEvent) -> CatchUpRequest {
     let commit = commit_of(key, version, "2026-11-22T10:00:00Z", event);
     jars.events().append(&commit).await.unwrap();
     let mut request = CatchUpRequest::new(StreamId::of::<JarEvent>(key));
@@ -29,27 +29,27 @@ async fn visits(jars: &Jars, key: &str) -> Option<(Version, u64)> {
 }
 
 #[tokio::test]
-async fn it_is_filled_while_commits_come_and_the_others_are_not_written() {
+async fn a_new_projection_is_filled_while_commits_arrive_and_existing_views_are_not_written() {
     let jars = Jars::start().await;
     for (key, version) in [("a", 1), ("a", 2), ("b", 1), ("c", 1)] {
-        let request = happens(&jars, key, version, filled(3)).await;
+        let request = append(&jars, key, version, filled(3)).await;
         before(&jars).catch_up(&[request]).await;
     }
 
-    // It is deployed. What is touched from now on has a view at once, with all that was before.
+    // After the deployment, a stream with a new commit gets a view of its whole history at once.
     let after = jars.projector::<1>();
-    let request = happens(&jars, "a", 3, filled(1)).await;
+    let request = append(&jars, "a", 3, filled(1)).await;
     assert_eq!(after.catch_up(&[request]).await.views_written, 2, "levels and visits");
     assert_eq!(visits(&jars, "a").await, Some((Version::new(3), 3)));
     assert_eq!(visits(&jars, "b").await, None);
 
-    // The rebuild fills in the others, and meanwhile one of them is touched.
+    // The rebuild fills the others. Meanwhile one of them gets a commit.
     let page = jars.events().streams(StreamFilter::All, Segment::ALL, None).await.unwrap();
-    let request = happens(&jars, "b", 2, filled(1)).await;
+    let request = append(&jars, "b", 2, filled(1)).await;
     after.catch_up(&[request]).await;
     let all: Vec<CatchUpRequest> = page.streams.into_iter().map(CatchUpRequest::new).collect();
     let report = after.catch_up(&all).await;
-    assert_eq!((report.views_written, report.duplicates, report.failed.len()), (1, 5, 0), "the visits of c alone");
+    assert_eq!((report.views_written, report.duplicates, report.failed.len()), (1, 5, 0), "only the visits of c");
     for (key, version) in [("a", 3), ("b", 2), ("c", 1)] {
         assert_eq!(visits(&jars, key).await, Some((Version::new(version), version)), "{key}");
     }

@@ -1,4 +1,4 @@
-//! Two projections and a rollup, caught up.
+//! Catching up two projections and a rollup.
 
 use cqrs::{Aggregate, Counters, StreamId, Version, spec::commit_of};
 use cqrs_dynamodb::{CatchUpRequest, ReadOutcome, Reader, StoreError, views::Content};
@@ -6,10 +6,10 @@ use local::engine::interceptor::Fault;
 
 use super::{
     Jars,
-    jar::{CURSED, Jar, JarEvent, Level, Visit, filled},
+    jar::{Jar, JarEvent, Level, PANIC_AMOUNT, Visit, filled},
 };
 
-/// A stream of these events, one a commit, in the write table; and a request that brings them all.
+/// Appends the events, one per commit. Returns a catch-up request with all commits.
 async fn stream(jars: &Jars, key: &str, events: &[JarEvent]) -> CatchUpRequest {
     let mut request = CatchUpRequest::new(StreamId::of::<JarEvent>(key));
     for (event, version) in events.iter().zip(1..) {
@@ -50,7 +50,7 @@ fn current(key: &str, level: u64) -> Content<Level> {
 }
 
 #[tokio::test]
-async fn several_commits_of_a_stream_become_one_write_a_view() {
+async fn several_commits_of_a_stream_cost_one_write_per_view() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(3), filled(4), JarEvent::Emptied { amount: 2 }]).await;
     jars.interceptor.take_costs();
@@ -59,7 +59,7 @@ async fn several_commits_of_a_stream_become_one_write_a_view() {
     assert_eq!(level::<1>(&jars, "a").await, (3, current("a", 5)));
     assert_eq!((visits(&jars, "a").await, inventory(&jars).await), (Some(3), (1, 5)));
     let writes: Vec<_> = jars.interceptor.take_costs().into_iter().map(|(operation, _)| operation).collect();
-    // A projection without a rollup is written by a plain put, at half the price.
+    // A projection without a rollup needs only a put, at half the price of a transaction.
     assert_eq!(writes[..2], ["TransactWriteItems", "PutItem"]);
 }
 
@@ -69,7 +69,7 @@ async fn duplicates_gaps_and_late_commits_end_in_the_fold() {
     let all = stream(&jars, "a", &[filled(1), filled(2), filled(3), filled(4), filled(5)]).await;
     let projector = jars.projector::<1>();
     for (versions, report_is, after) in [
-        (&[2, 4][..], (2, 2), 5), // a gap: gaps_filled up to the head of the stream
+        (&[2, 4][..], (2, 2), 5), // a gap is filled up to the head of the stream
         (&[1], (0, 0), 5),
         (&[3, 3, 5], (0, 0), 5),
         (&[1, 2, 3, 4, 5], (0, 0), 5),
@@ -83,7 +83,7 @@ async fn duplicates_gaps_and_late_commits_end_in_the_fold() {
 }
 
 #[tokio::test]
-async fn a_bell_that_brings_nothing_catches_up_to_the_head() {
+async fn a_request_without_commits_catches_up_to_the_head() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(1), filled(2)]).await;
     let report = jars.projector::<1>().catch_up(&[CatchUpRequest::new(a.stream)]).await;
@@ -94,7 +94,7 @@ async fn a_bell_that_brings_nothing_catches_up_to_the_head() {
 }
 
 #[tokio::test]
-async fn a_view_that_ends_leaves_a_tombstone_and_counts_no_more() {
+async fn a_deleted_view_leaves_a_tombstone_and_contributes_nothing() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(3), JarEvent::Smashed {}]).await;
     let projector = jars.projector::<1>();
@@ -102,7 +102,7 @@ async fn a_view_that_ends_leaves_a_tombstone_and_counts_no_more() {
     assert_eq!(inventory(&jars).await, (1, 3));
     projector.catch_up(&[request(&a, &[2])]).await;
     assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, Content::Deleted), (0, 0)));
-    // A late commit finds the tombstone, and does not raise the dead.
+    // A late commit meets the tombstone, and does not create the view again.
     projector.catch_up(&[request(&a, &[1])]).await;
     assert_eq!((level::<1>(&jars, "a").await, inventory(&jars).await), ((2, Content::Deleted), (0, 0)));
     let reader = Reader::new(jars.levels::<1>(), jars.events());
@@ -111,28 +111,28 @@ async fn a_view_that_ends_leaves_a_tombstone_and_counts_no_more() {
 }
 
 #[tokio::test]
-async fn a_view_of_an_older_shape_is_folded_anew_and_the_sums_stay_right() {
+async fn a_view_of_an_older_schema_version_is_folded_anew_and_the_counters_stay_correct() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(24), filled(36)]).await;
     let b = stream(&jars, "b", &[filled(120)]).await;
     jars.projector::<1>().catch_up(&[request(&a, &[1]), b.clone()]).await;
     assert_eq!(inventory(&jars).await, (2, 144));
 
-    // Touched by the new code: folded anew from the start. The other one keeps its count for now.
+    // New code folds the view with a new commit anew. The other view keeps its contribution for now.
     jars.projector::<2>().catch_up(&[request(&a, &[2])]).await;
     assert_eq!((level::<2>(&jars, "a").await, inventory(&jars).await), ((2, current("a", 5)), (2, 125)));
-    // A reader of the new code folds in memory what is not folded anew yet.
+    // A reader with new code folds the other view in memory.
     let reader = Reader::new(jars.levels::<2>(), jars.events());
     let ReadOutcome::Found { view, .. } = reader.read("b", None).await.unwrap() else { panic!() };
     assert_eq!(view.level, 10);
-    // A rebuild is catching up all streams.
+    // A rebuild catches up all streams.
     let report = jars
         .projector::<2>()
         .catch_up(&[CatchUpRequest::new(a.stream.clone()), CatchUpRequest::new(b.stream.clone())])
         .await;
     assert_eq!((report.failed.len(), inventory(&jars).await), (0, (2, 15)));
 
-    // Code of the older schema leaves it alone, and says so.
+    // Older code does not write newer views, and reports them.
     let report = jars.projector::<1>().catch_up(&[a.clone(), b]).await;
     assert_eq!(report.failed.len(), 2);
     assert!(report.failed.values().all(|failure| matches!(**failure, StoreError::NewerSchema { .. })));
@@ -140,33 +140,33 @@ async fn a_view_of_an_older_shape_is_folded_anew_and_the_sums_stay_right() {
 }
 
 #[tokio::test]
-async fn a_view_that_is_folded_anew_never_goes_back() {
+async fn a_view_that_is_folded_anew_never_gets_a_lower_version() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(12), filled(24), filled(36), filled(48)]).await;
     jars.projector::<1>().catch_up(std::slice::from_ref(&a)).await;
-    // The first two commits come late, to code of a newer schema.
+    // Newer code gets the first two commits late.
     let report = jars.projector::<2>().catch_up(&[request(&a, &[1, 2])]).await;
     assert_eq!((level::<2>(&jars, "a").await, inventory(&jars).await), ((4, current("a", 10)), (1, 10)));
     assert_eq!(report.failed.len(), 0);
 }
 
 #[tokio::test]
-async fn a_fold_that_panics_parks_its_own_stream_in_its_own_projection() {
+async fn a_fold_that_panics_parks_only_its_own_stream_in_its_own_projection() {
     let jars = Jars::start().await;
-    let cursed = stream(&jars, "cursed", &[filled(1), filled(CURSED)]).await;
+    let panicking = stream(&jars, "panicking", &[filled(1), filled(PANIC_AMOUNT)]).await;
     let fine = stream(&jars, "fine", &[filled(1)]).await;
-    let report = jars.projector::<1>().catch_up(&[cursed.clone(), fine]).await;
-    assert_eq!((report.parked.keys().collect::<Vec<_>>(), report.failed.len()), (vec![&cursed.stream], 0));
-    assert_eq!((visits(&jars, "cursed").await, visits(&jars, "fine").await), (Some(2), Some(1)));
-    // The commit before the one that panics is there, and counted.
-    assert_eq!((level::<1>(&jars, "cursed").await, inventory(&jars).await), ((1, current("cursed", 1)), (2, 2)));
-    // Code of another schema tries by itself.
-    let report = jars.projector::<2>().catch_up(&[cursed]).await;
+    let report = jars.projector::<1>().catch_up(&[panicking.clone(), fine]).await;
+    assert_eq!((report.parked.keys().collect::<Vec<_>>(), report.failed.len()), (vec![&panicking.stream], 0));
+    assert_eq!((visits(&jars, "panicking").await, visits(&jars, "fine").await), (Some(2), Some(1)));
+    // The commit before the panic is applied and counted.
+    assert_eq!((level::<1>(&jars, "panicking").await, inventory(&jars).await), ((1, current("panicking", 1)), (2, 2)));
+    // Code of another schema version tries again.
+    let report = jars.projector::<2>().catch_up(&[panicking]).await;
     assert_eq!((report.parked.len(), report.skipped), (1, 0));
 }
 
 #[tokio::test]
-async fn a_view_too_large_is_found_among_the_others_and_parked_alone() {
+async fn only_the_view_that_is_too_large_is_parked() {
     let jars = Jars::start().await;
     let mut requests = Vec::new();
     for number in 0..7 {
@@ -194,10 +194,10 @@ async fn a_chunk_stays_within_the_bytes_of_a_transaction() {
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_is_not_counted_twice() {
+async fn a_write_whose_response_is_dropped_is_not_counted_twice() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(3)]).await;
-    // Lost so often that the SDK gives up, with another token the next time.
+    // The SDK gives up, so the next attempt has another token.
     jars.interceptor.inject("TransactWriteItems", Fault::ResponseDropped, 10);
     let report = jars.projector::<1>().catch_up(&[a]).await;
     assert_eq!((report.failed.len(), inventory(&jars).await), (0, (1, 3)));
@@ -229,7 +229,7 @@ async fn a_view_without_its_version_is_folded_anew() {
 }
 
 #[tokio::test]
-async fn sums_are_read_though_they_are_being_written() {
+async fn counters_can_be_read_during_writes() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(3)]).await;
     jars.projector::<1>().catch_up(&[a]).await;
@@ -240,16 +240,16 @@ async fn sums_are_read_though_they_are_being_written() {
 }
 
 #[tokio::test]
-async fn streams_of_no_projection_are_counted() {
+async fn streams_without_a_projection_are_counted_as_unhandled() {
     let jars = Jars::start().await;
-    let stranger = CatchUpRequest::new(StreamId::try_from("lamp#1".to_owned()).unwrap());
-    let report = jars.projector::<1>().catch_up(&[stranger]).await;
+    let other = CatchUpRequest::new(StreamId::try_from("lamp#1".to_owned()).unwrap());
+    let report = jars.projector::<1>().catch_up(&[other]).await;
     assert_eq!((report.unhandled, report.failed.len()), (1, 0));
 }
 
-/// Any way to cut and order a stream's commits: all permutations of four, each cut at every place.
+/// All permutations of four commits, each split into two requests at every position.
 #[tokio::test]
-async fn every_order_and_cut_of_four_commits_ends_in_the_same_views() {
+async fn every_order_and_split_of_four_commits_ends_in_the_same_views() {
     let events = [filled(10), JarEvent::Emptied { amount: 4 }, filled(1), JarEvent::Emptied { amount: 2 }];
     let expected = Jar::replay(&events).level;
     for order in permutations(&[1, 2, 3, 4]) {
@@ -261,7 +261,7 @@ async fn every_order_and_cut_of_four_commits_ends_in_the_same_views() {
                     jars.projector::<1>().catch_up(&[request(&all, versions)]).await;
                 }
             }
-            assert_eq!(level::<1>(&jars, "a").await, (4, current("a", expected)), "{order:?} cut at {cut}");
+            assert_eq!(level::<1>(&jars, "a").await, (4, current("a", expected)), "{order:?} split at {cut}");
             assert_eq!((inventory(&jars).await, visits(&jars, "a").await), ((1, i128::from(expected)), Some(4)));
         }
     }

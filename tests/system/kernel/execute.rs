@@ -1,4 +1,4 @@
-//! Carrying out commands.
+//! Execution of commands.
 
 use cqrs::{CommandId, Fingerprint, StreamId, Version};
 use cqrs_dynamodb::{CommandError, CommandRequest, Executed, create, execute};
@@ -33,7 +33,7 @@ async fn with_a_jar_of_five() -> Jars {
 }
 
 #[tokio::test]
-async fn a_command_creates_decides_and_is_rejected() {
+async fn a_command_is_accepted_or_rejected_by_the_state() {
     let jars = with_a_jar_of_five().await;
     let take = |key, amount| request(key, JarCommand::Take(amount));
     let done = execute::<Jar>(&jars.events(), &take("1", 3), |_| true).await.unwrap();
@@ -55,7 +55,7 @@ async fn a_command_without_events_is_accepted_and_leaves_no_commit() {
 }
 
 #[tokio::test]
-async fn there_is_nothing_to_command_for_those_who_may_not() {
+async fn a_missing_and_a_forbidden_stream_are_not_found() {
     let jars = with_a_jar_of_five().await;
     let refused = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| false).await;
     assert!(matches!(refused, Err(CommandError::NotFound)), "{refused:?}");
@@ -65,7 +65,7 @@ async fn there_is_nothing_to_command_for_those_who_may_not() {
 }
 
 #[tokio::test]
-async fn a_repeat_gives_the_first_result_even_when_the_rules_have_changed_since() {
+async fn a_repeat_gets_the_first_result_although_the_state_has_changed() {
     let jars = with_a_jar_of_five().await;
     let take = request("take", JarCommand::Take(5));
     assert_eq!(execute::<Jar>(&jars.events(), &take, |_| true).await.unwrap(), executed(2, false));
@@ -77,7 +77,7 @@ async fn a_repeat_gives_the_first_result_even_when_the_rules_have_changed_since(
 }
 
 #[tokio::test]
-async fn creating_what_exists_is_decided_on_what_is_there() {
+async fn creating_an_existing_stream_decides_on_its_state() {
     let jars = with_a_jar_of_five().await;
     let again = create::<Jar>(&jars.events(), &request("put", JarCommand::Put(5)), |_| true).await.unwrap();
     assert_eq!(again, executed(1, true));
@@ -86,7 +86,7 @@ async fn creating_what_exists_is_decided_on_what_is_there() {
 }
 
 #[tokio::test]
-async fn an_expected_version_is_held() {
+async fn an_expected_version_is_compared_with_the_head() {
     let jars = with_a_jar_of_five().await;
     let at =
         |version| CommandRequest { expected_version: Some(Version::new(version)), ..request("1", JarCommand::Take(1)) };
@@ -95,9 +95,9 @@ async fn an_expected_version_is_held() {
     assert_eq!(execute::<Jar>(&jars.events(), &at(1), |_| true).await.unwrap(), executed(2, false));
 }
 
-/// Everybody who takes one gets one, or is told that the jar is contended; nothing is taken twice.
+/// Each command is accepted with one commit, rejected, or fails as contended.
 #[tokio::test]
-async fn commands_that_race_are_decided_one_after_the_other() {
+async fn racing_commands_are_decided_one_after_the_other() {
     let jars = with_a_jar_of_five().await;
     let take = |number: usize| {
         let events = jars.events();
@@ -113,18 +113,18 @@ async fn commands_that_race_are_decided_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn a_command_that_is_overtaken_five_times_gives_up() {
+async fn a_command_that_loses_five_races_is_contended() {
     let jars = with_a_jar_of_five().await;
-    // Wherever the command wants to go, another one is already: its commit meets version 1.
+    // Every attempt meets the existing commit of version 1.
     jars.interceptor.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
     jars.interceptor.take_costs();
     let refused = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| true).await;
     assert!(matches!(refused, Err(CommandError::Contended)), "{refused:?}");
-    assert_eq!(jars.interceptor.take_costs().len(), 5, "five loads");
+    assert_eq!(jars.interceptor.take_costs().len(), 5, "five attempts load the stream");
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_no_conflict() {
+async fn a_dropped_response_is_not_a_conflict() {
     let jars = with_a_jar_of_five().await;
     jars.interceptor.inject("PutItem", Fault::ResponseDropped, 1);
     let take = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| true).await.unwrap();

@@ -1,4 +1,4 @@
-//! Jars: things are put in and taken out, until one is smashed.
+//! The test aggregate: a jar that is filled, emptied, and at last smashed.
 
 use cqrs::{Aggregate, Counters, Event, Projection, Recorded, Rollup};
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,8 @@ pub enum JarEvent {
     Smashed {},
 }
 
-/// An amount that the projection of levels cannot stand.
-pub const CURSED: u64 = 666;
+/// The fold of levels panics at this amount.
+pub const PANIC_AMOUNT: u64 = 666;
 
 #[derive(Debug, PartialEq)]
 pub enum JarRejection {
@@ -70,7 +70,7 @@ pub fn filled(amount: u64) -> JarEvent {
     JarEvent::Filled { amount, note: String::new() }
 }
 
-/// How full a jar is, and what was noted. It ends when the jar is smashed. Shape 2 counts in dozens.
+/// The level and the notes of a jar. A smashed jar has no view. Schema version 2 counts in dozens.
 pub struct Levels<const SCHEMA: u32>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ impl<const SCHEMA: u32> Projection for Levels<SCHEMA> {
         let mut view =
             view.unwrap_or_else(|| Level { jar: recorded.stream.key().to_owned(), level: 0, note: String::new() });
         match recorded.event {
-            JarEvent::Filled { amount, .. } if *amount == CURSED => panic!("the number of the beast"),
+            JarEvent::Filled { amount, .. } if *amount == PANIC_AMOUNT => panic!("the amount {PANIC_AMOUNT}"),
             JarEvent::Filled { amount, note } => {
                 view.level += amount / unit;
                 view.note += note;
@@ -106,7 +106,7 @@ impl<const SCHEMA: u32> Projection for Levels<SCHEMA> {
     }
 }
 
-/// How many jars there are and how much is in them.
+/// The number of jars, and their total content.
 pub struct Inventory<const SCHEMA: u32>;
 
 impl<const SCHEMA: u32> Rollup for Inventory<SCHEMA> {
@@ -117,7 +117,7 @@ impl<const SCHEMA: u32> Rollup for Inventory<SCHEMA> {
     }
 }
 
-/// How often a jar was touched.
+/// The number of events of a jar.
 pub struct Visits;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

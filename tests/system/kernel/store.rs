@@ -23,7 +23,7 @@ fn commit(version: u64, key: &str, events: Vec<JarEvent>) -> Commit<JarEvent> {
 }
 
 #[tokio::test]
-async fn what_is_appended_is_loaded_to_the_letter() {
+async fn loaded_commits_equal_the_appended_ones() {
     let jars = Jars::start().await;
     let commits = vec![commit(1, "1", vec![filled(5)]), commit(2, "2", vec![filled(u64::MAX), JarEvent::Smashed {}])];
     for commit in &commits {
@@ -34,7 +34,7 @@ async fn what_is_appended_is_loaded_to_the_letter() {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_tells_a_repeat_a_reused_key_and_a_conflict_apart() {
+async fn the_existing_item_distinguishes_a_repeat_a_reused_key_and_a_conflict() {
     let jars = Jars::start().await;
     let first = commit(1, "1", vec![filled(5)]);
     jars.events().append(&first).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_long_stream_is_loaded_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn a_stream_with_a_hole_or_a_foreign_item_is_corrupt() {
+async fn a_stream_with_a_missing_version_is_corrupt() {
     let jars = Jars::start().await;
     jars.events().append(&commit(1, "1", vec![filled(1)])).await.unwrap();
     jars.events().append(&commit(3, "3", vec![filled(1)])).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_stream_with_a_hole_or_a_foreign_item_is_corrupt() {
 }
 
 #[tokio::test]
-async fn failures_are_told_apart_from_conflicts() {
+async fn store_errors_are_not_conflicts() {
     let jars = Jars::start().await;
     let commit = commit(1, "1", vec![filled(1)]);
     for (fault, expected) in [

@@ -1,4 +1,4 @@
-//! What lies between a function in a process of its own and DynamoDB: it sees each call, and may interfere.
+//! A proxy between a function in a child process and DynamoDB. It can interrupt a call.
 
 use std::sync::{
     Arc,
@@ -17,19 +17,17 @@ use tokio::{net::TcpListener, sync::Mutex};
 
 use crate::harness::System;
 
-/// A DynamoDB as the function sees it.
 pub struct Proxy {
-    /// Where it is.
     pub url: String,
     calls: Arc<ProxyState>,
 }
 
-/// When something happens to a call.
+/// The phase of a call in which it is interrupted.
 #[derive(Clone, Copy, Debug)]
 pub enum CallPhase {
-    /// DynamoDB has not seen it.
+    /// Before DynamoDB gets the call.
     Before,
-    /// DynamoDB has carried it out; the function has no answer yet.
+    /// After DynamoDB has executed the call, before the function gets the response.
     After,
 }
 
@@ -39,7 +37,7 @@ struct ProxyState {
     dynamodb: String,
     client: Client,
     seen: AtomicUsize,
-    /// At which call of those to come, when, and what happens. The call is never answered.
+    /// The number of a coming call, the phase, and the action. The call gets no response.
     action: Mutex<Option<(usize, CallPhase, FaultAction)>>,
 }
 
@@ -56,13 +54,13 @@ impl Proxy {
         Self { url, calls }
     }
 
-    /// The `number`th call from now on is never answered; instead, at this phase of it, `action` happens.
+    /// Runs `action` in this phase of the coming call with this number, from 0 on. The call gets no response.
     pub async fn on_call(&self, number: usize, phase: CallPhase, action: impl Fn() + Send + 'static) {
         self.calls.seen.store(0, Ordering::SeqCst);
         *self.calls.action.lock().await = Some((number, phase, Box::new(action)));
     }
 
-    /// No more of that. Says whether it has happened.
+    /// Removes the planned action. Returns whether it has run.
     pub async fn clear(&self) -> bool {
         self.calls.action.lock().await.take().is_none()
     }

@@ -1,4 +1,4 @@
-//! An execution environment of Lambda: the binary of a function as a child process, and the Runtime API that it asks.
+//! A Lambda execution environment: the binary of a function in a child process, with a Runtime API.
 
 use std::{
     path::PathBuf,
@@ -26,13 +26,13 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// How long an invocation may take, unless a test says otherwise.
+/// The default time from an invocation to its deadline.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The trace that every invocation belongs to.
+/// The X-Ray trace header of every invocation.
 pub const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
-/// A child process that is a function.
+/// A function in a child process.
 pub struct Sandbox {
     child: Child,
     invocations: mpsc::UnboundedSender<PendingInvocation>,
@@ -40,14 +40,14 @@ pub struct Sandbox {
     stderr: JoinHandle<String>,
 }
 
-/// What a process output behind.
+/// The exit status and the output of an ended process.
 pub struct ProcessOutput {
     pub status: ExitStatus,
     pub stdout: String,
     pub stderr: String,
 }
 
-/// What a function was asked, and where its answer goes: `Err` is an error of the function.
+/// An event and the channel for its result. `Err` is a function error.
 struct PendingInvocation {
     event: Value,
     deadline_ms: i64,
@@ -61,7 +61,7 @@ struct RuntimeApi {
 }
 
 impl Sandbox {
-    /// Starts the function, with these variables beside those that Lambda sets.
+    /// Starts the function with `environment` and the variables that Lambda sets.
     pub async fn start(function: &str, environment: &[(&str, &str)]) -> Self {
         let (invocations, waiting) = mpsc::unbounded_channel();
         let api = Arc::new(RuntimeApi { waiting: Mutex::new(waiting), open: Mutex::default() });
@@ -85,12 +85,12 @@ impl Sandbox {
         Self { child, invocations, stdout, stderr }
     }
 
-    /// Invokes the function; `Err` is an error of it, `None` that the process ended without an answer.
+    /// Invokes the function. `Err` is a function error. `None` means that the process ended without a result.
     pub async fn invoke(&mut self, event: Value) -> Option<Result<Value, Value>> {
         self.invoke_within(TIMEOUT, event).await
     }
 
-    /// The same, with so much time.
+    /// Like [`invoke`](Self::invoke), with this time until the deadline.
     pub async fn invoke_within(&mut self, time: Duration, event: Value) -> Option<Result<Value, Value>> {
         let deadline_ms = Environment::system().now().as_millisecond() + i64::try_from(time.as_millis()).unwrap();
         let (answer, answered) = oneshot::channel();
@@ -101,25 +101,24 @@ impl Sandbox {
         }
     }
 
-    /// The process's id, to kill it by.
     pub fn pid(&self) -> u32 {
         self.child.id().unwrap()
     }
 
-    /// Waits until the process has ended by itself or by another's hand.
+    /// Waits until the process ends.
     pub async fn ended(mut self) -> ProcessOutput {
         let status = self.child.wait().await.unwrap();
         ProcessOutput { status, stdout: self.stdout.await.unwrap(), stderr: self.stderr.await.unwrap() }
     }
 
-    /// Ends the process.
+    /// Kills the process.
     pub async fn end(mut self) -> ProcessOutput {
         self.child.start_kill().unwrap();
         self.ended().await
     }
 }
 
-/// All that a process writes.
+/// Reads the whole output of a process.
 fn read(mut pipe: impl AsyncRead + Unpin + Send + 'static) -> JoinHandle<String> {
     tokio::spawn(async move {
         let mut text = String::new();
@@ -168,7 +167,8 @@ impl RuntimeApi {
     }
 }
 
-/// The binary of a function: as `cargo lambda build` leaves it in the folder `LAMBDA_BINARIES`, or built as the tests are.
+/// The binary of a function: in the folder `LAMBDA_BINARIES`, as `cargo lambda build` writes it, or built with the
+/// profile of the tests.
 fn binary(function: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     if let Some(folder) = std::env::var_os("LAMBDA_BINARIES").filter(|folder| !folder.is_empty()) {
@@ -179,11 +179,11 @@ fn binary(function: &str) -> PathBuf {
     BUILT.get_or_init(|| {
         let mut build = std::process::Command::new(env!("CARGO"));
         build.args(["build", "--workspace", "--bins", "--offline", "--quiet"]);
-        // What cargo tells this test about its package is not for others: build scripts would run again for it.
-        let told = std::env::vars_os().map(|(name, _)| name);
-        let told = told
+        // Cargo's variables about this package would make build scripts run again.
+        let variables = std::env::vars_os().map(|(name, _)| name);
+        let variables = variables
             .filter(|name| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| name.to_string_lossy().starts_with(of)));
-        for name in told {
+        for name in variables {
             build.env_remove(name);
         }
         if profile.ends_with("release") {

@@ -1,1 +1,1 @@
-//! Has tests alone: see `main.rs`.
+//! Contains only tests: see `main.rs`.
