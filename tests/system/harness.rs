@@ -22,6 +22,7 @@ use local::{
     Engine, Stack, Template,
     authorizer::Authorizer,
     event_source_mapping::{DeliveryStep, EventSourceMapping},
+    gateway::ApiEvent,
     stack,
 };
 use reqwest::{Client, RequestBuilder};
@@ -42,7 +43,7 @@ pub struct System {
     pub interceptor: Arc<TestInterceptor>,
     pub clock: TestClock,
     metrics: Arc<MetricLines>,
-    /// The same tables, without the interceptor.
+    /// The app of this system without the interceptor.
     direct: App,
     url: String,
     client: Client,
@@ -400,15 +401,17 @@ pub fn cancellation() -> Value {
 
 /// A request as API Gateway passes it to a function, for invocations without the gateway.
 pub fn event(method: &str, path: &str, authorizer: Value, body: &str) -> Value {
-    json!({
-        "version": "2.0", "routeKey": format!("{method} {path}"), "rawPath": path, "rawQueryString": "",
-        "headers": { "content-type": "application/json", "x-user": "root", "authorization": "Bearer whatever" },
-        "requestContext": {
-            "accountId": "1", "apiId": "1", "requestId": "1", "stage": "$default", "timeEpoch": 1,
-            "routeKey": format!("{method} {path}"), "authorizer": authorizer,
-            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" },
-        },
-        "body": body,
-        "isBase64Encoded": false,
-    })
+    let headers = [("content-type", "application/json"), ("x-user", "root"), ("authorization", "Bearer whatever")];
+    let event = ApiEvent {
+        method,
+        route: path,
+        path,
+        query: "",
+        headers: headers.map(|(name, value)| (name.to_owned(), value.into())).into_iter().collect(),
+        path_parameters: &[],
+        authorizer,
+        body: body.as_bytes(),
+        now: Timestamp::UNIX_EPOCH,
+    };
+    event.to_json()
 }

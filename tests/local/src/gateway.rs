@@ -16,6 +16,7 @@ use cqrs_dynamodb::Environment;
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde_json::json;
 
+pub use self::event::ApiEvent;
 use crate::{
     authorizer::{AuthError, Authorizer},
     functions::{Function, FunctionError},
@@ -108,8 +109,18 @@ impl Gateway {
             Err(AuthError::Forbidden) => return message(StatusCode::FORBIDDEN, "Forbidden"),
         };
         let now = self.environment.now();
-        let event = event::request(parts, body, route, &parameters, &claims, now);
-        match function.invoke(event, now.as_millisecond()).await {
+        let event = ApiEvent {
+            method: parts.method.as_str(),
+            route: &route.path,
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: event::headers(&parts.headers),
+            path_parameters: &parameters,
+            authorizer: json!({ "jwt": { "claims": claims, "scopes": route.scopes } }),
+            body,
+            now,
+        };
+        match function.invoke(event.to_json(), now.as_millisecond()).await {
             Ok(answer) => event::response(&answer)
                 .unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")),
             Err(error) => {

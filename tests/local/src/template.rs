@@ -67,9 +67,9 @@ pub struct MappingDefinition {
     pub batch_size: usize,
     /// The batching window.
     pub window: Duration,
-    /// Whether the function reports failed records (`ReportBatchItemFailures`).
+    /// The function reports failed records (`ReportBatchItemFailures`).
     pub reports_failures: bool,
-    /// Whether a failed batch is split in two.
+    /// Lambda splits a failed batch in two.
     pub bisects: bool,
     /// `None` is unlimited.
     pub retries: Option<u32>,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
 use jiff::Timestamp;
-use local::{Stack, check::Reply};
+use local::{Stack, check::Reply, gateway::ApiEvent};
 use orders::Dashboard;
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time};
@@ -296,20 +296,8 @@ fn without_behind_mark(view: &mut Value) {
 
 /// A request as API Gateway passes it to a function.
 fn event([method, route, path, query]: [&str; 4], headers: Value, (sub, scope): (&str, &str), body: &str) -> Value {
-    let claims = json!({ "sub": sub, "scope": scope });
-    let route = format!("{method} {route}");
-    let mut event = json!({
-        "version": "2.0", "routeKey": route, "rawPath": path, "rawQueryString": query, "headers": headers,
-        "requestContext": {
-            "accountId": "1", "apiId": "1", "requestId": "1", "stage": "$default", "timeEpoch": 1, "routeKey": route,
-            "authorizer": { "jwt": { "claims": claims, "scopes": null } },
-            "http": { "method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" },
-        },
-        "body": body,
-        "isBase64Encoded": false,
-    });
-    if let Some((name, value)) = query.split_once('=') {
-        event["queryStringParameters"] = json!({ name: value });
-    }
-    event
+    let authorizer = json!({ "jwt": { "claims": { "sub": sub, "scope": scope }, "scopes": null } });
+    let headers = headers.as_object().cloned().unwrap_or_default();
+    let (path_parameters, body, now) = (&[], body.as_bytes(), Timestamp::UNIX_EPOCH);
+    ApiEvent { method, route, path, query, headers, path_parameters, authorizer, body, now }.to_json()
 }

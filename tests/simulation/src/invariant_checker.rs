@@ -154,7 +154,7 @@ impl InvariantChecker {
         self.history.lock().unwrap().totals.len()
     }
 
-    /// Whether a state of the totals matches, from the state with number `since` on.
+    /// Returns whether a state of the totals matches, from the state with number `since` on.
     pub fn any_totals_since(&self, since: usize, is: impl Fn(&Counters) -> bool) -> bool {
         self.history.lock().unwrap().totals[since - 1..].iter().any(is)
     }

@@ -24,7 +24,7 @@ pub struct Record {
 const PARTITION_KEY: &str = "stream";
 
 impl Record {
-    /// Whether the record has an old and a new image, and they are equal.
+    /// Returns whether the record has an old and a new image that are equal.
     pub fn changes_nothing(&self) -> bool {
         let image = |name: &str| self.json["dynamodb"].get(name);
         image("NewImage").is_some() && image("NewImage") == image("OldImage")

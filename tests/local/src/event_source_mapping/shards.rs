@@ -146,7 +146,7 @@ impl Shards {
         checkpoint
     }
 
-    /// Whether the shard has an ancestor with unfinished records.
+    /// Returns whether the shard has an ancestor with unfinished records.
     fn is_blocked(&self, shard: usize) -> bool {
         let parent = self.shards.get(shard).and_then(|shard| shard.parent);
         parent.is_some_and(|parent| {
@@ -180,7 +180,7 @@ impl ShardQueue {
         Some(delivery)
     }
 
-    /// Whether the queue has a full batch, or its batching window has ended.
+    /// Returns whether the queue has a full batch, or its batching window has ended.
     fn is_gathered(&self, definition: &MappingDefinition, now: Timestamp) -> bool {
         let is_due = || now >= self.since.saturating_add(window(definition.window)).unwrap_or(Timestamp::MAX);
         self.records.len() >= definition.batch_size || (!self.records.is_empty() && is_due())

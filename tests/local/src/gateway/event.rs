@@ -5,72 +5,83 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::template::RouteDefinition;
+/// A request that API Gateway passes to a function.
+pub struct ApiEvent<'a> {
+    pub method: &'a str,
+    /// The path of the route, such as `/orders/{order_id}`.
+    pub route: &'a str,
+    pub path: &'a str,
+    pub query: &'a str,
+    /// Lower-case names. Values of repeated headers are joined by commas.
+    pub headers: Map<String, Value>,
+    pub path_parameters: &'a [(String, String)],
+    /// The result of the authorizer: `{"jwt": {"claims": …, "scopes": …}}`.
+    pub authorizer: Value,
+    pub body: &'a [u8],
+    pub now: Timestamp,
+}
 
-/// Converts a request to an event. Joins headers and query parameters of the same name by commas.
-pub(super) fn request(
-    parts: &Parts,
-    body: &[u8],
-    route: &RouteDefinition,
-    parameters: &[(String, String)],
-    claims: &Map<String, Value>,
-    now: Timestamp,
-) -> Value {
-    let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or_default());
-    let query_pairs = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into(), value.into()));
-    let (text, is_base64) = match std::str::from_utf8(body) {
-        Ok(text) => (text.to_owned(), false),
-        Err(_) => (BASE64_STANDARD.encode(body), true),
-    };
-    let mut event = json!({
-        "version": "2.0",
-        "routeKey": format!("{} {}", route.method, route.path),
-        "rawPath": path,
-        "rawQueryString": query,
-        "headers": joined(headers(&parts.headers)),
-        "requestContext": {
-            "accountId": "000000000000",
-            "apiId": "local",
-            "domainName": "localhost",
-            "domainPrefix": "localhost",
-            "requestId": format!("local-{}", now.as_microsecond()),
-            "routeKey": format!("{} {}", route.method, route.path),
-            "stage": "$default",
-            "time": now.to_string(),
-            "timeEpoch": now.as_millisecond(),
-            "http": {
-                "method": parts.method.as_str(),
-                "path": path,
-                "protocol": "HTTP/1.1",
-                "sourceIp": "127.0.0.1",
-                "userAgent": "",
+impl ApiEvent<'_> {
+    /// Returns the event of payload format 2.0. Query parameters of the same name are joined by commas.
+    pub fn to_json(&self) -> Value {
+        let Self { method, path, query, now, .. } = self;
+        let route_key = format!("{method} {}", self.route);
+        let (body, is_base64) = match std::str::from_utf8(self.body) {
+            Ok(text) => (text.to_owned(), false),
+            Err(_) => (BASE64_STANDARD.encode(self.body), true),
+        };
+        let mut event = json!({
+            "version": "2.0",
+            "routeKey": route_key,
+            "rawPath": path,
+            "rawQueryString": query,
+            "headers": self.headers,
+            "requestContext": {
+                "accountId": "000000000000",
+                "apiId": "local",
+                "domainName": "localhost",
+                "domainPrefix": "localhost",
+                "requestId": format!("local-{}", now.as_microsecond()),
+                "routeKey": route_key,
+                "stage": "$default",
+                "time": now.to_string(),
+                "timeEpoch": now.as_millisecond(),
+                "http": {
+                    "method": method,
+                    "path": path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1",
+                    "userAgent": "",
+                },
+                "authorizer": self.authorizer,
             },
-            "authorizer": { "jwt": { "claims": claims, "scopes": route.scopes } },
-        },
-        "isBase64Encoded": is_base64,
-    });
-    if !query.is_empty() {
-        event["queryStringParameters"] = joined(query_pairs.collect()).into();
+            "isBase64Encoded": is_base64,
+        });
+        if !query.is_empty() {
+            let pairs = form_urlencoded::parse(query.as_bytes()).map(|(name, value)| (name.into(), value.into()));
+            event["queryStringParameters"] = joined(pairs).into();
+        }
+        if !self.path_parameters.is_empty() {
+            event["pathParameters"] = joined(self.path_parameters.iter().cloned()).into();
+        }
+        if !body.is_empty() {
+            event["body"] = body.into();
+        }
+        event
     }
-    if !parameters.is_empty() {
-        event["pathParameters"] = joined(parameters.to_vec()).into();
-    }
-    if !body.is_empty() {
-        event["body"] = text.into();
-    }
-    event
 }
 
-fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
+/// Converts headers to those of an event.
+pub(super) fn headers(headers: &HeaderMap) -> Map<String, Value> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    joined(headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))))
 }
 
-fn joined(pairs: Vec<(String, String)>) -> Map<String, Value> {
+fn joined(pairs: impl IntoIterator<Item = (String, String)>) -> Map<String, Value> {
     let mut joined: Map<String, Value> = Map::new();
     for (name, value) in pairs {
         let value = match joined.get(&name).and_then(Value::as_str) {
