@@ -37,7 +37,7 @@ async fn a_rebuild_that_is_killed_under_load_continues_at_its_checkpoint() {
     assert!(local(&["demo", "--orders", &orders.to_string(), "--url", &url]));
     while queries.get("/dashboard").await["orders"] != orders {}
     let dynamodb = queries.get("/health").await["dynamodb"].as_str().unwrap().to_owned();
-    let (app, operate) = (app(&dynamodb), OperateCli::on(&dynamodb, &directory.0));
+    let (app, operate) = (app(&dynamodb), OperateProcess::on(&dynamodb, &directory.0));
     let ids = make_all_stale(&app).await;
     operate.refuses_the_checkpoint_of_another_rebuild();
 
@@ -121,14 +121,14 @@ async fn count_stale_views(app: &App) -> i32 {
 }
 
 /// `cargo operate` on the tables of one DynamoDB.
-struct OperateCli {
+struct OperateProcess {
     binary: PathBuf,
     dynamodb: String,
     /// The checkpoint file of the rebuild.
     checkpoint: PathBuf,
 }
 
-impl OperateCli {
+impl OperateProcess {
     fn on(dynamodb: &str, directory: &Path) -> Self {
         let mut build = Command::new(env!("CARGO"));
         build.args([
