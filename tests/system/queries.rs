@@ -62,8 +62,8 @@ async fn a_list_shows_only_the_orders_of_its_customer() {
     place(&system.customer("bob"), 3).await;
     system.project().await;
     assert_eq!(ids(&system.customer("alice").get("/customers/alice/orders").await.expect(200)), placed);
-    let nobody = system.operator().get("/customers/nobody/orders").await.expect(200);
-    assert_eq!(nobody.document, json!({ "orders": [], "next_cursor": null }));
+    let empty = system.operator().get("/customers/nobody/orders").await.expect(200);
+    assert_eq!(empty.document, json!({ "orders": [], "next_cursor": null }));
 }
 
 #[tokio::test]

@@ -84,8 +84,8 @@ async fn two_requests_in_one_process_do_not_see_each_others_data() {
     let read = |sub: &str| request(sub, "orders/read", "GET", &path, "", &Value::Null);
     assert_eq!(answered(get_order.invoke(read("alice")).await).1["customer_id"], "alice");
     assert_eq!(answered(get_order.invoke(read("bob")).await).0, 404);
-    let nobody = event("GET", &path, Value::Null, "");
-    assert_eq!(answered(get_order.invoke(nobody).await).0, 401);
+    let unauthenticated = event("GET", &path, Value::Null, "");
+    assert_eq!(answered(get_order.invoke(unauthenticated).await).0, 401);
     assert_eq!(answered(get_order.invoke(read("alice")).await).0, 200);
 }
 

@@ -29,11 +29,11 @@ use crate::{
     hash,
 };
 
-/// The number of open shards from which on no shard is split.
+/// A shard is split only below this number of open shards.
 const MAX_SHARDS: usize = 16;
 /// The number of delivered records that are kept for another delivery.
 const MAX_PAST_RECORDS: usize = 200;
-/// The bound on the polls after which an invocation dies.
+/// An invocation dies after fewer polls than this.
 const MAX_POLLS: u64 = 24;
 
 /// Injects the faults of one seed.
@@ -100,7 +100,7 @@ impl Chaos {
             return self.deliver_half(function, delivery, now_ms).await;
         }
         let batch = self.alter(delivery);
-        let untouched = batch == *delivery;
+        let unaltered = batch == *delivery;
         let decision = self.roll("fate", 100);
         let answer = match decision {
             0..8 => {
@@ -128,7 +128,7 @@ impl Chaos {
         };
         match answer.map(|answer| rules::outcome(&answer, &batch, true)) {
             Some(BatchOutcome::Success) => BatchOutcome::Success,
-            Some(outcome) if untouched => outcome,
+            Some(outcome) if unaltered => outcome,
             // The altered batch has other positions than the mapping's. So the mapping delivers all its records again.
             Some(_) | None => BatchOutcome::Failed,
         }

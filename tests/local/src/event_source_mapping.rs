@@ -28,7 +28,7 @@ use crate::{chaos::Chaos, functions::Function, template::MappingDefinition};
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The longest pause before the retry of a batch.
 const MAX_PAUSE: Duration = Duration::from_secs(10);
-/// The number of undelivered records from which on the stream is not read.
+/// The stream is read only below this number of undelivered records.
 const READ_AHEAD: usize = 10_000;
 /// The most records of a batch with chaos. Small batches give more chances for faults.
 const CHAOS_BATCH_SIZE: usize = 8;
@@ -192,9 +192,9 @@ impl EventSourceMapping {
     fn finish(&mut self, (slot, delivery, outcome): FinishedDelivery, not_before: Timestamp) -> DeliveryStep {
         let (retries, discarded) = rules::retry_or_discard(&self.definition, delivery, outcome, self.environment.now());
         self.shards.finish(slot, retries, not_before);
-        // Discarded batches are recorded before the checkpoint passes them. A kill in between repeats the record.
+        // A discarded batch is recorded before the checkpoint passes it. A kill in between repeats the record.
         discarded.iter().for_each(|discarded| self.discard(slot, discarded));
-        self.shards.next_checkpoint().iter().for_each(|position| self.files.save_checkpoint(position));
+        self.shards.next_checkpoint().iter().for_each(|checkpoint| self.files.save_checkpoint(checkpoint));
         discarded.map_or(DeliveryStep::Delivered(outcome), DeliveryStep::Discarded)
     }
 

@@ -19,7 +19,7 @@ pub struct TableDefinition {
     pub attributes: Vec<(String, String)>,
     pub key: Key,
     pub indexes: Vec<IndexDefinition>,
-    /// The view type of its stream, such as `NEW_IMAGE`.
+    /// The view type of its stream, for example `NEW_IMAGE`.
     pub stream: Option<String>,
 }
 
@@ -73,7 +73,7 @@ pub struct MappingDefinition {
     pub bisects: bool,
     /// `None` is unlimited.
     pub retries: Option<u32>,
-    /// The age from which on a record is discarded. `None` is unlimited.
+    /// Older records are discarded. `None` is unlimited.
     pub max_age: Option<Duration>,
     /// The most concurrent batches of a shard.
     pub parallelization: usize,

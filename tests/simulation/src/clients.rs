@@ -137,7 +137,7 @@ impl SimulatedClient<'_> {
         if let Reply::Accepted { order, version } = &reply {
             let mut orders = self.orders.lock().unwrap();
             match orders.iter_mut().find(|(known, _)| known == order) {
-                Some((_, seen)) => *seen = (*seen).max(*version),
+                Some((_, highest)) => *highest = (*highest).max(*version),
                 None => orders.push((order.clone(), *version)),
             }
         }

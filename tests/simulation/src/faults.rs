@@ -48,7 +48,7 @@ impl Interceptor for Faults {
         }
     }
 
-    fn after(&self, call: &Call, answer: &mut Value) {
+    fn after(&self, call: &Call, response: &mut Value) {
         let (body, world) = (&call.body, &self.world);
         match call.operation.as_str() {
             "PutItem" | "UpdateItem" | "TransactWriteItems" => {
@@ -58,14 +58,14 @@ impl Interceptor for Faults {
             }
             "GetItem" if body["ConsistentRead"] != true && world.inject("stale view", 100) => {
                 let key = body["Key"]["order_id"]["S"].as_str().unwrap_or_default();
-                *answer = match self.checker.earlier_view(key, &world.random) {
+                *response = match self.checker.earlier_view(key, &world.random) {
                     Some(item) => json!({ "Item": item }),
                     None => json!({}),
                 };
             }
-            "Query" if body["IndexName"].is_null() => self.alter_stream_read(body, answer),
+            "Query" if body["IndexName"].is_null() => self.alter_stream_read(body, response),
             "BatchGetItem" if world.inject("keys left unprocessed", 50) => {
-                *answer = json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] });
+                *response = json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] });
             }
             _ => {}
         }
@@ -82,8 +82,8 @@ pub fn make_event_unknown(commit: &mut Value) {
 impl Faults {
     /// Removes the last commit from an eventually consistent read of a stream. Removes a commit from any other read, or
     /// gives it an event of newer code.
-    fn alter_stream_read(&self, body: &Value, answer: &mut Value) {
-        let Some(items) = answer["Items"].as_array_mut() else { return };
+    fn alter_stream_read(&self, body: &Value, response: &mut Value) {
+        let Some(items) = response["Items"].as_array_mut() else { return };
         if body["ConsistentRead"] != true && body["TableName"] == "EventsTable" && !items.is_empty() {
             if self.world.inject("stale stream", 200) {
                 items.pop();
@@ -94,6 +94,6 @@ impl Faults {
             make_event_unknown(commit);
         }
         let number = items.len();
-        answer["Count"] = json!(number);
+        response["Count"] = json!(number);
     }
 }

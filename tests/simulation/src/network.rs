@@ -58,8 +58,8 @@ impl Connection {
             }
             Err(_) => ("no response".to_owned(), Value::Null),
         };
-        let words = format!("{operation} {} → {outcome}", subject(&body));
-        self.world.trace.record(&words, &json!([body, document]));
+        let text = format!("{operation} {} → {outcome}", subject(&body));
+        self.world.trace.record(&text, &json!([body, document]));
         sleep(self.latency()).await;
         response
     }

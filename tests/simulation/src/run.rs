@@ -143,7 +143,7 @@ impl SimulationRun {
         self.redrive().await;
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
         self.repeat_accepted_commands(&clients[0]).await;
-        // Deliver the whole stream again: each record makes the projector fold a stale view anew.
+        // Deliver the whole stream again: each record makes the projector replace a stale view.
         let mut replay = self.event_source_mapping();
         while self.world.invariants_hold() && self.step(mappings.len(), &mut replay).await {}
         self.record_violation(self.checker.check_no_stale_views());

@@ -107,7 +107,7 @@ impl System {
         assert_eq!(self.counters().await, counters);
     }
 
-    /// Overwrites an attribute of an order's view, past all rules.
+    /// Overwrites an attribute of an order's view without the checks of the store.
     pub async fn overwrite_attribute(&self, order_id: &str, attribute: &str, value: AttributeValue) {
         let app = &self.direct;
         let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
@@ -116,7 +116,7 @@ impl System {
         update.expression_attribute_values(":v", value).send().await.unwrap();
     }
 
-    /// Removes an attribute of an order's view, past all rules. Returns its value.
+    /// Removes an attribute of an order's view without the checks of the store. Returns its value.
     pub async fn remove_attribute(&self, order_id: &str, attribute: &str) -> AttributeValue {
         let app = &self.direct;
         let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);

@@ -1,4 +1,4 @@
-//! The test aggregate: a jar that is filled, emptied, and at last smashed.
+//! The test aggregate: a jar that is filled, emptied, and finally smashed.
 
 use cqrs::{Aggregate, Counters, Event, Projection, Recorded, Rollup};
 use serde::{Deserialize, Serialize};

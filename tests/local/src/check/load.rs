@@ -64,7 +64,7 @@ impl Load {
     /// Runs all clients while `should_continue` returns true.
     pub async fn run(&self, should_continue: impl Fn() -> bool) -> LoadLog {
         let logs = join_all((0..self.clients).map(|number| LoadClient::new(self, number).run(&should_continue))).await;
-        logs.into_iter().fold(LoadLog::default(), LoadLog::and)
+        logs.into_iter().fold(LoadLog::default(), LoadLog::merge)
     }
 
     /// The number of acknowledged commands so far.
@@ -102,7 +102,7 @@ impl Load {
 }
 
 impl LoadLog {
-    fn and(mut self, other: Self) -> Self {
+    fn merge(mut self, other: Self) -> Self {
         self.commands.extend(other.commands);
         self.reads.extend(other.reads);
         self.unanswered += other.unanswered;

@@ -112,9 +112,9 @@ fn reordered(commands: &[SentCommand]) -> Vec<Violation> {
             .for_each(|(order, version)| orders.entry(order).or_default().push((version, command)));
     }
     let mut reordered = Vec::new();
-    for done in orders.values() {
-        for (version, first) in done {
-            let wrong = done.iter().filter(|(later, then)| first.ended < then.began && later <= version);
+    for commands in orders.values() {
+        for (version, first) in commands {
+            let wrong = commands.iter().filter(|(later, then)| first.ended < then.began && later <= version);
             let name = |command: &SentCommand| command.mark.clone();
             reordered.extend(wrong.map(|(_, then)| Violation::Reordered { first: name(first), then: name(then) }));
         }

@@ -9,8 +9,8 @@ use super::interceptor::{Call, Interceptor};
 pub(super) struct EmptyMaps;
 
 impl Interceptor for EmptyMaps {
-    fn after(&self, _: &Call, answer: &mut Value) {
-        for record in answer["Records"].as_array_mut().into_iter().flatten() {
+    fn after(&self, _: &Call, response: &mut Value) {
+        for record in response["Records"].as_array_mut().into_iter().flatten() {
             for image in ["NewImage", "OldImage"] {
                 if let Some(Value::Object(attributes)) = record["dynamodb"].get_mut(image) {
                     attributes.values_mut().for_each(repair);
@@ -41,15 +41,15 @@ mod tests {
 
     #[test]
     fn an_empty_map_at_any_depth_is_repaired() {
-        let answer = |empty: Value| {
+        let response = |empty: Value| {
             json!({ "Records": [{ "dynamodb": { "NewImage": {
                 "events": { "L": [{ "M": { "data": empty, "type": { "S": "order.delivered" } } }] },
                 "none": { "L": [] },
             } } }] })
         };
-        let mut shown = answer(json!({}));
+        let mut repaired = response(json!({}));
         let call = Call { operation: "GetRecords".to_owned(), body: Value::Null };
-        EmptyMaps.after(&call, &mut shown);
-        assert_eq!(shown, answer(json!({ "M": {} })));
+        EmptyMaps.after(&call, &mut repaired);
+        assert_eq!(repaired, response(json!({ "M": {} })));
     }
 }

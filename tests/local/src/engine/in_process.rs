@@ -31,7 +31,7 @@ impl HttpConnector for InProcess {
             // A network call yields in both directions: other tasks run, and an invocation may be dropped meanwhile.
             tokio::task::yield_now().await;
             let (status, body) = match call_engine(&engine.database, &call) {
-                Ok(answer) => (200, answer),
+                Ok(response) => (200, response),
                 Err(error) => (error.status_code(), serde_json::from_str(&error.to_json()).unwrap_or_default()),
             };
             tokio::task::yield_now().await;
@@ -89,6 +89,6 @@ fn from_json<T: DeserializeOwned>(body: &Value) -> Result<T, DynoxideError> {
     T::deserialize(body).map_err(|error| DynoxideError::ValidationException(error.to_string()))
 }
 
-fn to_json(answer: impl Serialize) -> Result<Value, DynoxideError> {
-    serde_json::to_value(answer).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+fn to_json(response: impl Serialize) -> Result<Value, DynoxideError> {
+    serde_json::to_value(response).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }

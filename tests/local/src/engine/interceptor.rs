@@ -26,8 +26,8 @@ pub trait Interceptor: Send + Sync {
     }
 
     /// Runs after a call that the engine answered with success. May change the response.
-    fn after(&self, call: &Call, answer: &mut Value) {
-        let _ = (call, answer);
+    fn after(&self, call: &Call, response: &mut Value) {
+        let _ = (call, response);
     }
 }
 
@@ -40,7 +40,7 @@ pub struct Call {
     pub body: Value,
 }
 
-/// A fault to inject into a call. Only the two response faults reach the engine.
+/// A fault to inject into a call. With a response fault the engine executes the call, and with any other it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
@@ -148,8 +148,8 @@ pub(super) fn http_response(
 /// The error of a transaction that is cancelled for a conflict. No emulator produces it.
 fn conflict(call: &Call) -> Value {
     let actions = call.body["TransactItems"].as_array().map(Vec::len).unwrap_or_default();
-    let code = |place| if place == 0 { "TransactionConflict" } else { "None" };
-    let reasons: Vec<Value> = (0..actions).map(|place| json!({ "Code": code(place) })).collect();
+    let code = |index| if index == 0 { "TransactionConflict" } else { "None" };
+    let reasons: Vec<Value> = (0..actions).map(|index| json!({ "Code": code(index) })).collect();
     json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         "Message": "injected", "CancellationReasons": reasons,

@@ -37,7 +37,7 @@ impl MappingFiles {
     /// The sequence number up to which all records are finished.
     pub fn checkpoint(&self) -> Option<String> {
         let text = fs::read_to_string(self.directory.as_ref()?.join("position")).ok()?;
-        Some(text.trim().to_owned()).filter(|position| !position.is_empty())
+        Some(text.trim().to_owned()).filter(|checkpoint| !checkpoint.is_empty())
     }
 
     /// Replaces the checkpoint atomically. Only logs errors: an old checkpoint repeats records, which changes nothing.

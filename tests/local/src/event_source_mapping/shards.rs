@@ -25,7 +25,7 @@ pub struct Shards {
     unfinished: VecDeque<String>,
 }
 
-/// A queue of a shard, by their indexes.
+/// The index of a shard, and of a queue in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ShardSlot {
     pub shard: usize,
@@ -150,8 +150,8 @@ impl Shards {
     fn is_blocked(&self, shard: usize) -> bool {
         let parent = self.shards.get(shard).and_then(|shard| shard.parent);
         parent.is_some_and(|parent| {
-            let done = |queue: &ShardQueue| queue.first().is_none();
-            self.is_blocked(parent) || !self.shards.get(parent).is_some_and(|shard| shard.queues.iter().all(done))
+            let finished = |queue: &ShardQueue| queue.first().is_none();
+            self.is_blocked(parent) || !self.shards.get(parent).is_some_and(|shard| shard.queues.iter().all(finished))
         })
     }
 

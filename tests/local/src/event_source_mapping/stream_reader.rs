@@ -58,8 +58,8 @@ impl StreamReader {
             self.find_shards().await?;
         }
         // Parents come before their children: a checkpoint is one number, and all records before it must be finished.
-        let is_done = |id: &String| self.shards.get(id).is_none_or(|shard| shard.ended);
-        let is_next = |shard: &ShardReader| !shard.ended && shard.parent.as_ref().is_none_or(is_done);
+        let has_ended = |id: &String| self.shards.get(id).is_none_or(|shard| shard.ended);
+        let is_next = |shard: &ShardReader| !shard.ended && shard.parent.as_ref().is_none_or(has_ended);
         let ids: Vec<String> =
             self.shards.iter().filter(|(_, shard)| is_next(shard)).map(|(id, _)| id.clone()).collect();
         let mut records = Vec::new();
@@ -81,8 +81,8 @@ impl StreamReader {
             let described = request.set_exclusive_start_shard_id(from).send().await.map_err(describe)?;
             let Some(description) = described.stream_description else { return Ok(()) };
             for shard in description.shards.unwrap_or_default() {
-                let begun = ShardReader::begin(&shard, self.checkpoint.as_deref());
-                self.shards.entry(shard.shard_id.unwrap_or_default()).or_insert(begun);
+                let reader = ShardReader::begin(&shard, self.checkpoint.as_deref());
+                self.shards.entry(shard.shard_id.unwrap_or_default()).or_insert(reader);
             }
             from = description.last_evaluated_shard_id;
             if from.is_none() {
@@ -139,9 +139,9 @@ impl StreamReader {
         let request = self.streams.get_shard_iterator().stream_arn(&self.stream_arn).shard_id(id);
         let request = request.shard_iterator_type(kind).set_sequence_number(shard.read_to.clone());
         match request.send().await {
-            Ok(answer) => Ok(answer.shard_iterator),
-            Err(SdkError::ServiceError(answer))
-                if matches!(answer.err(), GetShardIteratorError::TrimmedDataAccessException(_)) =>
+            Ok(response) => Ok(response.shard_iterator),
+            Err(SdkError::ServiceError(error))
+                if matches!(error.err(), GetShardIteratorError::TrimmedDataAccessException(_)) =>
             {
                 tracing::error!("the stream trimmed records that were not read");
                 shard.read_to = None;

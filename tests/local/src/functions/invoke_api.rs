@@ -50,6 +50,6 @@ async fn invoke(client: &Client, url: &str, event: &Value) -> Result<Option<Valu
     let answer = response.text().await.map_err(|error| error.to_string())?;
     match serde_json::from_str(&answer) {
         Ok(answer) if !failed => Ok(Some(answer)),
-        _ => Err(format!("{url} answers {status}: {answer}")),
+        _ => Err(format!("{url} returns {status}: {answer}")),
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::check::history::{FinalViews, Reply};
 
-fn done(version: u64) -> Reply {
+fn accepted(version: u64) -> Reply {
     Reply::Accepted { order: "one".to_owned(), version }
 }
 
@@ -24,8 +24,8 @@ fn valid_history() -> RunHistory {
     let delivered = state(3, "delivered");
     RunHistory {
         commands: vec![
-            command("place", (1, 2), &[done(1)]),
-            command("ship", (3, 5), &[Reply::Unknown, done(2), done(2)]),
+            command("place", (1, 2), &[accepted(1)]),
+            command("ship", (3, 5), &[Reply::Unknown, accepted(2), accepted(2)]),
             command("cancel", (6, 7), &[Reply::Refused(409)]),
             command("deliver", (8, 9), &[Reply::Unknown]),
         ],
@@ -73,7 +73,7 @@ fn a_valid_history_has_no_violations() {
 #[test]
 fn an_acknowledged_command_without_an_event_is_lost() {
     expect(
-        |history, _| history.commands.push(command("other", (3, 9), &[Reply::Unknown, done(9)])),
+        |history, _| history.commands.push(command("other", (3, 9), &[Reply::Unknown, accepted(9)])),
         &[Violation::Lost { command: name("other") }],
     );
 }
@@ -109,7 +109,7 @@ fn two_clients_with_the_same_mark_need_one_event_each() {
     };
     expect(refused, &[]);
     let acknowledged = |history: &mut RunHistory, _: &mut Vec<RecordedEvent>| {
-        history.commands.push(command("ship", (3, 9), &[done(2)]));
+        history.commands.push(command("ship", (3, 9), &[accepted(2)]));
     };
     expect(acknowledged, &[Violation::Lost { command: name("ship") }]);
 }
@@ -136,7 +136,7 @@ fn a_command_has_the_acknowledged_version_and_follows_all_earlier_commands() {
     );
     expect(
         |history, events| {
-            (history.commands[0].replies, history.commands[1].replies) = (vec![done(2)], vec![done(1)]);
+            (history.commands[0].replies, history.commands[1].replies) = (vec![accepted(2)], vec![accepted(1)]);
             events[0] = event(1, "placed", "ship");
             events[1] = event(2, "shipped", "place");
         },
@@ -148,7 +148,7 @@ fn a_command_has_the_acknowledged_version_and_follows_all_earlier_commands() {
 fn concurrent_commands_may_have_any_order() {
     expect(
         |history, events| {
-            (history.commands[0].replies, history.commands[1].replies) = (vec![done(2)], vec![done(1)]);
+            (history.commands[0].replies, history.commands[1].replies) = (vec![accepted(2)], vec![accepted(1)]);
             history.commands[1].began = 1;
             events[0] = event(1, "placed", "ship");
             events[1] = event(2, "shipped", "place");
@@ -160,7 +160,7 @@ fn concurrent_commands_may_have_any_order() {
 #[test]
 fn a_repeated_command_gets_the_same_acknowledgement() {
     expect(
-        |history, _| history.commands[1].replies.push(done(3)),
+        |history, _| history.commands[1].replies.push(accepted(3)),
         &[Violation::InconsistentReply { command: name("ship") }],
     );
 }
