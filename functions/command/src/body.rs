@@ -63,7 +63,7 @@ pub(crate) fn too_large() -> Problem {
 
 /// 422: one field is unknown, repeated, missing or of a wrong type.
 ///
-/// serde's messages quote the request. The detail therefore keeps only the expectation.
+/// serde's messages quote the request. The detail therefore has only the expectation.
 fn invalid_field(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
     let mut pointer = pointer(error.path());
     let message = error.inner().to_string();

@@ -31,7 +31,7 @@ impl FromRequestParts<App> for CommandContext {
 }
 
 impl CommandContext {
-    /// Builds the request for the kernel.
+    /// Builds the request for [`create`](cqrs_dynamodb::create) or [`execute`](cqrs_dynamodb::execute()).
     ///
     /// The fingerprint covers the route, the order id, and the command after defaults as JSON. Fingerprints are stored
     /// and compared with later requests, so this encoding must never change. A test compares it with golden values.

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_well_formed_traceparent_is_kept() {
+    fn only_a_well_formed_traceparent_is_accepted() {
         assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
         for other in ["", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", "00-1-2-3", "alice"] {
             assert!(!is_traceparent(other), "{other}");

@@ -85,11 +85,11 @@ async fn cancel_order(
     context.caller.require_any(&[Scope::Write, Scope::Admin])?;
     let command = OrderCommand::Cancel(body::read::<CancelOrderDocument>(body).await?.into_command()?);
     let request = context.request("POST /orders/{order_id}/cancel", order_id, command)?;
-    let permitted = |order: &Order| may_cancel(&context.caller, order);
-    outcome::changed(&context, order_id, execute(&context.events, &request, permitted).await)
+    let is_authorized = |order: &Order| may_cancel(&context.caller, order);
+    outcome::changed(&context, order_id, execute(&context.events, &request, is_authorized).await)
 }
 
-/// Customers may cancel their own orders, administrators any order.
+/// Customers may cancel their own orders; `orders/admin` permits any order.
 fn may_cancel(caller: &Caller, order: &Order) -> bool {
     caller.has_any(&[Scope::Admin]) || order.customer_id().map(CustomerId::as_str) == Some(&caller.subject)
 }

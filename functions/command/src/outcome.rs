@@ -32,7 +32,7 @@ pub(crate) fn placed(
     order_id: OrderId,
     outcome: Result<Executed, CommandError<Order>>,
 ) -> Result<Response, Problem> {
-    let mut response = answer(StatusCode::CREATED, context, order_id, outcome)?;
+    let mut response = respond(StatusCode::CREATED, context, order_id, outcome)?;
     if let Ok(location) = HeaderValue::from_str(&format!("/orders/{order_id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -45,16 +45,16 @@ pub(crate) fn changed(
     order_id: OrderId,
     outcome: Result<Executed, CommandError<Order>>,
 ) -> Result<Response, Problem> {
-    answer(StatusCode::OK, context, order_id, outcome)
+    respond(StatusCode::OK, context, order_id, outcome)
 }
 
-fn answer(
+fn respond(
     status: StatusCode,
     context: &CommandContext,
     order_id: OrderId,
     outcome: Result<Executed, CommandError<Order>>,
 ) -> Result<Response, Problem> {
-    // Without a key, a client cannot repeat a command. A replay is then the SDK's retry that found its own write.
+    // Without a key, a client cannot repeat a command. A replay then means that the SDK retried its own write.
     let has_key = context.headers.key.is_some();
     let outcome =
         outcome.map(|executed| Executed { replayed: executed.replayed && has_key, ..executed }).map_err(problem);

@@ -24,7 +24,8 @@ use orders::{Dashboard, OrderSummaries};
 
 use crate::step::MaintenanceStep;
 
-/// Builds the projector with every projection of the system. A test compares them with those of the projector function.
+/// Builds the projector with every projection of the system. A test compares the projections with those of the
+/// projector function.
 pub fn projector(app: &App) -> Projector {
     let order_summaries = Views::<OrderSummaries>::new(app.dynamo.clone(), app.tables.order_summaries.clone());
     let dashboard = CountersTable::new(app.dynamo.clone(), app.tables.dashboard.clone());
@@ -33,7 +34,10 @@ pub fn projector(app: &App) -> Projector {
 
 /// Formats an error and its chain of sources as one line.
 pub fn with_causes(error: &StoreError) -> String {
-    format!("{error}: {}", causes(error))
+    match causes(error) {
+        causes if causes.is_empty() => error.to_string(),
+        causes => format!("{error}: {causes}"),
+    }
 }
 
 /// Runs one step of a job and returns the updated step. Safe to repeat: all writes are conditional.

@@ -24,9 +24,9 @@ pub struct RebuildReport {
     pub written: usize,
     /// Views that had all commits and the current schema version already.
     pub unchanged: usize,
-    /// Views of parked streams, whenever these were parked.
+    /// Views of parked streams: parked before or in this run.
     pub parked: usize,
-    /// Streams that were parked now, or retried without success, with the reason.
+    /// Streams that were parked in this run, or retried without success, with the reason.
     pub parked_now: BTreeMap<StreamId, String>,
     /// Streams that were not caught up, with the reason. They must be visited again.
     pub failed: BTreeMap<StreamId, String>,

@@ -1,4 +1,4 @@
-//! Redrives streams: catches them up although they are parked.
+//! Redrives streams: catches them up even if they are parked.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
-/// The invocation's remaining time that is needed to start a page, which has at most a thousand streams.
+/// The minimum remaining time of an invocation to start a page of up to a thousand streams.
 const TIME_FOR_A_PAGE: SignedDuration = SignedDuration::from_secs(120);
 
 /// The progress of a walk in each segment. A walk that stopped early resumes from it.
@@ -24,9 +24,9 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Returns the checkpoint at the start of all of `of` segments.
-    pub fn start(of: u16) -> Self {
-        Self { of, at: (0..of).map(|number| (number, None)).collect() }
+    /// Returns the checkpoint at the start of all segments.
+    pub fn start(segments: u16) -> Self {
+        Self { of: segments, at: (0..segments).map(|number| (number, None)).collect() }
     }
 
     /// Returns the checkpoint at the start of a single segment. The other segments count as finished.

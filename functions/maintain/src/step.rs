@@ -18,7 +18,8 @@ use crate::{
     verify::{self, CountersStatus},
 };
 
-/// The time for which a view may lack a commit before it counts as wrong. The alarm on a late projector takes as long.
+/// The time for which a view may lack a commit before it counts as wrong. Equal to the threshold of the alarm on a late
+/// projector.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The input of the state machine.
@@ -34,8 +35,8 @@ pub struct MaintenanceJob {
 pub enum MaintenanceTask {
     /// Catches up all streams.
     Rebuild,
-    /// Compares all views with their streams. Compares the counters only if one step covers all views: the job has one
-    /// segment, and one invocation has time for it.
+    /// Compares all views with their streams. Compares the counters only if one step covers all views: the job must
+    /// have one segment that fits into one invocation.
     Verify,
     /// Catches up the streams of discarded batches.
     Sweep { discarded: Vec<sweep::DiscardedBatch> },

@@ -1,7 +1,7 @@
-//! Sweeps up after discarded batches: catches up the streams that they mentioned.
+//! Sweeps: catches up the streams of the batches that Lambda discarded.
 //!
 //! The on-failure queue has the position of a batch in the DynamoDB stream and the arrival times of its records. The
-//! stream keeps records for 24 hours only. A sweep therefore reads the events table and looks for commits of that time.
+//! stream keeps records for 24 hours only. A sweep therefore reads the events table and finds the commits of that time.
 
 use app::App;
 use cqrs::StreamId;
@@ -63,7 +63,7 @@ pub fn read(text: &str) -> Result<Vec<DiscardedBatch>, serde_json::Error> {
     Ok(discarded)
 }
 
-/// Catches up every stream with a commit of the time of these batches, parked or not. Reads the whole events table
+/// Catches up every stream with a commit recorded around these batches, parked or not. Reads the whole events table
 /// once, from `checkpoint` on. Calls `on_page` after each page with the report and the checkpoint so far.
 ///
 /// # Errors
@@ -101,7 +101,8 @@ pub async fn streams(
     Ok(found)
 }
 
-/// Returns the filter for commits of the time of these batches, widened by the clock skew. `None` without batches.
+/// Returns the filter for commits recorded between the first and the last arrival, widened by the clock skew. Returns
+/// `None` without batches.
 fn recorded_around(discarded: &[DiscardedBatch]) -> Option<StreamFilter> {
     let first = discarded.iter().map(|discarded| discarded.batch.approximate_arrival_of_first_record).min()?;
     let last = discarded.iter().map(|discarded| discarded.batch.approximate_arrival_of_last_record).max()?;

@@ -57,8 +57,8 @@ pub async fn verify(
     mut on_page: impl FnMut(usize, &Checkpoint),
 ) -> Result<BTreeMap<&'static str, VerifyReport>, StoreError> {
     let projector = &projector(app);
-    // Measured from the start of the walk, so that a long walk makes no view late.
-    let deadline = app.dynamo.environment.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
+    // The time is measured from the start of the walk, so that a long walk makes no view late.
+    let late_before = app.dynamo.environment.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
     let from_the_start = checkpoint == Checkpoint::start(checkpoint.of);
     let counters_before = projector.counters().await?;
     let mut reports: BTreeMap<&'static str, VerifyReport> = BTreeMap::new();
@@ -75,7 +75,7 @@ pub async fn verify(
     let complete = from_the_start && to_the_end;
     for (name, report) in &mut reports {
         report.late = report.views.behind.clone();
-        report.late.retain(|_, since| *since < deadline);
+        report.late.retain(|_, since| *since < late_before);
         let (before, after) = (counters_before.get(name), counters_after.get(name));
         report.counters = compare_counters(before, after, &report.views.contribution, complete);
     }

@@ -8,7 +8,7 @@ use cqrs_dynamodb::CatchUpRequest;
 use serde::Deserialize;
 use serde_dynamo::from_item;
 
-/// A batch of stream records, read.
+/// A parsed batch of stream records.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     /// The number of records.
@@ -23,7 +23,7 @@ pub(crate) struct Batch {
     first_records: BTreeMap<StreamId, (usize, Option<String>)>,
 }
 
-/// The keys that make an item a commit. The fold finds out whether the rest of the item is valid.
+/// The keys that make an item a commit. The fold checks the rest of the item.
 #[derive(Deserialize)]
 struct CommitKeys {
     stream: StreamId,

@@ -1,4 +1,4 @@
-//! The projector function: catches up the read models on a batch of stream records. Read it in this order:
+//! The projector function: catches the read models up with a batch of stream records. Read it in this order:
 //!
 //! 1. [`handle`]: one invocation; [`projector()`]: the projections of the system.
 //! 2. [`batch`]: sorts the records of a batch by stream.
@@ -25,7 +25,7 @@ pub fn projector(app: &App) -> Projector {
     Projector::new(app.events()).with_rollup::<OrderSummaries, Dashboard>(order_summaries, dashboard)
 }
 
-/// Catches up every stream that the batch mentions. Safe for any batch, any number of times.
+/// Catches up every stream that has a record in the batch. Safe to repeat.
 ///
 /// The response names the first record whose stream was not caught up. Lambda delivers this record and all later ones
 /// again.

@@ -14,7 +14,7 @@ use crate::Settings;
 /// Loading the system's root certificates instead triples the cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../tls/amazon-roots.pem");
 
-/// Builds a DynamoDB client from `settings`.
+/// Builds a DynamoDB client that trusts only Amazon's root certificates, or for an emulator those of the system.
 pub fn client(settings: &Settings) -> Client {
     let roots = match settings.endpoint {
         None => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),

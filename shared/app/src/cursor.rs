@@ -8,7 +8,7 @@ const DIGEST_BYTES: usize = 8;
 ///
 /// A cursor is a sort key and a short digest over the sort key and the identity of the list. The digest detects a
 /// cursor of another list. It is no protection against forgery, and none is needed: the partition comes from the
-/// authorized path, so a forged cursor cannot leave it.
+/// authorized path, so a forged cursor cannot read another partition.
 #[derive(Debug)]
 pub struct Cursor<'a> {
     /// The identity of the list: customer, caller and filter.

@@ -5,7 +5,7 @@
 //! 3. [`routes`]: the routes of a function.
 //! 4. [`caller`]: the authenticated caller and its scopes.
 //! 5. [`parameters`], [`etag`], [`cursor`]: path and query parameters, entity tags, list cursors.
-//! 6. [`problem`]: error responses; [`response`]: successful ones.
+//! 6. [`problem`]: error responses; [`response`]: successful responses; [`versioned`]: views with their version.
 //! 7. [`metrics`], [`trace`]: telemetry.
 //! 8. `openapi`: the OpenAPI description of a function, compiled only for the local stack.
 

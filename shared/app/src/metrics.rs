@@ -1,7 +1,7 @@
 //! Metrics in CloudWatch's embedded metric format: one log line per invocation.
 //!
-//! A line costs as much as a log line and needs no API call. Ids of orders and customers are never dimensions, because
-//! CloudWatch bills each value of a dimension as a separate metric, by the month.
+//! A line needs no API call and costs as much as any other log line. Ids of orders and customers are never dimensions,
+//! because CloudWatch bills each value of a dimension as a separate metric, by the month.
 
 use std::{fmt, io::Write, sync::Arc};
 

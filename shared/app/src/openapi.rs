@@ -1,7 +1,8 @@
 //! Builds the OpenAPI 3.1 description of operations. Compiled only for the local stack, not for deployed functions.
 //!
-//! This module adds what all operations share: scopes, common problems, and the responses of API Gateway itself. Types,
-//! titles and examples of the problems are taken from the same [`Problem`] values that the functions return.
+//! This module adds the parts that all operations share: scopes, common problems, and the responses of API Gateway
+//! itself. Types, titles and examples of the problems are taken from the same [`Problem`] values that the functions
+//! return.
 
 use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData};
 
@@ -75,7 +76,7 @@ impl Operation {
         Self { operation: self.operation.securities(Some(requirements)), ..self }
     }
 
-    /// Adds a path parameter.
+    /// Adds a required path parameter.
     #[must_use]
     pub fn path_parameter(self, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
         self.parameter(ParameterIn::Path, name, description, schema)

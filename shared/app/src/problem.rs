@@ -98,7 +98,7 @@ impl Problem {
         self.kind
     }
 
-    /// 503: DynamoDB is throttled or does not answer.
+    /// 503: DynamoDB throttles or does not respond.
     pub fn unavailable() -> Self {
         let detail = "Retry after the time in Retry-After. Repeat a command with the same Idempotency-Key.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable", detail)
@@ -131,7 +131,7 @@ impl Problem {
     }
 }
 
-/// Converts a store error into the response for the client, and logs it once with its causes.
+/// Converts a store error into the response for the client. Logs a failure once, with its causes.
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let causes = causes(&error);

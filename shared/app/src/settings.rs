@@ -55,7 +55,7 @@ impl fmt::Debug for SettingError {
 /// Checks the variables that Lambda sets for every function and that its runtime requires.
 ///
 /// # Errors
-/// The first variable that is missing or malformed: the function does not run in Lambda or an emulator of it.
+/// The first variable that is missing or malformed: the function does not run in Lambda or in a Lambda emulator.
 pub fn check_lambda_variables(variable: impl Fn(&'static str) -> Option<String>) -> Result<(), SettingError> {
     const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
     for name in ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", MEMORY] {

@@ -11,7 +11,7 @@ pub struct Versioned<V> {
     /// The last folded commit.
     pub version: Version,
     /// The stream has a later commit that cannot be folded. The view is correct as of `version`. The row of an index
-    /// has the attribute `parked_in` instead.
+    /// has the attribute `parked_in` in its place.
     #[serde(default, alias = "parked_in", deserialize_with = "exists", skip_serializing_if = "std::ops::Not::not")]
     pub behind: bool,
 }

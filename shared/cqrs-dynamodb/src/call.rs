@@ -13,10 +13,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::{Dynamo, StoreError, item::Item};
 
-const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
-
-/// A call that the SDK can send with a configuration of its own.
-pub(crate) trait Call {
+/// A DynamoDB call that is sent with its own configuration.
+pub(crate) trait DynamoCall {
     type Output;
     type Error: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static;
 
@@ -28,7 +26,7 @@ pub(crate) trait Call {
 
 macro_rules! calls {
     ($($module:ident :: $builder:ident => $output:ident, $error:ident;)+) => {$(
-        impl Call for $module::builders::$builder {
+        impl DynamoCall for $module::builders::$builder {
             type Output = $module::$output;
             type Error = $module::$error;
 
@@ -53,59 +51,59 @@ calls! {
     transact_write_items::TransactWriteItemsFluentBuilder => TransactWriteItemsOutput, TransactWriteItemsError;
 }
 
-/// The result of a write of one item on a condition.
+/// The outcome of a conditional write of one item.
 pub(crate) enum ConditionalWrite {
     Written,
     /// The condition failed. Holds the existing item, if there is one and the call asked for `ALL_OLD`.
     ConditionFailed(Option<Item>),
 }
 
-/// The error of a call that can fail on its condition.
+/// The error of a conditional write.
 pub(crate) trait ConditionalError {
-    /// Returns the failed condition, if that is the error.
-    fn failed_condition(self) -> Option<ConditionalCheckFailedException>;
+    /// Returns the exception of the failed condition, or `None` for any other error.
+    fn failed_condition(&self) -> Option<&ConditionalCheckFailedException>;
 }
 
 impl ConditionalError for put_item::PutItemError {
-    fn failed_condition(self) -> Option<ConditionalCheckFailedException> {
+    fn failed_condition(&self) -> Option<&ConditionalCheckFailedException> {
         if let Self::ConditionalCheckFailedException(failed) = self { Some(failed) } else { None }
     }
 }
 
 impl ConditionalError for update_item::UpdateItemError {
-    fn failed_condition(self) -> Option<ConditionalCheckFailedException> {
+    fn failed_condition(&self) -> Option<&ConditionalCheckFailedException> {
         if let Self::ConditionalCheckFailedException(failed) = self { Some(failed) } else { None }
     }
 }
 
 impl Dynamo {
     /// Sends a call, or fails at once if no time is left for it.
-    pub(crate) async fn send<C: Call>(
+    pub(crate) async fn send<C: DynamoCall>(
         &self,
         call: C,
     ) -> Result<Result<C::Output, SdkError<C::Error, HttpResponse>>, StoreError> {
         Ok(call.send_with(self.call_config()?).await)
     }
 
-    /// Sends a call that reads.
-    pub(crate) async fn read<C: Call>(&self, call: C) -> Result<C::Output, StoreError> {
+    /// Sends a read. Without a response, the error is [`StoreError::Unavailable`], because a read can be repeated.
+    pub(crate) async fn read<C: DynamoCall>(&self, call: C) -> Result<C::Output, StoreError> {
         self.send(call).await?.map_err(StoreError::from_read)
     }
 
-    /// Sends a write of one item on a condition.
+    /// Sends a conditional write of one item. A failed condition is an outcome, not an error.
     pub(crate) async fn write_conditionally<C>(&self, call: C) -> Result<ConditionalWrite, StoreError>
     where
-        C: Call,
+        C: DynamoCall,
         C::Error: ConditionalError,
     {
-        let failed = match self.send(call).await? {
+        let error = match self.send(call).await? {
             Ok(_) => return Ok(ConditionalWrite::Written),
-            Err(SdkError::ServiceError(answer)) if answer.err().code() == Some(CONDITION_FAILED) => {
-                answer.into_err().failed_condition()
-            }
-            Err(error) => return Err(StoreError::from_write(error)),
+            Err(error) => error,
         };
-        Ok(ConditionalWrite::ConditionFailed(failed.and_then(|failed| existing_item(failed.item))))
+        match error.as_service_error().and_then(C::Error::failed_condition) {
+            Some(failed) => Ok(ConditionalWrite::ConditionFailed(existing_item(failed.item.clone()))),
+            None => Err(StoreError::from_write(error)),
+        }
     }
 
     /// Reads all pages of a query, in order.
@@ -123,7 +121,7 @@ impl Dynamo {
     }
 }
 
-/// Returns the item that exists at the key of a failed condition. The SDK gives an empty item where there is none.
+/// Returns the item that exists at the key of a failed condition. The SDK returns an empty item if none exists.
 pub(crate) fn existing_item(item: Option<Item>) -> Option<Item> {
     item.filter(|item| !item.is_empty())
 }

@@ -20,7 +20,7 @@ use crate::{
 
 const SHARD: &str = "shard";
 const ROW: &str = "row";
-/// The number of shards: at best, as many transactions on one row run at once without a conflict.
+/// The number of shards, and the maximum number of concurrent transactions on one row without a conflict.
 const SHARDS: u64 = 4;
 /// The number of attempts to read one row while projectors write it.
 const ATTEMPTS: u32 = 8;
@@ -37,9 +37,9 @@ impl CountersTable {
         Self { dynamo, table: table.into() }
     }
 
-    /// Reads one row over all shards, as of one instant. Costs two read units per shard.
+    /// Reads a consistent snapshot of one row over all shards. Costs two read units per shard.
     ///
-    /// DynamoDB cancels the read if it meets a projector's transaction on the row; the read is then retried.
+    /// DynamoDB cancels the read if it conflicts with a projector's transaction on the row; the read is then retried.
     ///
     /// # Errors
     /// [`StoreError`] of the read.

@@ -8,8 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{Environment, StoreError};
 
-/// The timeout of one attempt of a call. DynamoDB answers in milliseconds; an attempt without an answer after a second
-/// is lost.
+/// The timeout of one attempt of a call. DynamoDB responds in milliseconds; an attempt without a response after a
+/// second has failed.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time before the deadline that is reserved for the function's own response.
 const RESPONSE_RESERVE: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! Clock and randomness: everything that a run depends on beside its input and the tables.
+//! Clock and randomness: everything that a run depends on besides its input and the tables.
 
 use std::{fmt, sync::Arc};
 
@@ -13,11 +13,11 @@ pub struct Environment {
 
 impl Environment {
     /// Returns the clock and the randomness of the operating system.
-    #[allow(clippy::disallowed_methods, reason = "the one place that asks the operating system for the time")]
+    #[allow(clippy::disallowed_methods, reason = "the only place that reads the system clock")]
     pub fn system() -> Self {
         Self::new(Timestamp::now, || {
             let mut bytes = [0; 16];
-            // Without entropy all ids would be equal. A panic is better than that.
+            // A panic is better than equal ids, which would be the result without entropy.
             #[allow(clippy::expect_used, reason = "the operating system's entropy does not fail after boot")]
             getrandom::fill(&mut bytes).expect("the operating system has entropy");
             bytes

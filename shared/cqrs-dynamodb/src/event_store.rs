@@ -27,8 +27,8 @@ pub(crate) const STREAM: &str = "stream";
 pub(crate) const VERSION: &str = "version";
 pub(crate) const RECORDED_AT: &str = "recorded_at";
 
-/// The size limit of one commit in bytes. DynamoDB allows 400 KB per item; the stream record and the view need room
-/// too.
+/// The size limit of one commit in bytes. DynamoDB allows 400 KB per item; the rest is a reserve for the stream
+/// record and the view.
 const MAX_COMMIT: usize = 350 * 1024;
 
 /// Loads and appends commits.
@@ -52,7 +52,6 @@ pub enum AppendOutcome {
 }
 
 impl EventStore {
-    /// Creates an event store on `table`.
     pub fn new(dynamo: Dynamo, table: impl Into<Arc<str>>) -> Self {
         Self { dynamo, table: table.into(), conflicts: Arc::default() }
     }
@@ -65,7 +64,7 @@ impl EventStore {
         &self.table
     }
 
-    /// Returns the number of version conflicts that this event store and its clones have met.
+    /// Returns the number of version conflicts of `append`, including those of all clones.
     pub fn conflicts(&self) -> usize {
         self.conflicts.load(Ordering::Relaxed)
     }
@@ -75,7 +74,8 @@ impl EventStore {
     /// Safe to repeat: a commit that an earlier attempt wrote is recognized by its command id.
     ///
     /// # Errors
-    /// After [`StoreError::OutcomeUnknown`] the commit may be written. After any other [`StoreError`] it is not.
+    /// After [`StoreError::OutcomeUnknown`], and rarely after [`StoreError::Unavailable`], the commit may be written.
+    /// After any other [`StoreError`] it is not.
     pub async fn append<E: Event>(&self, commit: &Commit<E>) -> Result<AppendOutcome, StoreError> {
         let stored = commit.encode().map_err(StoreError::bug)?;
         let item: Item = to_item(&stored).map_err(StoreError::bug)?;
@@ -104,8 +104,8 @@ impl EventStore {
         }
     }
 
-    /// Loads all commits of a stream by a strongly consistent read, one read unit per 4 KB. Returns no commits for a
-    /// stream that does not exist, and never a part of a stream.
+    /// Loads all commits of a stream, or none if the stream does not exist; never a part of a stream. Strongly
+    /// consistent; costs one read unit per 4 KB.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if a version is missing or this code does not know an event; [`StoreError::Unavailable`]
@@ -115,11 +115,11 @@ impl EventStore {
         commits.into_iter().map(decode).collect()
     }
 
-    /// Loads the commits of a stream after version `after`, in order and not decoded, by a strongly consistent read: one
+    /// Loads the commits of a stream after version `after`, in order and not decoded. Strongly consistent; costs one
     /// read unit per 4 KB.
     ///
     /// # Errors
-    /// Like [`load`](Self::load), except for unknown events.
+    /// Like [`load`](Self::load), except that an unknown event is no error.
     pub async fn load_after(&self, stream: &StreamId, after: Version) -> Result<Vec<StoredCommit>, StoreError> {
         match self.load_valid(stream, after).await? {
             (commits, None) => Ok(commits),
@@ -175,7 +175,7 @@ fn read_commit(stream: &StreamId, version: Version, item: Item) -> Result<Stored
     from_item(item).map_err(|_| corrupt("the item is not a commit"))
 }
 
-/// Decodes the events of a commit.
+/// Decodes the events of a commit. A commit without events is corrupt.
 pub(crate) fn decode<E: Event>(commit: StoredCommit) -> Result<Commit<E>, StoreError> {
     let (stream, version) = (commit.stream.clone(), commit.version);
     match commit.decode() {
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn the_existing_commit_tells_why_the_condition_failed() {
+    fn a_conflict_is_classified_by_the_existing_commit() {
         let existing: Item = to_item(commit(1, "1", "fill")).unwrap();
         let outcome = |command, content| classify_conflict(&commit(1, command, content), &existing);
         assert_eq!(outcome("1", "fill"), AppendOutcome::AlreadyWritten);

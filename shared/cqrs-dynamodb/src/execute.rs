@@ -4,7 +4,7 @@ use cqrs::{Aggregate, CommandId, Commit, Fingerprint, StreamId, Version, recorde
 
 use crate::{EventStore, StoreError, event_store::AppendOutcome};
 
-/// The number of decisions before a command gives up on version conflicts.
+/// The number of attempts to append before a command fails as [`CommandError::Contended`].
 const ATTEMPTS: u32 = 5;
 
 /// A command with the facts that its commit records.
@@ -33,7 +33,7 @@ pub struct Executed {
 }
 
 /// The error of a command that was not accepted. Nothing was written, except possibly after
-/// [`StoreError::OutcomeUnknown`].
+/// [`StoreError::OutcomeUnknown`] or [`StoreError::Unavailable`].
 #[derive(Debug)]
 pub enum CommandError<A: Aggregate> {
     /// The stream does not exist, or the caller may not command it.
@@ -53,7 +53,7 @@ pub enum CommandError<A: Aggregate> {
     },
     /// The command id belongs to a command with other content.
     IdempotencyKeyReused,
-    /// Every attempt met a version conflict. A retry may succeed.
+    /// Every attempt ended in a version conflict. A retry may succeed.
     Contended,
     Store(StoreError),
 }
@@ -67,8 +67,8 @@ impl<A: Aggregate> From<StoreError> for CommandError<A> {
 /// Executes a command on an existing stream. Costs one query and one write unit per KB.
 ///
 /// `is_authorized` decides from the state whether the caller may command this aggregate. If not, the result is
-/// [`CommandError::NotFound`]. A retry of an accepted command returns the first result, before the expected version is
-/// compared.
+/// [`CommandError::NotFound`]. A retry of an accepted command returns the first result, even if the expected version
+/// does not match.
 ///
 /// # Errors
 /// [`CommandError`].

@@ -16,11 +16,11 @@ pub(crate) struct Folded<V> {
     pub(crate) contribution: Counters,
     /// The number of folded commits.
     pub(crate) commits: usize,
-    /// The error that stopped the fold before its last commit: an unknown event, or a panic of the projection.
+    /// The error that stopped the fold: an undecodable commit, or a panic of the projection.
     pub(crate) stopped: Option<StoreError>,
 }
 
-/// Folds `commits` onto `view`, which is at `version`. A panic of the projection stops the fold and nothing else.
+/// Folds `commits` onto `view`, which is at `version`. A panic of the projection stops only this fold.
 pub(crate) fn fold<P: Projection>(
     version: Version,
     view: Option<P::View>,
@@ -39,7 +39,7 @@ pub(crate) fn fold<P: Projection>(
     folded
 }
 
-/// Folds one commit. This is the only place that runs the domain's own code.
+/// Folds one commit. Catches a panic of the projection, so that it parks one stream instead of failing the batch.
 fn fold_commit<P: Projection>(
     view: Option<P::View>,
     commit: StoredCommit,
@@ -61,11 +61,11 @@ fn fold_commit<P: Projection>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Level, LevelView, filled, sealed, unknown};
+    use crate::sample::{LevelView, Levels, filled, sealed, unknown};
 
     fn levels(commits: Vec<StoredCommit>) -> Folded<LevelView> {
         let contribution_of = |view: &LevelView| Counters::default().with("all", "content", view.content.into());
-        fold::<Level>(Version::NONE, None, commits, contribution_of)
+        fold::<Levels>(Version::NONE, None, commits, contribution_of)
     }
 
     #[test]

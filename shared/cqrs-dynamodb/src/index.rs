@@ -38,8 +38,8 @@ pub struct IndexPage<R> {
 }
 
 impl<P: Projection> Views<P> {
-    /// Reads at most `limit` rows of the list `partition`, after the position `after` or from the newest row. Eventually
-    /// consistent; costs half a read unit per 4 KB.
+    /// Reads at most `limit` rows of the list `partition`, after the position `after` or from the newest row.
+    /// Eventually consistent; costs half a read unit per 4 KB.
     ///
     /// # Errors
     /// [`StoreError`] of the read; [`StoreError::Bug`] if a row does not deserialize as `R`.

@@ -8,12 +8,10 @@ use cqrs::Counters;
 /// A DynamoDB item in the SDK's own type. The code never depends on its iteration order.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// Creates a text attribute.
 pub(crate) fn text(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-/// Creates a number attribute.
 pub(crate) fn number(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
@@ -29,15 +27,15 @@ pub(crate) fn number_of<N: std::str::FromStr>(item: &Item, name: &str) -> Option
 }
 
 /// Encodes counters as a map of rows, each a map of numbers.
-pub(crate) fn from_counters(counters: &Counters) -> AttributeValue {
+pub(crate) fn encode_counters(counters: &Counters) -> AttributeValue {
     let row = |columns: &BTreeMap<String, i128>| {
         AttributeValue::M(columns.iter().map(|(column, value)| (column.clone(), number(value))).collect())
     };
     AttributeValue::M(counters.rows().map(|(name, columns)| (name.to_owned(), row(columns))).collect())
 }
 
-/// Decodes counters that [`from_counters`] encoded. Values that are not whole numbers are skipped.
-pub(crate) fn to_counters(attribute: &AttributeValue) -> Counters {
+/// Decodes counters that [`encode_counters`] encoded. Values that are not whole numbers are skipped.
+pub(crate) fn decode_counters(attribute: &AttributeValue) -> Counters {
     let mut counters = Counters::default();
     for (row, columns) in attribute.as_m().into_iter().flatten() {
         for (column, value) in columns.as_m().into_iter().flatten() {
@@ -82,7 +80,7 @@ mod tests {
     fn counters_survive_encoding_to_the_last_digit() {
         let counters =
             Counters::default().with("totals", "revenue:EUR", i128::from(u64::MAX) * 1000).with("day", "orders", -1);
-        assert_eq!(to_counters(&from_counters(&counters)), counters);
+        assert_eq!(decode_counters(&encode_counters(&counters)), counters);
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Parked streams: streams that one projection cannot fold, or whose view it cannot store. Each waits alone.
+//! Parked streams: streams that one projection cannot fold, or whose view it cannot store.
 //!
-//! The view stays at the commit before the one that stopped it, and its item carries the parked mark. Later commits
-//! wait in the events table until the code or the data is mended and the stream is redriven.
+//! The view stays at the commit before the one that failed, and its item has the parked mark. Later commits are not
+//! folded until an operator fixes the code or the data and redrives the stream, or code of another schema version
+//! retries it. Other streams are not affected.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::{Projection, Version};

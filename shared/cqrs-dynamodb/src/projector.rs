@@ -1,11 +1,12 @@
 //! Catches views and counters up with their streams.
 //!
 //! The DynamoDB stream only signals that an event stream has new commits. The event store is the source of truth; the
-//! image in a record merely saves a read. So any delivery (repeated, late, reordered, split) ends in the same tables.
+//! image in a record merely saves a read. So every delivery (repeated, late, reordered, split) leads to the same
+//! tables.
 //!
 //! Reading order: [`request`] and [`report`], the input and the result; [`handler`], one projection with its tables;
-//! [`catch_up`], the loop; [`plan`], its pure decisions; [`chunk`] and [`write_chunk`], the transactions; [`write`], one
-//! conditional write; [`park`]; [`verify`].
+//! [`catch_up`], the loop; [`plan`], its pure decisions; [`chunk`] and [`write_chunk`], the transactions;
+//! [`mod@write`], one conditional write; [`park`]; [`verify`].
 
 mod catch_up;
 mod chunk;
@@ -34,7 +35,7 @@ pub use self::{
 };
 use crate::{CountersTable, EventStore, ParkedView, StoreError, Views};
 
-/// Keeps the views and counters of all its projections.
+/// Catches up and verifies the views and counters of its projections.
 pub struct Projector {
     events: EventStore,
     handlers: Vec<Box<dyn HandleProjection>>,
@@ -127,8 +128,8 @@ impl Projector {
         Ok(counters)
     }
 
-    /// Catches the views of these streams up with the requested versions, or with later ones. Each stream may have at
-    /// most one request.
+    /// Catches the views of these streams up to the requested versions, or to later ones. Each stream may have at most
+    /// one request.
     ///
     /// Safe to repeat, to interrupt at any call, and to run concurrently: every write is conditional on the revision
     /// that it was folded from.

@@ -11,7 +11,7 @@ use crate::{
 /// Reads the views of one projection.
 ///
 /// A view that is missing, or older than the requested version, is folded in memory from the event store. The result is
-/// correct even while the projector is stopped. A read writes nothing and never waits.
+/// correct even while the projector is stopped. A read writes nothing and never waits for the projector.
 pub struct Reader<P> {
     views: Views<P>,
     events: EventStore,
@@ -32,7 +32,7 @@ pub enum ReadOutcome<V> {
     NotFound,
     /// The stream has not reached the requested version. Holds the view at the head of the stream.
     VersionNotFound(Option<V>),
-    /// The stream cannot be folded to the requested version: it is parked, or about to be. Holds the view at the last
+    /// The stream cannot be folded to the requested version: it is parked, or will be. Holds the view at the last
     /// version that can be folded.
     Parked(Option<V>),
 }

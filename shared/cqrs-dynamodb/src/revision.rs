@@ -13,8 +13,8 @@ use crate::{
 /// The attributes that distinguish one state of a view's item from every other: version, schema version, contribution
 /// and parked mark, each as stored or missing.
 ///
-/// Damaged attributes are compared as they are stored, so that a damaged item can be overwritten but never counted
-/// twice.
+/// Damaged attributes are compared as they are stored, so that a damaged item can be overwritten, but its
+/// contribution is never added twice.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Revision(Vec<(&'static str, Option<AttributeValue>)>);
 

@@ -7,28 +7,28 @@ use serde_json::json;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
-pub(crate) enum JarEvent {
+pub(crate) enum SampleEvent {
     #[serde(rename = "jar.filled")]
     Filled { by: u32 },
     #[serde(rename = "jar.sealed")]
     Sealed {},
 }
 
-impl Event for JarEvent {
+impl Event for SampleEvent {
     const CATEGORY: &'static str = "jar";
     const SCHEMAS: &'static [(&'static str, u32)] = &[("jar.filled", 1), ("jar.sealed", 1)];
 }
 
 /// The content of a jar. A sealed jar has no view, and a jar that is filled beyond `u32::MAX` panics.
-pub(crate) struct Level;
+pub(crate) struct Levels;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LevelView {
     pub(crate) content: u32,
 }
 
-impl Projection for Level {
-    type Event = JarEvent;
+impl Projection for Levels {
+    type Event = SampleEvent;
     type View = LevelView;
 
     const NAME: &'static str = "levels";
@@ -36,19 +36,19 @@ impl Projection for Level {
     const SCHEMA: u32 = 2;
 
     #[allow(clippy::expect_used, reason = "the tests need a projection that panics")]
-    fn evolve(view: Option<LevelView>, recorded: Recorded<'_, JarEvent>) -> Option<LevelView> {
+    fn evolve(view: Option<LevelView>, recorded: Recorded<'_, SampleEvent>) -> Option<LevelView> {
         match recorded.event {
-            JarEvent::Filled { by } => {
+            SampleEvent::Filled { by } => {
                 let content = view.map_or(0, |view| view.content);
                 Some(LevelView { content: content.checked_add(*by).expect("the jar overflows") })
             }
-            JarEvent::Sealed {} => None,
+            SampleEvent::Sealed {} => None,
         }
     }
 }
 
 pub(crate) fn stream() -> StreamId {
-    StreamId::of::<JarEvent>("a")
+    StreamId::of::<SampleEvent>("a")
 }
 
 pub(crate) fn filled(version: u64, by: u32) -> StoredCommit {

@@ -1,4 +1,4 @@
-//! Errors of the tables, one variant for each remedy.
+//! Errors of the event store, the views and the counters, one variant for each remedy.
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -6,16 +6,18 @@ use cqrs::{StreamId, Version};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// An error of the tables. Version conflicts and rejections are outcomes, not errors.
+/// An error of the event store, the views or the counters. Version conflicts and rejections are outcomes, not errors.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// DynamoDB throttled the call, did not answer, or no time was left for it. A later call may succeed.
+    /// DynamoDB throttled the call, did not respond to a read, or no time was left before the deadline. A later call
+    /// may succeed.
     ///
-    /// The last attempt of a write was refused. An earlier attempt may have landed, so a command must be retried with
-    /// the same command id.
+    /// If the call was a write, an earlier attempt of the SDK may have written the item, although DynamoDB rejected the
+    /// last attempt. A command must therefore be retried with the same command id.
     #[error("DynamoDB is unavailable")]
     Unavailable(#[source] BoxError),
-    /// A write was sent and no response came: it may have landed. A retry with the same command id resolves it.
+    /// A write was sent and no response came, so the item may have been written. A retry with the same command id
+    /// resolves this.
     #[error("the outcome of a write is unknown")]
     OutcomeUnknown(#[source] BoxError),
     /// The item exceeds the size limit. Nothing was written.
@@ -46,7 +48,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Wraps an error of our own making, such as a value that does not serialize.
+    /// Wraps a defect of our code, such as a value that does not serialize.
     pub fn bug(error: impl Into<BoxError>) -> Self {
         Self::Bug(error.into())
     }
@@ -58,13 +60,13 @@ impl StoreError {
     {
         match cause(&error) {
             Cause::Throttled => Self::Unavailable(error.into()),
-            Cause::NoAnswer => Self::OutcomeUnknown(error.into()),
+            Cause::NoResponse => Self::OutcomeUnknown(error.into()),
             Cause::Denied => Self::Denied(error.into()),
             Cause::Invalid => Self::Bug(error.into()),
         }
     }
 
-    /// Classifies the error of a call that reads. A read has no outcome to be unknown.
+    /// Classifies the error of a call that reads. A read without a response is unavailable, because it changes nothing.
     pub(crate) fn from_read<E>(error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -90,7 +92,7 @@ impl StoreError {
 
 enum Cause {
     Throttled,
-    NoAnswer,
+    NoResponse,
     Denied,
     Invalid,
 }
@@ -99,25 +101,25 @@ enum Cause {
 /// with DynamoDB".
 fn cause<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Cause {
     match error {
-        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Cause::NoAnswer,
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Cause::NoResponse,
         // The SDK reports a connection that closes before the response as "other" with a kind.
         SdkError::DispatchFailure(failure)
             if failure.is_timeout() || failure.is_io() || failure.as_other().is_some() =>
         {
-            Cause::NoAnswer
+            Cause::NoResponse
         }
-        SdkError::ServiceError(answer) => match answer.err().code() {
+        SdkError::ServiceError(response) => match response.err().code() {
             Some(
                 "ThrottlingException"
                 | "ProvisionedThroughputExceededException"
                 | "RequestLimitExceeded"
                 | "TransactionConflictException"
-                // A reading transaction met a writing one. Writers look at the cancellation reasons themselves.
+                // A read transaction conflicted with a write. Write transactions are classified by their reasons.
                 | "TransactionCanceledException"
                 | "TransactionInProgressException",
             ) => Cause::Throttled,
             Some("ValidationException" | "SerializationException") => Cause::Invalid,
-            _ if answer.raw().status().is_server_error() => Cause::NoAnswer,
+            _ if response.raw().status().is_server_error() => Cause::NoResponse,
             _ => Cause::Denied,
         },
         // The remaining dispatch failures: no credentials, an invalid endpoint. `SdkError` is non-exhaustive.
@@ -149,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn a_write_without_an_answer_is_unknown_and_a_read_is_unavailable() {
-        let timeout = || SdkError::<PutItemError, HttpResponse>::timeout_error("no answer");
+    fn a_write_without_a_response_is_unknown_and_a_read_is_unavailable() {
+        let timeout = || SdkError::<PutItemError, HttpResponse>::timeout_error("no response");
         assert!(matches!(StoreError::from_write(timeout()), StoreError::OutcomeUnknown(_)));
         assert!(matches!(StoreError::from_read(timeout()), StoreError::Unavailable(_)));
         let server_error = StoreError::from_write(service_error(500, "InternalServerError"));
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_denies_and_what_we_get_wrong_are_told_apart() {
+    fn denied_calls_and_invalid_requests_are_distinguished() {
         for code in ["AccessDeniedException", "ResourceNotFoundException", "UnrecognizedClientException"] {
             let error = StoreError::from_write(service_error(400, code));
             assert!(matches!(error, StoreError::Denied(_)), "{code}: {error:?}");

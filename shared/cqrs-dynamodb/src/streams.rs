@@ -10,7 +10,7 @@ use crate::{
     item::{Item, number, number_of, text, text_of},
 };
 
-/// The number of commits that a page reads: enough for several transactions, and read within a moment.
+/// The maximum number of commits in a page: enough for several transactions.
 const PAGE: i32 = 1000;
 
 /// One segment of a parallel scan.
@@ -54,8 +54,8 @@ impl Segment {
 impl EventStore {
     /// Reads the next page of streams after `cursor`: the streams in a thousand commits, or in one megabyte of commits.
     ///
-    /// The scan is eventually consistent and costs half a read unit per 4 KB of commits, whatever the filter selects. It
-    /// may miss a stream that begins meanwhile; the projector handles that one.
+    /// Eventually consistent; costs half a read unit per 4 KB of commits, with any filter. The scan may miss a stream
+    /// that begins during the scan; the projector handles such a stream.
     ///
     /// # Errors
     /// [`StoreError`] of the read; [`StoreError::Bug`] if an item is not a commit.

@@ -10,7 +10,7 @@
 //! | `contribution` | the view's contribution to the rollup's counters, as of this version |
 //! | `parked`, `parked_in` | the reason, if the stream is [parked](crate::parked) |
 //!
-//! A deleted view keeps its item without the view's own fields, so that a late commit still finds the version.
+//! A deleted view keeps its item without the view's own fields, so that a late request can compare versions.
 
 use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
 
@@ -20,7 +20,7 @@ use serde_dynamo::{from_item, to_item};
 
 use crate::{
     Dynamo, StoreError,
-    item::{Item, from_counters, number, number_of, text, text_of, to_counters},
+    item::{Item, decode_counters, encode_counters, number, number_of, text, text_of},
     parked::{PARKED, PARKED_IN, Parked},
     revision::Revision,
 };
@@ -32,7 +32,7 @@ pub(crate) const CONTRIBUTION: &str = "contribution";
 /// The number of keys that one `BatchGetItem` allows.
 const BATCH: usize = 100;
 
-/// Reads and writes the views of one projection.
+/// The view table of one projection.
 pub struct Views<P> {
     dynamo: Dynamo,
     table: Arc<str>,
@@ -59,7 +59,7 @@ pub enum Content<V> {
     Current(V),
     /// The stream folds to no view.
     Deleted,
-    /// The item has another schema version, or is damaged. The view must be folded anew from its first commit.
+    /// The item has another schema version, or is damaged. The view must be folded anew from the stream's first commit.
     Stale,
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn encode<P: Projection>(
     item.insert(VERSION.to_owned(), number(version));
     item.insert(SCHEMA.to_owned(), number(P::SCHEMA));
     if !contribution.is_zero() {
-        item.insert(CONTRIBUTION.to_owned(), from_counters(contribution));
+        item.insert(CONTRIBUTION.to_owned(), encode_counters(contribution));
     }
     Ok(item)
 }
@@ -148,7 +148,7 @@ pub(crate) fn encode<P: Projection>(
 pub(crate) fn decode<P: Projection>(item: Item) -> StoredView<P::View> {
     let version = Version::new(number_of(&item, VERSION).unwrap_or_default());
     let schema = number_of(&item, SCHEMA).unwrap_or_default();
-    let contribution = item.get(CONTRIBUTION).map(to_counters).unwrap_or_default();
+    let contribution = item.get(CONTRIBUTION).map(decode_counters).unwrap_or_default();
     let revision = Revision::of(&item);
     let parked = Parked::in_item(&item);
     let bookkeeping = [P::KEY, VERSION, SCHEMA, CONTRIBUTION, PARKED, PARKED_IN];

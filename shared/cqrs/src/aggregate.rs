@@ -15,14 +15,14 @@ pub trait Aggregate: Default + Send + Sync {
     /// A business reason, such as `AlreadyShipped`.
     type Rejection: Send + Sync;
 
-    /// Returns the events that `command` causes in this state: the business rules. Without events, the command is
-    /// accepted and nothing is committed.
+    /// Returns the events that `command` causes in this state. Contains the business rules. An empty list accepts the
+    /// command and commits nothing.
     ///
     /// # Errors
     /// The rejection, if a rule forbids the command in this state.
     fn decide(&self, command: Self::Command) -> Result<Vec<Self::Event>, Self::Rejection>;
 
-    /// Returns the state after `event`. Contains no rules: the event has happened, whatever the rules say today.
+    /// Returns the state after `event`. Contains no rules, because the event has already happened.
     #[must_use]
     fn evolve(self, event: &Self::Event) -> Self;
 

@@ -14,7 +14,7 @@ pub trait Event: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Every event type with its current schema version, from 1. Writing and reading both consult this list.
     const SCHEMAS: &'static [(&'static str, u32)];
 
-    /// Lifts the data of an older schema by one version. Returns `None` if there is no such version to lift.
+    /// Upcasts the data of an older schema by one version. Returns `None` if there is no upcast from `schema`.
     ///
     /// Called repeatedly, until the data has the schema version of [`SCHEMAS`](Self::SCHEMAS).
     fn upcast(event_type: &str, schema: u32, data: Value) -> Option<Value> {
@@ -39,14 +39,14 @@ pub struct EventRecord {
 pub enum Undecodable {
     #[error("unknown event type {0}")]
     UnknownType(String),
-    /// Newer code wrote the data, or no upcast lifts its schema version.
-    #[error("event type {event_type} has no schema {schema} here")]
+    /// Newer code wrote the data, or there is no upcast from its schema version.
+    #[error("unknown schema version {schema} of event type {event_type}")]
     UnknownSchema { event_type: String, schema: u32 },
     /// The data does not match its schema.
-    #[error("event type {event_type} does not decode")]
+    #[error("malformed data of event type {event_type}")]
     Malformed {
         event_type: String,
-        /// The error of serde. It may quote the data, and logs hold no data, so it is not a `source`.
+        /// The error of serde. It is not a `source`, because it may quote the data, which must not be logged.
         cause: serde_json::Error,
     },
 }
@@ -73,7 +73,7 @@ impl EventRecord {
         }
     }
 
-    /// Decodes the event, lifted to its current schema version.
+    /// Decodes the event and upcasts it to its current schema version.
     ///
     /// # Errors
     /// [`Undecodable`] if this code does not know the type, the schema version, or the data.
@@ -84,7 +84,7 @@ impl EventRecord {
         };
         while schema < current {
             data = match E::upcast(&event_type, schema, data) {
-                Some(lifted) => lifted,
+                Some(upcast) => upcast,
                 None => return Err(Undecodable::UnknownSchema { event_type, schema }),
             };
             schema += 1;
@@ -113,8 +113,8 @@ mod tests {
     enum Weather {
         #[serde(rename = "weather.measured")]
         Measured { celsius: i64 },
-        #[serde(rename = "weather.forgotten")]
-        Forgotten {},
+        #[serde(rename = "weather.unlisted")]
+        Unlisted {},
     }
 
     impl Event for Weather {
@@ -140,13 +140,13 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_the_list_lacks_is_never_stored() {
-        let error = EventRecord::encode(&Weather::Forgotten {}).unwrap_err();
-        assert_eq!(error.to_string(), "Event::SCHEMAS does not list weather.forgotten");
+    fn an_event_that_schemas_does_not_list_is_never_stored() {
+        let error = EventRecord::encode(&Weather::Unlisted {}).unwrap_err();
+        assert_eq!(error.to_string(), "Event::SCHEMAS does not list weather.unlisted");
     }
 
     #[test]
-    fn an_older_schema_is_lifted() {
+    fn an_older_schema_is_upcast() {
         let old = record("weather.measured", 1, json!({ "fahrenheit": 50 }));
         assert_eq!(old.decode::<Weather>().unwrap(), Weather::Measured { celsius: 10 });
     }
@@ -159,7 +159,7 @@ mod tests {
         assert!(matches!(decode(newer), Undecodable::UnknownSchema { schema: 3, .. }));
         let malformed = record("weather.measured", 2, json!({ "celsius": "warm" }));
         assert!(matches!(decode(malformed), Undecodable::Malformed { .. }));
-        let unliftable = record("weather.measured", 0, json!({ "fahrenheit": 50 }));
-        assert!(matches!(decode(unliftable), Undecodable::UnknownSchema { schema: 0, .. }));
+        let without_upcast = record("weather.measured", 0, json!({ "fahrenheit": 50 }));
+        assert!(matches!(decode(without_upcast), Undecodable::UnknownSchema { schema: 0, .. }));
     }
 }

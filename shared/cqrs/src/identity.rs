@@ -1,4 +1,4 @@
-//! Command ids and fingerprints: they identify a repeated command without a table of their own.
+//! Command ids and fingerprints: they identify a repeated command without a separate table.
 
 use std::fmt::{self, Display, Write};
 
@@ -31,7 +31,7 @@ impl Display for CommandId {
 
 /// A digest of a command's request, with the number of its scheme: `1:<hex>`.
 ///
-/// Fingerprints are stored for ever. A change of the input needs a new scheme; stored fingerprints keep theirs.
+/// Fingerprints are stored permanently. A change of the input needs a new scheme number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);

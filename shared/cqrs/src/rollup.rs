@@ -18,9 +18,10 @@ pub trait Rollup {
     fn contribution(view: &Self::View) -> Counters;
 }
 
-/// Numbers by row and column, which form an additive group. A missing number is zero, and zeros are not stored.
+/// Numbers by row and column. A missing number is zero, and zeros are not stored.
 ///
-/// Counters wrap around beyond 128 bits, which keeps them a group. DynamoDB stores 38 digits, slightly less.
+/// Numbers wrap around beyond 128 bits, so that subtraction always reverses addition. DynamoDB stores 38 digits, which
+/// is slightly less.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Counters(BTreeMap<String, BTreeMap<String, i128>>);

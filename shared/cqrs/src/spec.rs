@@ -95,7 +95,7 @@ impl<P: Projection> GivenStream<P>
 where
     P::View: Debug + PartialEq,
 {
-    /// Asserts that the stream folds to `view`, also if the view is serialised and read back before every commit.
+    /// Asserts that the stream folds to `view`, also if the view is serialized and read back before every commit.
     ///
     /// # Panics
     /// If the stream folds to another view.

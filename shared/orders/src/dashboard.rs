@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn orders_count_by_status_and_day_and_cancelled_orders_have_no_revenue() {
+    fn orders_are_counted_by_status_and_day_and_cancelled_orders_have_no_revenue() {
         let orders = [
             summary(json!({})),
             summary(json!({ "status": "shipped", "currency": "JPY", "total": 500 })),

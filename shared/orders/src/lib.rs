@@ -4,7 +4,7 @@
 //! 2. [`order_summary`]: the view of an order, and its row in a customer's list.
 //! 3. [`dashboard`]: the counters over all orders.
 //!
-//! The module `openapi` has the schemas of their values for the API description.
+//! The module `openapi` has the OpenAPI schemas of these types.
 
 // A new event or status must break the build wherever it matters.
 #![warn(clippy::wildcard_enum_match_arm)]

@@ -1,6 +1,6 @@
 //! The order aggregate: commands, events, rejections, state, decide and evolve, in this order.
 //!
-//! The values in commands and events have files of their own. Each can only be built within its bounds.
+//! The types of the values in commands and events have their own files. A value cannot be built outside its bounds.
 
 mod bounded;
 mod ids;
@@ -31,7 +31,7 @@ pub struct InvalidValue(pub String);
 
 // ── Commands ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// A request to one order. Its serialisation is the input of the stored fingerprints and must not change.
+/// A request to one order. Its serialization is the input of the stored fingerprints and must not change.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderCommand {
@@ -139,7 +139,7 @@ pub enum OrderRejection {
 
 // ── State ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// The state of an order, reduced to what its rules and the check of its owner need.
+/// The state of an order: only the facts that the business rules and the ownership check need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Order {
     #[default]
@@ -162,7 +162,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// All statuses, in the sequence of an order's life.
+    /// All statuses, in the sequence of the order lifecycle.
     pub const ALL: [Self; 4] = [Self::Placed, Self::Shipped, Self::Delivered, Self::Cancelled];
 
     /// Returns the spelling in JSON documents and query parameters.

@@ -1,4 +1,4 @@
-//! The loop that catches one projection up with many streams. Projector, redrive, sweep and rebuild all run this one.
+//! The loop that catches one projection up with many streams. Projector, redrive, sweep and rebuild all run this loop.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -28,7 +28,7 @@ pub(super) struct CatchUp<'a, P: Projection> {
     events: &'a EventStore,
 }
 
-/// The next step for a stream, after its commits are folded.
+/// The decision on a stream after its commits are folded.
 enum NextStep<'a, V> {
     UpToDate { unparked: bool },
     Skip,
@@ -41,8 +41,8 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         Self { handler, events }
     }
 
-    /// Reads the views, folds the missing commits, and writes the views; then again for the streams whose view has
-    /// changed in the meantime.
+    /// Reads the views, folds the missing commits, and writes the views. Repeats this for the streams whose view has
+    /// changed since it was read, or that are no longer parked.
     pub(super) async fn run(self, requests: &[&'a CatchUpRequest]) -> CatchUpReport {
         let mut report = CatchUpReport::default();
         let mut work = self.read_views(requests, &mut report).await;
@@ -88,7 +88,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             match step {
                 Ok(NextStep::Write(view)) => pending.push(view),
                 Ok(NextStep::Park(work, error)) => stopped.push((work, error)),
-                // An unparked stream was counted when its view was written.
+                // The view of an unparked stream is already in the report, as written.
                 Ok(NextStep::UpToDate { unparked }) => report.duplicates += usize::from(!unparked),
                 Ok(NextStep::Skip) => report.skipped += 1,
                 Err(error) => report.fail(stream, Arc::new(error)),
@@ -97,7 +97,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         (pending, stopped)
     }
 
-    /// Folds one stream as its plan says.
+    /// Plans and folds one stream. Returns the next step.
     async fn fold(&self, work: Work<'a, P::View>) -> Result<NextStep<'a, P::View>, StoreError> {
         let FoldPlan { from, view, stored_version, commits, fills_gap } = match work.plan::<P>()? {
             Plan::UpToDate => return Ok(NextStep::UpToDate { unparked: work.unparked }),
@@ -118,37 +118,39 @@ impl<'a, P: Projection> CatchUp<'a, P> {
                     let mark = self.handler.parked_mark(work.stored.as_ref(), version, error)?;
                     item.extend([(PARKED.to_owned(), mark), (PARKED_IN.to_owned(), text(P::NAME))]);
                 }
-                let (revision, counted) = match &work.stored {
+                let (revision, stored_contribution) = match &work.stored {
                     Some(stored) => (stored.revision.clone(), stored.contribution.clone()),
                     None => (Revision::absent(P::KEY), Default::default()),
                 };
-                let write = ViewWrite { bytes: item::size(&item), item, revision, delta: contribution - &counted };
+                let delta = contribution - &stored_contribution;
+                let write = ViewWrite { bytes: item::size(&item), item, revision, delta };
                 NextStep::Write(PendingView { work, write, commits, fills_gap, stopped })
             }
         })
     }
 
-    /// Writes the views, many in one transaction with their change of the counters. Returns the streams to be folded
-    /// again.
+    /// Writes the views. Views that change the counters share transactions with the updates of the counters. Returns
+    /// the streams to fold again.
     async fn write_all(
         &self,
         pending: Vec<PendingView<'a, P::View>>,
         report: &mut CatchUpReport,
     ) -> Vec<Work<'a, P::View>> {
         // A view that changes no counter needs no transaction, and a single put costs half as much.
-        let (single, counting): (Vec<_>, Vec<_>) = pending.into_iter().partition(|view| view.write.delta.is_zero());
-        let single = single.into_iter().map(|view| vec![view]).collect();
-        let counting = pack(counting, PendingView::size);
-        let mut again = Vec::new();
+        let (without_delta, with_delta): (Vec<_>, Vec<_>) =
+            pending.into_iter().partition(|view| view.write.delta.is_zero());
+        let puts = without_delta.into_iter().map(|view| vec![view]).collect();
+        let transactions = pack(with_delta, PendingView::bytes_and_delta);
+        let mut to_refold = Vec::new();
         // Concurrent transactions would collide in the rows of the counters.
-        for (chunks, limit) in [(counting, 1), (single, CONCURRENCY)] {
+        for (chunks, limit) in [(transactions, 1), (puts, CONCURRENCY)] {
             let writers = chunks.into_iter().map(|chunk| ChunkWriter::new(self.handler, chunk).run()).collect();
             for writer in concurrently(limit, writers).await {
-                again.extend(writer.again);
+                to_refold.extend(writer.to_refold);
                 report.add(writer.report);
             }
         }
-        again
+        to_refold
     }
 }
 

@@ -6,18 +6,18 @@ use cqrs::Counters;
 
 /// The limit of actions per transaction (Amazon DynamoDB API Reference, `TransactWriteItems`).
 const MAX_ACTIONS: usize = 100;
-/// The limit of bytes per transaction. DynamoDB allows 4 MB; the counters need a little of it.
+/// The limit of bytes per transaction. DynamoDB allows 4 MB; the rest is a reserve for the counters.
 const MAX_BYTES: usize = 3_500_000;
 
 /// Packs writes into chunks that fit into one transaction each: one action per view and one per row of counters.
 ///
-/// `size_of` returns the size of a view's item in bytes, and the change of the counters.
-pub(super) fn pack<W>(writes: Vec<W>, size_of: impl Fn(&W) -> (usize, &Counters)) -> Vec<Vec<W>> {
+/// `bytes_and_delta` returns the size of a view's item, and the change of the counters.
+pub(super) fn pack<W>(writes: Vec<W>, bytes_and_delta: impl Fn(&W) -> (usize, &Counters)) -> Vec<Vec<W>> {
     let mut chunks = Vec::new();
     let mut chunk: Vec<W> = Vec::new();
     let (mut chunk_bytes, mut chunk_rows) = (0, BTreeSet::new());
     for write in writes {
-        let (bytes, delta) = size_of(&write);
+        let (bytes, delta) = bytes_and_delta(&write);
         let rows: BTreeSet<String> = delta.rows().map(|(row, _)| row.to_owned()).collect();
         let all_rows: BTreeSet<String> = chunk_rows.union(&rows).cloned().collect();
         let fits = chunk.len() + 1 + all_rows.len() <= MAX_ACTIONS && chunk_bytes + bytes <= MAX_BYTES;
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn large_views_share_no_transaction() {
+    fn a_chunk_is_below_the_limit_of_bytes_or_has_one_view() {
         assert_eq!(lengths((0..5).map(|_| (1_700_000, delta(0)))), [2, 2, 1]);
         assert_eq!(lengths((0..2).map(|_| (9_000_000, delta(0)))), [1, 1]);
     }

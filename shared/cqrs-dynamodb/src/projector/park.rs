@@ -1,4 +1,4 @@
-//! Parking: the item of a view gets the parked mark and otherwise stays as it is.
+//! Parking: the item of a view gets the parked mark and otherwise stays unchanged.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl<P: Projection> ProjectionHandler<P> {
         superseded
     }
 
-    /// Creates the parked mark for a stream whose view is `stored`, and that `error` stops after `version`.
+    /// Creates the parked mark for a stream whose view is `stored`, and whose fold `error` stopped after `version`.
     ///
     /// # Errors
     /// [`StoreError::Bug`] if the mark does not serialize.

@@ -9,7 +9,7 @@ use crate::{
     views::{Content, StoredView},
 };
 
-/// A stream that is behind its request, with the stored view to continue from.
+/// A request, with the stored view to continue from.
 pub(super) struct Work<'a, V> {
     pub(super) request: &'a CatchUpRequest,
     /// The stored view, or `None` if there is none.
@@ -18,7 +18,7 @@ pub(super) struct Work<'a, V> {
     pub(super) unparked: bool,
 }
 
-/// The next step for a stream.
+/// The decision on a stream before its commits are folded.
 #[derive(Debug, PartialEq)]
 pub(super) enum Plan<V> {
     /// The view has reached the requested version.
@@ -37,7 +37,7 @@ pub(super) struct FoldPlan<V> {
     pub(super) stored_version: Version,
     /// The commits to fold if the request holds all of them; otherwise they are loaded from the event store.
     pub(super) commits: Option<Vec<StoredCommit>>,
-    /// The request lacks a commit that precedes its head.
+    /// The request has a head, but not all commits to fold.
     pub(super) fills_gap: bool,
 }
 
@@ -79,7 +79,7 @@ impl<'a, V: Clone> Work<'a, V> {
             Some(StoredView { version, content: Content::Deleted, .. }) => (*version, None),
             Some(StoredView { content: Content::Stale, .. }) => (Version::NONE, None),
         };
-        // Commits that arrived while the stream was parked send no second request, so the head is unknown again.
+        // The requests for commits that arrived while the stream was parked were skipped, so the head is unknown.
         let head = self.request.head.filter(|_| !self.unparked);
         if head.is_some_and(|head| head <= from) {
             return Ok(Plan::UpToDate);
@@ -116,7 +116,7 @@ mod tests {
     use crate::{
         item::Item,
         parked::Parked,
-        sample::{Level, LevelView, filled, stream},
+        sample::{LevelView, Levels, filled, stream},
         views::{decode, encode},
     };
 
@@ -127,15 +127,16 @@ mod tests {
     }
 
     fn stored(version: u64, schema: u32) -> StoredView<LevelView> {
-        let mut item: Item = encode::<Level>("a", Version::new(version), Some(&view(5)), &Counters::default()).unwrap();
+        let mut item: Item =
+            encode::<Levels>("a", Version::new(version), Some(&view(5)), &Counters::default()).unwrap();
         item.insert("schema".to_owned(), crate::item::number(schema));
-        decode::<Level>(item)
+        decode::<Levels>(item)
     }
 
     fn parked(version: u64, failed_with_schema: u32) -> StoredView<LevelView> {
         let error = StoreError::bug("poison");
         let mark = Parked::new(&error, Version::new(version + 1), None, failed_with_schema, NOW);
-        StoredView { parked: Some(mark), ..stored(version, Level::SCHEMA) }
+        StoredView { parked: Some(mark), ..stored(version, Levels::SCHEMA) }
     }
 
     fn request(versions: impl IntoIterator<Item = u64>) -> CatchUpRequest {
@@ -145,7 +146,7 @@ mod tests {
     }
 
     fn plan(request: &CatchUpRequest, stored: Option<StoredView<LevelView>>) -> Plan<LevelView> {
-        Work::new(request, stored).plan::<Level>().unwrap()
+        Work::new(request, stored).plan::<Levels>().unwrap()
     }
 
     fn folds(plan: Plan<LevelView>) -> FoldPlan<LevelView> {
@@ -155,8 +156,8 @@ mod tests {
 
     #[test]
     fn a_view_that_has_reached_the_head_is_up_to_date() {
-        assert_eq!(plan(&request([1, 2]), Some(stored(2, Level::SCHEMA))), Plan::UpToDate);
-        assert_eq!(plan(&request([1]), Some(stored(2, Level::SCHEMA))), Plan::UpToDate);
+        assert_eq!(plan(&request([1, 2]), Some(stored(2, Levels::SCHEMA))), Plan::UpToDate);
+        assert_eq!(plan(&request([1]), Some(stored(2, Levels::SCHEMA))), Plan::UpToDate);
     }
 
     #[test]
@@ -168,20 +169,20 @@ mod tests {
 
     #[test]
     fn a_missing_commit_is_a_gap_and_is_loaded() {
-        let fold = folds(plan(&request([3]), Some(stored(1, Level::SCHEMA))));
+        let fold = folds(plan(&request([3]), Some(stored(1, Levels::SCHEMA))));
         assert_eq!((fold.from, fold.view), (Version::new(1), Some(view(5))));
         assert_eq!((fold.commits, fold.fills_gap), (None, true));
     }
 
     #[test]
     fn a_request_without_a_head_loads_commits_and_fills_no_gap() {
-        let fold = folds(plan(&CatchUpRequest::new(stream()), Some(stored(1, Level::SCHEMA))));
+        let fold = folds(plan(&CatchUpRequest::new(stream()), Some(stored(1, Levels::SCHEMA))));
         assert_eq!((fold.commits, fold.fills_gap), (None, false));
     }
 
     #[test]
-    fn a_view_of_an_older_schema_is_folded_anew_to_its_version_at_least() {
-        let fold = folds(plan(&request([1, 2]), Some(stored(4, Level::SCHEMA - 1))));
+    fn a_view_of_an_older_schema_is_folded_anew_at_least_to_its_version() {
+        let fold = folds(plan(&request([1, 2]), Some(stored(4, Levels::SCHEMA - 1))));
         assert_eq!((fold.from, fold.view, fold.stored_version), (Version::NONE, None, Version::new(4)));
         assert_eq!(fold.commits, None, "the commits of the request end before the stored version");
     }
@@ -189,23 +190,23 @@ mod tests {
     #[test]
     fn a_view_of_a_newer_schema_is_an_error() {
         let request = request([5]);
-        let error = Work::new(&request, Some(stored(4, Level::SCHEMA + 1))).plan::<Level>().unwrap_err();
+        let error = Work::new(&request, Some(stored(4, Levels::SCHEMA + 1))).plan::<Levels>().unwrap_err();
         assert!(matches!(error, StoreError::NewerSchema { found: 3, known: 2, .. }), "{error}");
     }
 
     #[test]
-    fn a_parked_stream_is_skipped_unless_redriven_or_by_another_schema() {
-        assert_eq!(plan(&request([3]), Some(parked(1, Level::SCHEMA))), Plan::Skip);
+    fn a_parked_stream_is_skipped_unless_redriven_or_folded_by_another_schema() {
+        assert_eq!(plan(&request([3]), Some(parked(1, Levels::SCHEMA))), Plan::Skip);
         let redrive = CatchUpRequest::redrive(stream());
-        assert!(matches!(plan(&redrive, Some(parked(1, Level::SCHEMA))), Plan::Fold(_)));
-        assert!(matches!(plan(&request([3]), Some(parked(1, Level::SCHEMA - 1))), Plan::Fold(_)));
+        assert!(matches!(plan(&redrive, Some(parked(1, Levels::SCHEMA))), Plan::Fold(_)));
+        assert!(matches!(plan(&request([3]), Some(parked(1, Levels::SCHEMA - 1))), Plan::Fold(_)));
     }
 
     #[test]
-    fn an_unparked_stream_is_folded_to_its_head_whatever_the_request_says() {
+    fn an_unparked_stream_is_folded_beyond_the_head_of_the_request() {
         let request = request([2]);
-        let work = Work { unparked: true, ..Work::new(&request, Some(stored(2, Level::SCHEMA))) };
-        let fold = folds(work.plan::<Level>().unwrap());
+        let work = Work { unparked: true, ..Work::new(&request, Some(stored(2, Levels::SCHEMA))) };
+        let fold = folds(work.plan::<Levels>().unwrap());
         assert_eq!((fold.commits, fold.fills_gap), (None, false));
     }
 

@@ -14,7 +14,8 @@ pub struct CatchUpReport {
     pub commits: usize,
     /// Views that had already reached the requested version.
     pub duplicates: usize,
-    /// Views whose missing commits were read from the event store, because a commit arrived before its predecessor.
+    /// Views whose commits were read from the event store, because the request did not have all of them: a commit
+    /// arrived before its predecessor, or the view was folded anew.
     pub gaps_filled: usize,
     /// Requests for streams that no projection handles.
     pub unhandled: usize,

@@ -11,7 +11,7 @@ use super::handler::{CONCURRENCY, ProjectionHandler};
 use crate::{
     EventStore, StoreError,
     fold::fold,
-    item::{Item, to_counters},
+    item::{Item, decode_counters},
     parked::{PARKED, PARKED_IN},
     views::{self, CONTRIBUTION},
 };
@@ -79,7 +79,7 @@ impl<P: Projection> ProjectionHandler<P> {
             }
         }
         let contributions = items.values().filter_map(|item| item.get(CONTRIBUTION));
-        contributions.for_each(|contribution| verified.contribution += &to_counters(contribution));
+        contributions.for_each(|contribution| verified.contribution += &decode_counters(contribution));
         Ok(verified)
     }
 
@@ -91,7 +91,7 @@ impl<P: Projection> ProjectionHandler<P> {
     ) -> Result<ViewStatus, StoreError> {
         let (commits, _) = events.load_valid(stream, Version::NONE).await?;
         let Some(item) = item else {
-            // A new stream has no view for a moment. The caller decides how long is too long.
+            // A new stream has no view for a moment. The caller compares the age of the first commit with its patience.
             let first = commits.first().map(|first| first.recorded_at);
             return Ok(first.map_or(ViewStatus::Defective(ViewDefect::Missing), ViewStatus::Behind));
         };

@@ -37,11 +37,11 @@ pub(super) enum WriteOutcome<V> {
     /// Nothing is written: these views, by their index in the chunk, have changed since they were read. Holds the
     /// stored views.
     Superseded(BTreeMap<usize, Option<StoredView<V>>>),
-    /// The write collided with others, or DynamoDB is unavailable. It may have landed; a retry is safe.
+    /// The write collided with others, or DynamoDB is unavailable. It may have been written; a retry is safe.
     Busy(StoreError),
     /// Nothing is written: DynamoDB cannot store an item of the chunk, and a retry cannot help.
     Unstorable(StoreError),
-    /// Nothing is written, for a reason that has nothing to do with the chunk.
+    /// Nothing is written, for a reason other than the content of the chunk.
     Failed(StoreError),
 }
 
@@ -130,13 +130,13 @@ fn classify_cancellation<P: Projection>(
         .filter(|(_, reason)| code(reason) == "ConditionalCheckFailed")
         .map(|(index, reason)| (index, existing_item(reason.item.clone()).map(views::decode::<P>)))
         .collect();
-    let unstorable = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
+    let unstorable_codes = ["ValidationError", "ItemCollectionSizeLimitExceeded"];
     if !superseded.is_empty() {
         WriteOutcome::Superseded(superseded)
-    } else if reasons.iter().any(|reason| unstorable.contains(&code(reason).as_str())) {
+    } else if reasons.iter().any(|reason| unstorable_codes.contains(&code(reason).as_str())) {
         WriteOutcome::Unstorable(StoreError::bug(cancelled.clone()))
     } else {
-        // A conflict, throttling, or an unknown reason. None of them says that an item cannot be stored.
+        // A conflict, throttling, or an unknown reason. None of them means that an item cannot be stored.
         WriteOutcome::Busy(StoreError::Unavailable(cancelled.clone().into()))
     }
 }
@@ -154,7 +154,7 @@ fn classify<V>(error: StoreError) -> WriteOutcome<V> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Level, LevelView};
+    use crate::sample::{LevelView, Levels};
 
     fn cancelled(codes: &[&str]) -> TransactionCanceledException {
         let reason = |code: &&str| CancellationReason::builder().code(*code).build();
@@ -164,11 +164,11 @@ mod tests {
     }
 
     fn outcome(codes: &[&str]) -> WriteOutcome<LevelView> {
-        classify_cancellation::<Level>(&cancelled(codes), 2)
+        classify_cancellation::<Levels>(&cancelled(codes), 2)
     }
 
     #[test]
-    fn failed_conditions_of_views_are_superseded_whatever_else_went_wrong() {
+    fn views_with_failed_conditions_are_superseded_even_with_other_reasons() {
         let WriteOutcome::Superseded(views) = outcome(&["None", "ConditionalCheckFailed", "TransactionConflict"])
         else {
             panic!("not superseded")

@@ -1,4 +1,4 @@
-//! Writing one chunk, until each of its views is written, parked, to be folded again, or failed.
+//! Writes one chunk, until each of its streams is written, parked, returned for another fold, or failed.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::{
 /// The number of attempts to write a chunk that collides with other writes.
 const ATTEMPTS: u32 = 20;
 
-/// A folded view that waits to be written.
+/// A folded view that is not written yet.
 pub(super) struct PendingView<'a, V> {
     pub(super) work: Work<'a, V>,
     pub(super) write: ViewWrite,
@@ -31,27 +31,27 @@ pub(super) struct PendingView<'a, V> {
 
 impl<V> PendingView<'_, V> {
     /// Returns the size of the item in bytes, and the change of the counters.
-    pub(super) fn size(&self) -> (usize, &Counters) {
+    pub(super) fn bytes_and_delta(&self) -> (usize, &Counters) {
         (self.write.bytes, &self.write.delta)
     }
 }
 
-/// A chunk that is being written.
+/// Writes one chunk, and collects the results.
 pub(super) struct ChunkWriter<'a, 'h, P: Projection> {
     handler: &'h ProjectionHandler<P>,
     pending: Vec<PendingView<'a, P::View>>,
     attempt: u32,
-    /// Streams to be folded again.
-    pub(super) again: Vec<Work<'a, P::View>>,
+    /// Streams to fold again.
+    pub(super) to_refold: Vec<Work<'a, P::View>>,
     pub(super) report: CatchUpReport,
 }
 
 impl<'a, 'h, P: Projection> ChunkWriter<'a, 'h, P> {
     pub(super) fn new(handler: &'h ProjectionHandler<P>, chunk: Vec<PendingView<'a, P::View>>) -> Self {
-        Self { handler, pending: chunk, attempt: 0, again: Vec::new(), report: CatchUpReport::default() }
+        Self { handler, pending: chunk, attempt: 0, to_refold: Vec::new(), report: CatchUpReport::default() }
     }
 
-    /// Writes the chunk. Afterwards, each of its streams is in `again` or counted in `report`.
+    /// Writes the chunk. Afterwards, each of its streams is in `to_refold` or counted in `report`.
     pub(super) async fn run(mut self) -> Self {
         while !self.pending.is_empty() {
             let writes: Vec<&ViewWrite> = self.pending.iter().map(|view| &view.write).collect();
@@ -66,8 +66,8 @@ impl<'a, 'h, P: Projection> ChunkWriter<'a, 'h, P> {
         self
     }
 
-    /// Reports the views. A stream that was parked must be folded again: the records that found it parked were skipped,
-    /// so its later commits have no other request.
+    /// Counts the views in the report. A stream that was parked is folded again, because the requests for its later
+    /// commits were skipped.
     fn written(&mut self) {
         for PendingView { work, write, commits, fills_gap, stopped } in self.pending.drain(..) {
             self.report.views_written += 1;
@@ -77,16 +77,16 @@ impl<'a, 'h, P: Projection> ChunkWriter<'a, 'h, P> {
                 self.report.park(&work.request.stream, error);
             } else if work.stored.is_some_and(|stored| stored.parked.is_some()) {
                 let stored = Some(views::decode::<P>(write.item));
-                self.again.push(Work { request: work.request, stored, unparked: true });
+                self.to_refold.push(Work { request: work.request, stored, unparked: true });
             }
         }
     }
 
-    /// Removes the views that have changed, to be folded again. The others stay in the chunk.
+    /// Moves the views that have changed to `to_refold`. The others stay in the chunk.
     fn superseded(&mut self, mut stored: BTreeMap<usize, Option<StoredView<P::View>>>) {
         for (index, view) in std::mem::take(&mut self.pending).into_iter().enumerate() {
             match stored.remove(&index) {
-                Some(stored) => self.again.push(Work { stored, ..view.work }),
+                Some(stored) => self.to_refold.push(Work { stored, ..view.work }),
                 None => self.pending.push(view),
             }
         }
@@ -108,13 +108,13 @@ impl<'a, 'h, P: Projection> ChunkWriter<'a, 'h, P> {
         let mut chunk = std::mem::take(&mut self.pending);
         if chunk.len() == 1 {
             let streams = chunk.into_iter().zip([error]).map(|(view, error)| (view.work, error)).collect();
-            self.again.extend(self.handler.park_all(streams, &mut self.report).await);
+            self.to_refold.extend(self.handler.park_all(streams, &mut self.report).await);
             return;
         }
         let second = chunk.split_off(chunk.len() / 2);
         for half in [chunk, second] {
             let half = Box::pin(ChunkWriter::new(self.handler, half).run()).await;
-            self.again.extend(half.again);
+            self.to_refold.extend(half.to_refold);
             self.report.add(half.report);
         }
     }

@@ -74,7 +74,7 @@ impl<'a> CheckpointFile<'a> {
         Ok(Some(saved.checkpoint))
     }
 
-    /// Saves the checkpoint atomically: after a kill, the file holds this checkpoint or the previous one.
+    /// Saves the checkpoint atomically: after a crash, the file has this checkpoint or the previous one.
     pub(crate) fn save(&self, checkpoint: &Checkpoint) {
         let saved = SavedCheckpoint { rebuild: self.rebuild.clone(), checkpoint: checkpoint.clone() };
         let temporary = self.path.with_extension("new");

@@ -155,10 +155,14 @@ fn print_report(report: &RebuildReport, json: bool) -> Result<(), CliError> {
 async fn preview_rebuild(app: &App, segments: &SegmentArgs, json: bool) -> Result<ExitCode, CliError> {
     for (name, report) in verify_views(app, segments, 0).await? {
         let views = report.views.views;
-        let outdated = report.views.defective.len() + report.views.behind.len();
+        let defective_or_behind = report.views.defective.len() + report.views.behind.len();
         match json {
-            true => print_json(&json!({ "projection": name, "views": views, "would_be_looked_into": outdated }))?,
-            false => println!("{name}: {outdated} of {views} views are defective or behind; nothing was written"),
+            true => {
+                print_json(&json!({ "projection": name, "views": views, "defective_or_behind": defective_or_behind }))?
+            }
+            false => {
+                println!("{name}: {defective_or_behind} of {views} views are defective or behind; nothing was written")
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -223,7 +227,7 @@ async fn redrive_streams(app: &App, streams: &[StreamId], json: bool) -> Result<
     print_caught_up(&total, json)
 }
 
-/// Prints the report of a redrive or a sweep. Unlike a rebuild, these exit with 1 also if a stream is parked.
+/// Prints the report of a redrive or a sweep. Unlike after a rebuild, a parked stream also gives exit code 1.
 fn print_caught_up(report: &RebuildReport, json: bool) -> Result<ExitCode, CliError> {
     print_report(report, json)?;
     Ok(ExitCode::from(u8::from(!report.failed.is_empty() || report.parked > 0)))

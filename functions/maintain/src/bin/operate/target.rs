@@ -14,7 +14,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Builds the context in which the functions would run on this system.
+    /// Builds the app of this system, without metrics and tracing.
     ///
     /// # Errors
     /// If a setting is missing or malformed.
