@@ -18,7 +18,7 @@ use {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PlaceOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct PlaceOrderDocument {
-    /// The customer who places the order. The default is the caller.
+    /// The customer who owns the order. The default is the caller.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<CustomerId>))]
     customer_id: Option<String>,
     /// The currency of all prices.

@@ -187,7 +187,7 @@ pub fn reference<T: ToSchema>() -> RefOr<Schema> {
     Ref::from_schema_name(T::name()).into()
 }
 
-/// Describes the response with this status: one of the problems, or a response of API Gateway itself.
+/// Describes the response with this status: one of the problems, or an error of API Gateway itself.
 fn error_response(status: u16, problems: &[Problem]) -> ResponseBuilder {
     let mut lines: Vec<_> = problems.iter().map(|problem| format!("- `{}`: {}", problem.kind, problem.title)).collect();
     let mut response = ResponseBuilder::new();
@@ -203,7 +203,7 @@ fn error_response(status: u16, problems: &[Problem]) -> ResponseBuilder {
         response = response.content("application/problem+json", content.build());
     }
     if GATEWAY_STATUSES.contains(&status) {
-        lines.push("- `{\"message\"}`: a response of API Gateway itself".to_owned());
+        lines.push("- `{\"message\"}`: an error of API Gateway itself".to_owned());
         let content = ContentBuilder::new().schema(Some(reference::<GatewayMessage>()));
         response = response.content("application/json", content.build());
     }

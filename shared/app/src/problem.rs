@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
-/// An error response. It explains the error to the client and reveals no internals.
+/// An error response, as problem details (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
@@ -100,7 +100,8 @@ impl Problem {
 
     /// 503: DynamoDB throttles or does not respond.
     pub fn unavailable() -> Self {
-        let detail = "Retry after the time in Retry-After. Repeat a command with the same Idempotency-Key.";
+        let detail = "The service is temporarily unavailable. Retry after the time in Retry-After; repeat a command with \
+                      the same Idempotency-Key.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable", detail)
     }
 

@@ -32,27 +32,27 @@ pub struct OrderSummary {
     /// The time of the last event.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub updated_at: Timestamp,
-    /// The carrier. Present once the order was shipped.
+    /// The carrier. Present after shipment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub carrier: Option<Carrier>,
-    /// The carrier's tracking number. Present once the order was shipped.
+    /// The carrier's tracking number. Present after shipment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub tracking_number: Option<TrackingNumber>,
-    /// The time of shipment. Present once the order was shipped.
+    /// The time of shipment. Present after shipment.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, nullable = false))]
     pub shipped_at: Option<Timestamp>,
-    /// The time of delivery. Present once the order was delivered.
+    /// The time of delivery. Present after delivery.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, nullable = false))]
     pub delivered_at: Option<Timestamp>,
-    /// The time of cancellation. Present once the order was cancelled.
+    /// The time of cancellation. Present after cancellation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime, nullable = false))]
     pub cancelled_at: Option<Timestamp>,
-    /// The reason for the cancellation. Present once the order was cancelled.
+    /// The reason for the cancellation. Present after cancellation.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     pub cancel_reason: Option<Reason>,

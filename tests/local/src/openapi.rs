@@ -15,8 +15,8 @@ const DESCRIPTION: &str = "A command changes one order and returns its new versi
     `{\"message\"}` instead. Unknown fields in requests are rejected. Clients must ignore unknown fields in responses.";
 
 const TOKEN: &str = "A JSON Web Token with at least one of the operation's scopes. `cargo local` accepts requests \
-    without a token and treats them as an operator's. With `--auth` it requires a token, which `cargo local token` \
-    creates.";
+    without a token, and treats them as requests of an operator with all scopes. With `--auth` it requires a token, \
+    which `cargo local token` creates.";
 
 /// Builds the document of all operations.
 pub fn document() -> OpenApi {
