@@ -10,8 +10,10 @@ use ::maintain::{
     verify::{CountersStatus, VerifyReport, verify},
 };
 use aws_sdk_dynamodb::types::AttributeValue;
+use cqrs::StreamId;
 use cqrs_dynamodb::{Segment, ViewDefect};
 use jiff::SignedDuration;
+use orders::OrderEvent;
 use serde_json::json;
 
 use crate::harness::{System, shipment};
@@ -180,13 +182,27 @@ async fn a_redrive_retries_all_parked_streams() {
 
     let shipped = json!([{ "type": "order.shipped", "schema": 1, "data": shipment() }]);
     system.append_raw(&ids[1], 2, shipped).await;
-    let twice = [&ids[1], &ids[2], &ids[1]].map(Clone::clone);
+    let twice = [&ids[1], &ids[2], &ids[1]].map(|id| StreamId::of::<OrderEvent>(id));
     assert_eq!(redrive::streams(app, &twice).await.unwrap().len(), 2, "a stream is redriven once");
     let streams = redrive::streams(app, &[]).await.unwrap();
     let reports = redrive::redrive(app, &streams).await;
     assert_eq!((reports[0].views_written, reports[0].parked.len()), (1, 1));
     let still_parked = redrive::parked(app).await.unwrap().remove("order-summaries").unwrap();
-    assert_eq!((&still_parked[0].key, still_parked[0].parked.attempts, still_parked.len()), (&ids[2], 2, 1));
+    assert_eq!(
+        (still_parked[0].stream.key(), still_parked[0].parked.attempts, still_parked.len()),
+        (ids[2].as_str(), 2, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_redrive_reports_a_stream_that_no_projection_handles() {
+    let (system, ids) = with_orders(1).await;
+    let streams = [StreamId::of::<OrderEvent>(&ids[0]), StreamId::try_from("loan#C-1042".to_owned()).unwrap()];
+    let mut report = RebuildReport::default();
+    for batch in redrive::redrive(&system.stack.app, &streams).await {
+        report.add(0, &batch);
+    }
+    assert_eq!((report.unchanged, report.unhandled, report.failed.len()), (1, 1, 0));
 }
 
 #[tokio::test]

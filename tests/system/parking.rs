@@ -66,7 +66,7 @@ async fn a_poison_event_parks_only_its_own_order() {
         assert_eq!(stored.version, Version::new(1));
         let parked = parked(&system).await;
         assert_eq!(parked.len(), 1);
-        assert_eq!((&parked[0].key, &Some(parked[0].parked.clone())), (&second, &stored.parked));
+        assert_eq!((parked[0].stream.key(), &Some(parked[0].parked.clone())), (second.as_str(), &stored.parked));
         assert_eq!((parked[0].parked.version, parked[0].parked.attempts), (Version::new(2), 1));
         let measured = system.take_metrics();
         assert_eq!(json!([measured["Parked"], measured.get("ProjectionFailures")]), json!([1, null]));

@@ -26,6 +26,8 @@ pub struct RebuildReport {
     pub unchanged: usize,
     /// Views of parked streams: parked before or in this run.
     pub parked: usize,
+    /// Streams that no projection handles.
+    pub unhandled: usize,
     /// Streams that were parked in this run, or retried without success, with the reason.
     pub parked_now: BTreeMap<StreamId, String>,
     /// Streams that were not caught up, with the reason. They must be visited again.
@@ -39,6 +41,7 @@ impl RebuildReport {
         self.written += report.views_written;
         self.unchanged += report.duplicates;
         self.parked += report.skipped + report.parked.len();
+        self.unhandled += report.unhandled;
         let with_reason = |(stream, error): (&StreamId, &Arc<StoreError>)| (stream.clone(), with_causes(error));
         self.parked_now.extend(report.parked.iter().map(with_reason));
         self.failed.extend(report.failed.iter().map(with_reason));

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use app::App;
 use cqrs::StreamId;
 use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, ParkedView, StoreError};
-use orders::OrderEvent;
 
 use crate::projector;
 
@@ -20,15 +19,15 @@ pub async fn parked(app: &App) -> Result<BTreeMap<&'static str, Vec<ParkedView>>
     projector(app).parked().await
 }
 
-/// Returns the streams of `orders`, or all parked streams if `orders` is empty. Each stream occurs once.
+/// Returns `streams`, or all parked streams if `streams` is empty. Each stream occurs once.
 ///
 /// # Errors
 /// [`StoreError`], if a read fails.
-pub async fn streams(app: &App, orders: &[String]) -> Result<Vec<StreamId>, StoreError> {
-    let parked = if orders.is_empty() { parked(app).await? } else { BTreeMap::new() };
-    let keys: BTreeSet<String> =
-        parked.into_values().flatten().map(|view| view.key).chain(orders.iter().cloned()).collect();
-    Ok(keys.into_iter().map(StreamId::of::<OrderEvent>).collect())
+pub async fn streams(app: &App, streams: &[StreamId]) -> Result<Vec<StreamId>, StoreError> {
+    let parked = if streams.is_empty() { parked(app).await? } else { BTreeMap::new() };
+    let parked = parked.into_values().flatten().map(|view| view.stream);
+    let streams: BTreeSet<StreamId> = parked.chain(streams.iter().cloned()).collect();
+    Ok(streams.into_iter().collect())
 }
 
 /// Catches up `streams`, parked or not. Safe to repeat.

@@ -5,7 +5,7 @@
 //! retries it. Other streams are not affected.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use cqrs::{Projection, Version};
+use cqrs::{Projection, StreamId, Version};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_dynamo::{from_attribute_value, to_attribute_value};
@@ -40,8 +40,7 @@ pub struct Parked {
 /// A parked stream.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ParkedView {
-    /// The key of the view and of the stream.
-    pub key: String,
+    pub stream: StreamId,
     #[serde(flatten)]
     pub parked: Parked,
 }
@@ -96,8 +95,8 @@ impl<P: Projection> Views<P> {
             .expression_attribute_values(":projection", text(P::NAME));
         let items = self.dynamo().query_all(query).await?;
         let parked = items.iter().filter_map(|item| {
-            let key = text_of(item, P::KEY).unwrap_or_default().to_owned();
-            Some(ParkedView { key, parked: Parked::in_item(item)? })
+            let stream = StreamId::of::<P::Event>(text_of(item, P::KEY).unwrap_or_default());
+            Some(ParkedView { stream, parked: Parked::in_item(item)? })
         });
         Ok(parked.collect())
     }

@@ -15,7 +15,6 @@ use maintain::{
     verify::{self, VerifyReport},
     with_causes,
 };
-use orders::OrderEvent;
 use serde::Serialize;
 use serde_json::json;
 
@@ -35,11 +34,11 @@ pub(crate) async fn run(app: &App, command: OperateCommand, json: bool) -> Resul
             false => rebuild_views(app, &segments, checkpoint.as_deref(), json).await,
         },
         OperateCommand::Parked => parked(app, json).await,
-        OperateCommand::Redrive { orders, dry_run } => {
-            for order in &orders {
-                check_exists(app, order).await?;
+        OperateCommand::Redrive { streams, dry_run } => {
+            for stream in &streams {
+                check_exists(app, stream).await?;
             }
-            let streams = redrive::streams(app, &orders).await.map_err(message)?;
+            let streams = redrive::streams(app, &streams).await.map_err(message)?;
             match dry_run {
                 true => preview_catch_up(&streams, json),
                 false => redrive_streams(app, &streams, json).await,
@@ -57,7 +56,7 @@ pub(crate) async fn run(app: &App, command: OperateCommand, json: bool) -> Resul
                 false => sweep_streams(app, &discarded, json).await,
             }
         }
-        OperateCommand::History { order } => history(app, &order, json).await,
+        OperateCommand::History { stream } => history(app, &stream, json).await,
     }
 }
 
@@ -138,16 +137,19 @@ fn print_report(report: &RebuildReport, json: bool) -> Result<(), CliError> {
     if json {
         return print_json(report);
     }
-    let RebuildReport { streams, written, unchanged, parked, parked_now, failed } = report;
+    let RebuildReport { streams, written, unchanged, parked, unhandled, parked_now, failed } = report;
     println!(
-        "{streams} orders: {written} views written, {unchanged} unchanged, {parked} parked, {} failed",
+        "{streams} streams: {written} views written, {unchanged} unchanged, {parked} parked, {} failed",
         failed.len()
     );
+    if *unhandled > 0 {
+        println!("  {unhandled} of these streams have no projection");
+    }
     parked_now.iter().for_each(|(stream, reason)| println!("  {stream} is parked: {reason}"));
     failed.iter().for_each(|(stream, reason)| println!("  {stream} failed: {reason}"));
     if !failed.is_empty() {
-        let keys: Vec<_> = failed.keys().map(StreamId::key).collect();
-        println!("After the fix, run: cargo operate redrive {}", keys.join(" "));
+        let streams: Vec<_> = failed.keys().map(StreamId::as_str).collect();
+        println!("After the fix, run: cargo operate redrive {}", streams.join(" "));
     }
     Ok(())
 }
@@ -180,7 +182,7 @@ async fn parked(app: &App, json: bool) -> Result<ExitCode, CliError> {
             let parked = view.parked;
             println!(
                 "  {}: parked at version {} since {} (attempts: {}): {}",
-                view.key, parked.version, parked.since, parked.attempts, parked.reason
+                view.stream, parked.version, parked.since, parked.attempts, parked.reason
             );
         }
     }
@@ -210,10 +212,10 @@ async fn sweep_streams(app: &App, discarded: &[DiscardedBatch], json: bool) -> R
     print_caught_up(&report.map_err(message)?, json)
 }
 
-/// Fails for an unknown order. Otherwise redriving it would report success.
-async fn check_exists(app: &App, order: &str) -> Result<(), CliError> {
-    match app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await {
-        Ok(commits) if commits.is_empty() => Err(format!("order {order} does not exist")),
+/// Fails for an unknown stream. Otherwise redriving it would report success.
+async fn check_exists(app: &App, stream: &StreamId) -> Result<(), CliError> {
+    match app.events().load_after(stream, Version::NONE).await {
+        Ok(commits) if commits.is_empty() => Err(format!("{stream} does not exist")),
         Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
         Err(error) => Err(message(error)),
     }
@@ -227,14 +229,18 @@ async fn redrive_streams(app: &App, streams: &[StreamId], json: bool) -> Result<
     print_caught_up(&total, json)
 }
 
-/// Prints the report of a redrive or a sweep. Unlike after a rebuild, a parked stream also gives exit code 1.
+/// Prints the report of a redrive or a sweep. Unlike after a rebuild, a stream that is parked, or that no projection
+/// handles, also gives exit code 1.
 fn print_caught_up(report: &RebuildReport, json: bool) -> Result<ExitCode, CliError> {
     print_report(report, json)?;
-    Ok(ExitCode::from(u8::from(!report.failed.is_empty() || report.parked > 0)))
+    Ok(ExitCode::from(u8::from(!report.failed.is_empty() || report.parked + report.unhandled > 0)))
 }
 
-async fn history(app: &App, order: &str, json: bool) -> Result<ExitCode, CliError> {
-    let commits = app.events().load_after(&StreamId::of::<OrderEvent>(order), Version::NONE).await.map_err(message)?;
+async fn history(app: &App, stream: &StreamId, json: bool) -> Result<ExitCode, CliError> {
+    let commits = app.events().load_after(stream, Version::NONE).await.map_err(message)?;
+    if commits.is_empty() {
+        eprintln!("cargo operate: {stream} has no commits");
+    }
     if json {
         print_json(&commits)?;
     } else {

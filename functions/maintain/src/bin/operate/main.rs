@@ -9,6 +9,7 @@ mod target;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
+use cqrs::StreamId;
 use cqrs_dynamodb::Segment;
 
 use crate::target::Target;
@@ -74,18 +75,18 @@ enum OperateCommand {
     Parked,
     /// Retry parked streams after a fix
     ///
-    /// Exits with 1 if a stream is still parked or was not caught up.
+    /// Exits with 1 if a stream is still parked, was not caught up, or has no projection.
     Redrive {
-        /// The orders to catch up, parked or not [default: all that are parked]
-        #[arg(value_name = "ORDER_ID")]
-        orders: Vec<String>,
+        /// Order ids or stream ids to catch up, parked or not [default: all that are parked]
+        #[arg(value_name = "STREAM", value_parser = target::stream)]
+        streams: Vec<StreamId>,
         /// List the streams that would be caught up; write nothing
         #[arg(long)]
         dry_run: bool,
     },
     /// Catch up the orders of batches that Lambda discarded
     ///
-    /// Exits with 1 if a stream is parked or was not caught up.
+    /// Exits with 1 if a stream is parked, was not caught up, or has no projection.
     Sweep {
         /// A file with messages of the on-failure queue, or - for standard input
         ///
@@ -95,13 +96,13 @@ enum OperateCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Print the commits of an order
+    /// Print the commits of a stream
     ///
-    /// Exits with 1 if the order has none.
+    /// Exits with 1 if the stream has none.
     History {
-        /// The id of the order
-        #[arg(value_name = "ORDER_ID")]
-        order: String,
+        /// An order id, or a stream id such as order#27debfb8-bd42-8131-9d45-532727018fe6
+        #[arg(value_name = "STREAM", value_parser = target::stream)]
+        stream: StreamId,
     },
 }
 

@@ -1,10 +1,12 @@
-//! The system to operate on, and the segment of its streams.
+//! The system to operate on, and the streams of it.
 
 use std::env;
 
 use app::{App, Metrics, Settings, client::client, trace::XRay};
 use clap::Args;
+use cqrs::StreamId;
 use cqrs_dynamodb::{Dynamo, Environment, Segment};
+use orders::OrderEvent;
 
 #[derive(Debug, Args)]
 pub(crate) struct Target {
@@ -57,9 +59,28 @@ pub(crate) fn segment(text: &str) -> Result<Segment, String> {
     }
 }
 
+/// Parses a stream id, such as `order#7c9e…`, or the id of an order.
+pub(crate) fn stream(text: &str) -> Result<StreamId, String> {
+    match text.contains('#') {
+        true => StreamId::try_from(text.to_owned()).map_err(|error| error.to_string()),
+        false if text.is_empty() => Err("must be an order id or a stream id".to_owned()),
+        false => Ok(StreamId::of::<OrderEvent>(text)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stream_is_an_order_id_or_a_stream_id_of_any_category() {
+        assert_eq!(stream("7c9e").unwrap().as_str(), "order#7c9e");
+        assert_eq!(stream("order#7c9e").unwrap().as_str(), "order#7c9e");
+        assert_eq!(stream("loan#C-1042").unwrap().as_str(), "loan#C-1042");
+        for invalid in ["", "#", "order#", "#7c9e"] {
+            assert!(stream(invalid).is_err(), "{invalid}");
+        }
+    }
 
     #[test]
     fn segments_are_numbered_from_one() {
