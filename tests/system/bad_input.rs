@@ -53,13 +53,13 @@ async fn a_body_that_is_too_large_is_refused() {
 async fn a_body_must_say_that_it_is_json_and_not_be_compressed() {
     let system = System::start().await;
     let alice = system.customer("alice");
-    let ask = || alice.post("/orders").json(&order());
+    let request = || alice.post("/orders").json(&order());
     for content_type in ["text/plain", "application/xml", ""] {
-        ask().header("Content-Type", content_type).await.expect_problem(415, "unsupported-media-type");
+        request().header("Content-Type", content_type).await.expect_problem(415, "unsupported-media-type");
     }
-    ask().header("Content-Encoding", "gzip").await.expect_problem(415, "unsupported-media-type");
+    request().header("Content-Encoding", "gzip").await.expect_problem(415, "unsupported-media-type");
     nothing_was_written(&system).await;
-    ask().header("Content-Type", "application/json; charset=utf-8").await.expect(201);
+    request().header("Content-Type", "application/json; charset=utf-8").await.expect(201);
 }
 
 #[tokio::test]
@@ -200,17 +200,17 @@ async fn a_malformed_header_is_refused() {
     let id = system.customer("alice").places_order("first").await;
     let operator = system.operator();
     for key in ["", " ", "\"\"", "a b", "a,b", "\u{e4}", &"k".repeat(256), "\"a"] {
-        let ask = operator.post("/orders").json(&order()).header("Idempotency-Key", key);
-        assert_eq!(ask.await.expect(400).document["type"], "malformed-request", "{key}");
+        let request = operator.post("/orders").json(&order()).header("Idempotency-Key", key);
+        assert_eq!(request.await.expect(400).document["type"], "malformed-request", "{key}");
     }
     let twice = operator.post("/orders").json(&order());
     twice.header_line("Idempotency-Key", "a").header_line("Idempotency-Key", "b").await.expect(400);
     for tag in ["1", "W/\"1\"", "\"1\", \"2\"", "\"one\"", ""] {
-        let ask = operator.post(format!("/orders/{id}/ship")).json(&shipment()).header("If-Match", tag);
-        ask.await.expect_problem(400, "malformed-request");
+        let request = operator.post(format!("/orders/{id}/ship")).json(&shipment()).header("If-Match", tag);
+        request.await.expect_problem(400, "malformed-request");
     }
-    let ask = operator.post("/orders").json(&order()).header("If-Match", "*");
-    ask.await.expect_problem(400, "malformed-request");
+    let request = operator.post("/orders").json(&order()).header("If-Match", "*");
+    request.await.expect_problem(400, "malformed-request");
     system.project().await;
     assert_eq!(operator.get("/dashboard").await.expect(200).document["orders"], 1);
 }

@@ -11,8 +11,8 @@ use crate::harness::{System, cancellation, order, shipment};
 async fn fifty_identical_requests_leave_one_commit_and_get_one_answer() {
     let system = System::start().await;
     let alice = system.customer("alice");
-    let ask = || async { alice.post("/orders").json(&order()).header("Idempotency-Key", "key").await.expect(201) };
-    let answers = join_all((0..50).map(|_| ask())).await;
+    let request = || async { alice.post("/orders").json(&order()).header("Idempotency-Key", "key").await.expect(201) };
+    let answers = join_all((0..50).map(|_| request())).await;
     let id = answers[0].text("order_id");
     for answer in &answers {
         assert_eq!(answer.document, answers[0].document);
@@ -23,8 +23,8 @@ async fn fifty_identical_requests_leave_one_commit_and_get_one_answer() {
     assert_eq!(firsts, 1);
 
     let cancel = || async {
-        let ask = alice.post(format!("/orders/{id}/cancel")).json(&cancellation()).header("Idempotency-Key", "no");
-        ask.await.expect(200).version()
+        let request = alice.post(format!("/orders/{id}/cancel")).json(&cancellation()).header("Idempotency-Key", "no");
+        request.await.expect(200).version()
     };
     assert_eq!(join_all((0..50).map(|_| cancel())).await, [2; 50]);
     let history = alice.get(format!("/orders/{id}/events")).await.expect(200);
@@ -64,15 +64,15 @@ async fn a_command_with_an_outdated_if_match_changes_nothing() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     let warehouse = system.fulfilment();
-    let ask = |command: &str, tag: &str| {
+    let request = |command: &str, tag: &str| {
         warehouse.post(format!("/orders/{id}/{command}")).json(&json!({})).header("If-Match", tag)
     };
-    let ship = |tag: &str| ask("ship", tag).json(&shipment());
+    let ship = |tag: &str| request("ship", tag).json(&shipment());
     let stale = ship("\"2\"").await.expect_problem(412, "version-mismatch");
     assert_eq!(stale.version(), 1);
     ship("\"1\"").await.expect(200);
-    ask("deliver", "\"1\"").await.expect_problem(412, "version-mismatch");
-    ask("deliver", "*").await.expect(200);
+    request("deliver", "\"1\"").await.expect_problem(412, "version-mismatch");
+    request("deliver", "*").await.expect(200);
 }
 
 #[tokio::test]

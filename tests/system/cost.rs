@@ -30,7 +30,7 @@ async fn an_accepted_command_costs_one_write_unit_and_placing_reads_nothing() {
 }
 
 #[tokio::test]
-async fn a_repeat_costs_a_failed_write_or_one_query() {
+async fn a_repeated_placement_costs_a_failed_write_and_no_read() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
@@ -68,7 +68,7 @@ async fn many_orders_share_the_counter_rows_of_one_transaction() {
 }
 
 #[tokio::test]
-async fn a_query_costs_half_a_read_unit_and_the_dashboard_its_shards() {
+async fn a_query_costs_half_a_read_unit_and_the_dashboard_reads_all_shards() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;

@@ -23,8 +23,8 @@ async fn execute(system: &System, history: &[(usize, u8)]) {
         let mut order = order();
         order["items"][0]["quantity"] = json!(number + 1);
         order["currency"] = json!(["EUR", "JPY"][number % 2]);
-        let ask = alice.post("/orders").json(&order).header("Idempotency-Key", &number.to_string());
-        ids.push(ask.await.expect(201).text("order_id"));
+        let request = alice.post("/orders").json(&order).header("Idempotency-Key", &number.to_string());
+        ids.push(request.await.expect(201).text("order_id"));
         system.clock.advance_ms(7 * 3_600_000);
     }
     for (order, command) in history {

@@ -18,9 +18,9 @@ struct EngineDifference<T> {
 
 impl<T: std::fmt::Debug + PartialEq> EngineDifference<T> {
     #[track_caller]
-    fn is(self, engine: &Engine, seen: &T) {
+    fn expect(self, engine: &Engine, observed: &T) {
         let expected = if engine.is_embedded() { self.embedded } else { self.dynamodb_local };
-        assert_eq!(*seen, expected);
+        assert_eq!(*observed, expected);
     }
 }
 
@@ -67,7 +67,7 @@ async fn a_put_that_changes_nothing_makes_a_record() {
     let probe = EngineProbe::start().await;
     probe.put(1, json!({ "note": "same" })).await;
     probe.put(1, json!({ "note": "same" })).await;
-    EngineDifference { embedded: 2, dynamodb_local: 1 }.is(probe.engine(), &probe.first_page().await.len());
+    EngineDifference { embedded: 2, dynamodb_local: 1 }.expect(probe.engine(), &probe.first_page().await.len());
 }
 
 /// On AWS: to the second. DynamoDB Local rounds down to the minute, so records seem older than they are.
@@ -76,8 +76,8 @@ async fn a_record_has_a_time_to_the_second_or_to_the_minute() {
     let probe = EngineProbe::start().await;
     let before = Environment::system().now().as_second();
     probe.put(1, json!({})).await;
-    let made = probe.first_page().await.remove(0).dynamodb.unwrap().approximate_creation_date_time.unwrap().secs();
-    assert!(probe.engine().is_embedded() && made >= before || made % 60 == 0 && made > before - 60);
+    let created = probe.first_page().await.remove(0).dynamodb.unwrap().approximate_creation_date_time.unwrap().secs();
+    assert!(probe.engine().is_embedded() && created >= before || created % 60 == 0 && created > before - 60);
 }
 
 /// On AWS: at least 21, the minimum length in API requests.
@@ -86,7 +86,8 @@ async fn sequence_numbers_have_21_digits() {
     let probe = EngineProbe::start().await;
     probe.put(1, json!({})).await;
     let record = probe.first_page().await.remove(0).dynamodb.unwrap();
-    EngineDifference { embedded: 21, dynamodb_local: 21 }.is(probe.engine(), &record.sequence_number.unwrap().len());
+    EngineDifference { embedded: 21, dynamodb_local: 21 }
+        .expect(probe.engine(), &record.sequence_number.unwrap().len());
 }
 
 /// On AWS: an open shard has no ending sequence number. The stream reader ignores the number.
@@ -99,7 +100,7 @@ async fn an_open_shard_has_an_ending_sequence_number() {
     let shards = described.stream_description.unwrap().shards.unwrap();
     assert_eq!(shards.len(), 1);
     let end = shards[0].sequence_number_range.as_ref().unwrap().ending_sequence_number.is_some();
-    EngineDifference { embedded: true, dynamodb_local: false }.is(probe.engine(), &end);
+    EngineDifference { embedded: true, dynamodb_local: false }.expect(probe.engine(), &end);
 }
 
 /// On AWS: at most 1 MB.
@@ -109,7 +110,7 @@ async fn a_page_of_the_stream_may_be_larger_than_a_megabyte() {
     for version in 1..=4 {
         probe.put(version, json!({ "blob": "x".repeat(350_000) })).await;
     }
-    EngineDifference { embedded: 4, dynamodb_local: 4 }.is(probe.engine(), &probe.first_page().await.len());
+    EngineDifference { embedded: 4, dynamodb_local: 4 }.expect(probe.engine(), &probe.first_page().await.len());
 }
 
 /// On AWS: `{"M": {}}`. [`Engine::streams`] repairs it for DynamoDB Local, so that the SDK can read the records.
@@ -133,13 +134,14 @@ async fn dynamodb_local_counts_units_differently() {
     let write = client.transact_write_items().return_consumed_capacity(ReturnConsumedCapacity::Total);
     let action = TransactWriteItem::builder().update(update.build().unwrap()).build();
     let written = write.transact_items(action).send().await.unwrap().consumed_capacity.unwrap();
-    EngineDifference { embedded: Some(3.0), dynamodb_local: Some(4.0) }.is(probe.engine(), &written[0].capacity_units);
+    EngineDifference { embedded: Some(3.0), dynamodb_local: Some(4.0) }
+        .expect(probe.engine(), &written[0].capacity_units);
 
     let query = client.query().table_name(&*app.tables.events).key_condition_expression("#s = :s");
     let query = query.expression_attribute_names("#s", "stream").expression_attribute_values(":s", text("nobody"));
     let empty = query.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await.unwrap();
     EngineDifference { embedded: Some(0.5), dynamodb_local: Some(0.0) }
-        .is(probe.engine(), &empty.consumed_capacity.unwrap().capacity_units);
+        .expect(probe.engine(), &empty.consumed_capacity.unwrap().capacity_units);
 }
 
 /// On AWS: an index can be behind. The system does not rely on it: tests with chaos and without a projector show that.
@@ -191,5 +193,5 @@ async fn a_recreated_table_shows_the_records_of_its_predecessor() {
     let iterator = streams.get_shard_iterator().stream_arn(&arn).shard_id(shard);
     let iterator = iterator.shard_iterator_type("TRIM_HORIZON".into()).send().await.unwrap().shard_iterator;
     let records = streams.get_records().set_shard_iterator(iterator).send().await.unwrap().records.unwrap();
-    EngineDifference { embedded: 1, dynamodb_local: 0 }.is(probe.engine(), &records.len());
+    EngineDifference { embedded: 1, dynamodb_local: 0 }.expect(probe.engine(), &records.len());
 }

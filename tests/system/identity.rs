@@ -43,8 +43,8 @@ async fn each_route_admits_only_its_callers() {
     ] {
         let mut got = Vec::new();
         for (method, path) in &routes {
-            let ask = if *method == "POST" { caller.post(path) } else { caller.get(path) };
-            let answer = ask.await;
+            let request = if *method == "POST" { caller.post(path) } else { caller.get(path) };
+            let answer = request.await;
             if answer.status == 401 {
                 assert_eq!(answer.document, json!({ "message": "Unauthorized" }));
                 assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
@@ -126,14 +126,14 @@ async fn the_warehouse_ships_and_delivers_any_order_and_cancels_none() {
 #[tokio::test]
 async fn the_gateway_refuses_invalid_tokens() {
     let system = System::start().await;
-    let ask = |token: &str| system.operator().get("/dashboard").header("Authorization", token);
+    let request = |token: &str| system.operator().get("/dashboard").header("Authorization", token);
     let forged = Authorizer::new().unwrap().token("root", "orders/admin", FAR_FUTURE).unwrap();
     let expired = system.stack.authorizer.token("root", "orders/admin", 1).unwrap();
     for token in ["", "Bearer", "Bearer x.y.z", &format!("Bearer {forged}"), &format!("Bearer {expired}")] {
-        assert_eq!(ask(token).await.expect(401).document, json!({ "message": "Unauthorized" }), "{token}");
+        assert_eq!(request(token).await.expect(401).document, json!({ "message": "Unauthorized" }), "{token}");
     }
     let valid = system.stack.authorizer.token("root", "orders/admin", FAR_FUTURE).unwrap();
-    ask(&format!("Bearer {valid}")).await.expect(200);
+    request(&format!("Bearer {valid}")).await.expect(200);
 }
 
 /// The functions do not rely on the gateway. They answer 401 without claims, and 403 without scopes.

@@ -69,7 +69,7 @@ async fn changed_views_and_counters_are_found() {
     let wrong: Vec<_> = found.views.defective.values().copied().collect();
     assert_eq!(wrong.len(), 3);
     assert!(
-        [ViewDefect::Different, ViewDefect::Ahead, ViewDefect::OtherSchema].iter().all(|of| wrong.contains(of)),
+        [ViewDefect::Different, ViewDefect::Ahead, ViewDefect::OtherSchema].iter().all(|defect| wrong.contains(defect)),
         "{wrong:?}"
     );
     assert!(found.is_wrong());

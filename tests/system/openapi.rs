@@ -62,16 +62,16 @@ fn exactly_the_deployed_routes_are_described_with_their_scopes() {
 
 #[test]
 fn every_reference_resolves() {
-    fn look(document: &Value, value: &Value) {
+    fn check_references(document: &Value, value: &Value) {
         resolved(document, value);
         match value {
-            Value::Array(values) => values.iter().for_each(|value| look(document, value)),
-            Value::Object(values) => values.values().for_each(|value| look(document, value)),
+            Value::Array(values) => values.iter().for_each(|value| check_references(document, value)),
+            Value::Object(values) => values.values().for_each(|value| check_references(document, value)),
             _ => {}
         }
     }
     let document = document();
-    look(&document, &document);
+    check_references(&document, &document);
 }
 
 /// Compares an answer with the description of its operation: status, content type, headers, problem type and field

@@ -124,7 +124,7 @@ async fn throttling_conflicts_and_unprocessed_keys_are_retried() {
 }
 
 #[tokio::test]
-async fn tables_that_stay_out_of_reach_are_reported_from_the_first_record_that_needs_them() {
+async fn unreachable_tables_fail_the_batch_from_the_first_record_that_needs_them() {
     let system = System::start().await;
     let ids = three_orders(&system).await;
     let records = system.stream_records().await;

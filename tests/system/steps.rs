@@ -41,7 +41,7 @@ async fn steps(system: &System, time: Duration, job: &Value, segment: u16) -> (V
     unreachable!("a segment ends")
 }
 
-fn plenty() -> Duration {
+fn full_timeout() -> Duration {
     template().functions["maintain"].timeout
 }
 
@@ -56,7 +56,7 @@ async fn a_rebuild_goes_through_all_segments() {
     }
     let (mut orders, mut written) = (0, 0);
     for segment in 0..3 {
-        let (totals, _) = steps(&system, plenty(), &json!({ "task": "rebuild", "segments": 3 }), segment).await;
+        let (totals, _) = steps(&system, full_timeout(), &json!({ "task": "rebuild", "segments": 3 }), segment).await;
         orders += totals["orders"].as_u64().unwrap();
         written += totals["written"].as_u64().unwrap();
     }
@@ -76,7 +76,7 @@ async fn a_step_ends_before_its_deadline_and_the_next_one_continues() {
     assert!(number >= 5, "{number} steps of two orders each");
     system.check_read_models().await;
 
-    let (_, number) = steps(&system, plenty(), &json!({ "task": "rebuild", "segments": 1 }), 0).await;
+    let (_, number) = steps(&system, full_timeout(), &json!({ "task": "rebuild", "segments": 1 }), 0).await;
     assert_eq!(number, 1, "one step has time for all orders");
 }
 
@@ -86,11 +86,11 @@ async fn a_failed_step_is_an_error_and_can_be_repeated() {
     system.make_stale(&ids[1]).await;
     let first = json!({ "job": { "task": "rebuild", "segments": 1 }, "segment": 0 });
     system.interceptor.inject("PutItem", Fault::AccessDenied, 1);
-    let error = step(&system, plenty(), first.clone()).await.unwrap_err();
+    let error = step(&system, full_timeout(), first.clone()).await.unwrap_err();
     assert!(error.contains("1 orders could not be caught up"), "{error}");
     system.interceptor.inject("Scan", Fault::AccessDenied, 1);
-    step(&system, plenty(), first.clone()).await.unwrap_err();
-    let taken = step(&system, plenty(), first).await.unwrap();
+    step(&system, full_timeout(), first.clone()).await.unwrap_err();
+    let taken = step(&system, full_timeout(), first).await.unwrap();
     assert_eq!(taken["totals"], json!({ "orders": 3, "written": 1, "parked": 0, "wrong": 0 }));
     system.check_read_models().await;
 }
@@ -101,7 +101,7 @@ async fn streams_that_a_step_parks_are_counted_like_those_of_the_projector() {
     system.append_raw(&ids[0], 2, json!([{ "type": "order.lost", "schema": 1, "data": {} }])).await;
     let job = json!({ "task": "rebuild", "segments": 1 });
     for measured in [json!({ "Parked": 1 }), json!({})] {
-        let (totals, _) = steps(&system, plenty(), &job, 0).await;
+        let (totals, _) = steps(&system, full_timeout(), &job, 0).await;
         assert_eq!((&totals["parked"], json!(system.take_metrics())), (&json!(1), measured));
     }
 }
@@ -110,7 +110,7 @@ async fn streams_that_a_step_parks_are_counted_like_those_of_the_projector() {
 async fn a_verification_counts_drift_and_writes_nothing() {
     let (system, ids) = with_orders(4).await;
     let job = json!({ "task": "verify", "segments": 1 });
-    steps(&system, plenty(), &job, 0).await;
+    steps(&system, full_timeout(), &job, 0).await;
     assert_eq!(json!(system.take_metrics()), json!({}), "nothing has drifted");
 
     system.make_stale(&ids[0]).await;
@@ -119,7 +119,7 @@ async fn a_verification_counts_drift_and_writes_nothing() {
     system.clock.advance_ms(301_000);
     system.take_metrics();
     for _ in 0..2 {
-        let (totals, _) = steps(&system, plenty(), &job, 0).await;
+        let (totals, _) = steps(&system, full_timeout(), &job, 0).await;
         assert_eq!(totals, json!({ "orders": 4, "written": 0, "parked": 0, "wrong": 2 }));
         assert_eq!(json!(system.take_metrics()), json!({ "Drift": 2 }));
     }
@@ -130,11 +130,13 @@ async fn a_verification_in_one_step_also_compares_the_counters() {
     let (system, _) = with_orders(2).await;
     let app = &system.stack.app;
     let counters = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
-    let key =
-        ["shard", "row"].into_iter().zip(["0", "totals"]).map(|(name, of)| (name.into(), AttributeValue::S(of.into())));
+    let key = ["shard", "row"]
+        .into_iter()
+        .zip(["0", "totals"])
+        .map(|(name, value)| (name.into(), AttributeValue::S(value.into())));
     let counters = counters.set_key(Some(key.collect())).update_expression("ADD orders :one");
     counters.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send().await.unwrap();
-    let (totals, _) = steps(&system, plenty(), &json!({ "task": "verify", "segments": 1 }), 0).await;
+    let (totals, _) = steps(&system, full_timeout(), &json!({ "task": "verify", "segments": 1 }), 0).await;
     assert_eq!((&totals["wrong"], json!(system.take_metrics())), (&json!(1), json!({ "Drift": 1 })));
 }
 
@@ -160,11 +162,12 @@ async fn a_sweep_catches_up_only_the_streams_of_discarded_batches() {
         "approximateArrivalOfFirstRecord": now, "approximateArrivalOfLastRecord": now,
     } });
     let (totals, _) =
-        steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "discarded": [discarded] }), 0).await;
+        steps(&system, full_timeout(), &json!({ "task": "sweep", "segments": 1, "discarded": [discarded] }), 0).await;
     assert_eq!(totals, json!({ "orders": 1, "written": 1, "parked": 0, "wrong": 0 }));
     assert!(system.view_versions().await.keys().eq([&lost]));
     // Without discarded batches there is nothing to do.
-    let (totals, _) = steps(&system, plenty(), &json!({ "task": "sweep", "segments": 1, "discarded": [] }), 0).await;
+    let (totals, _) =
+        steps(&system, full_timeout(), &json!({ "task": "sweep", "segments": 1, "discarded": [] }), 0).await;
     assert_eq!(totals["orders"], 0);
 }
 
@@ -173,6 +176,6 @@ async fn an_invalid_job_is_an_error() {
     let system = System::start().await;
     for job in [json!({ "task": "drop", "segments": 1 }), json!({ "task": "rebuild", "segments": 0 }), json!("rebuild")]
     {
-        step(&system, plenty(), json!({ "job": job, "segment": 0 })).await.unwrap_err();
+        step(&system, full_timeout(), json!({ "job": job, "segment": 0 })).await.unwrap_err();
     }
 }

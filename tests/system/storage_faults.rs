@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::{System, event, order, shipment};
 
 #[tokio::test]
-async fn short_faults_are_retried_without_notice() {
+async fn short_faults_are_retried_and_the_client_sees_none_of_them() {
     let system = System::start().await;
     for fault in [Fault::Throttled, Fault::ServerError, Fault::RequestDropped] {
         system.interceptor.inject("PutItem", fault, 2);
@@ -20,11 +20,11 @@ async fn lasting_throttling_gets_503_before_the_deadline() {
     let system = System::start().await;
     let alice = system.customer("alice");
     system.interceptor.inject("PutItem", Fault::Throttled, usize::MAX);
-    let ask = || alice.post("/orders").json(&order()).header("Idempotency-Key", "key");
-    let refused = ask().await.expect_problem(503, "unavailable");
+    let request = || alice.post("/orders").json(&order()).header("Idempotency-Key", "key");
+    let refused = request().await.expect_problem(503, "unavailable");
     assert_eq!(refused.header("retry-after"), Some("1"));
     system.interceptor.clear_faults();
-    assert_eq!(ask().await.expect(201).header("idempotency-replayed"), None);
+    assert_eq!(request().await.expect(201).header("idempotency-replayed"), None);
 }
 
 #[tokio::test]
@@ -57,12 +57,12 @@ async fn an_unknown_outcome_is_resolved_by_sending_the_command_again() {
     let system = System::start().await;
     let id = system.customer("alice").places_order("first").await;
     let warehouse = system.fulfilment();
-    let ask = || warehouse.post(format!("/orders/{id}/ship")).json(&shipment()).header("Idempotency-Key", "ship");
+    let request = || warehouse.post(format!("/orders/{id}/ship")).json(&shipment()).header("Idempotency-Key", "ship");
     system.interceptor.inject("PutItem", Fault::ResponseDropped, usize::MAX);
-    let unknown = ask().await.expect_problem(503, "outcome-unknown");
+    let unknown = request().await.expect_problem(503, "outcome-unknown");
     assert_eq!(unknown.header("retry-after"), Some("1"));
     system.interceptor.clear_faults();
-    let resolved = ask().await.expect(200);
+    let resolved = request().await.expect(200);
     assert_eq!((resolved.version(), resolved.header("idempotency-replayed")), (2, Some("true")));
 }
 

@@ -100,8 +100,8 @@ impl Problem {
 
     /// 503: DynamoDB throttles or does not respond.
     pub fn unavailable() -> Self {
-        let detail = "The service is temporarily unavailable. Retry after the time in Retry-After; repeat a command with \
-                      the same Idempotency-Key.";
+        let detail = "The service is temporarily unavailable. Retry after the time in Retry-After; repeat a command \
+                      with the same Idempotency-Key.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable", detail)
     }
 

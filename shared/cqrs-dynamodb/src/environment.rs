@@ -1,4 +1,4 @@
-//! Clock and randomness: everything that a run depends on besides its input and the tables.
+//! Clock and randomness: besides its input and the tables, the only inputs of a run.
 
 use std::{fmt, sync::Arc};
 

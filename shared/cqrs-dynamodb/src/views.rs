@@ -8,7 +8,7 @@
 //! | `version` | the last folded commit |
 //! | `schema` | the schema version of the view |
 //! | `contribution` | the view's contribution to the rollup's counters, as of this version |
-//! | `parked`, `parked_in` | the reason, if the stream is [parked](crate::parked) |
+//! | `parked`, `parked_in` | the parked mark and the projection's name, if the stream is [parked](crate::parked) |
 //!
 //! A deleted view keeps its item without the view's own fields, so that a late request can compare versions.
 

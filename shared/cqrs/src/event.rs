@@ -1,4 +1,4 @@
-//! Events, and the stored form in which they outlive the code that wrote them.
+//! Events, their stored form and their schema versions.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned, ser::Error};
 use serde_json::Value;

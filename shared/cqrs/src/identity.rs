@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-/// Identifies a command. Unique within its stream, because it is derived from the caller and the caller's key.
+/// Identifies a command within its stream. Derived from the caller and the idempotency key, or random without a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CommandId(String);

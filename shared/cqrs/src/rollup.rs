@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub trait Rollup {
     type View;
 
-    /// Returns what `view` adds to the counters.
+    /// Returns the amounts that `view` adds to the counters, by row and column.
     fn contribution(view: &Self::View) -> Counters;
 }
 

@@ -89,7 +89,7 @@ fn url(text: &str) -> Result<String, String> {
     }
 }
 
-/// Runs the command line.
+/// Parses the arguments, runs the command, and prints its error to standard error.
 pub async fn main() -> ExitCode {
     // The SDK logs an error because the in-process connector has no connection to close.
     let levels = Targets::new()

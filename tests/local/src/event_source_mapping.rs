@@ -35,7 +35,7 @@ const CHAOS_BATCH_SIZE: usize = 8;
 /// The number of failed deliveries in a row after which [`EventSourceMapping::drain`] fails.
 const MAX_FAILURES_IN_A_ROW: usize = 200;
 
-/// A running event source mapping.
+/// Reads one stream, and delivers its records to one function.
 pub struct EventSourceMapping {
     reader: StreamReader,
     shards: Shards,
@@ -192,7 +192,8 @@ impl EventSourceMapping {
     fn finish(&mut self, (slot, delivery, outcome): FinishedDelivery, not_before: Timestamp) -> DeliveryStep {
         let (retries, discarded) = rules::retry_or_discard(&self.definition, delivery, outcome, self.environment.now());
         self.shards.finish(slot, retries, not_before);
-        // A discarded batch is recorded before the checkpoint passes it. A kill in between repeats the record.
+        // A discarded batch is written to the on-failure destination before the checkpoint passes it. A kill in
+        // between writes its message twice.
         discarded.iter().for_each(|discarded| self.discard(slot, discarded));
         self.shards.next_checkpoint().iter().for_each(|checkpoint| self.files.save_checkpoint(checkpoint));
         discarded.map_or(DeliveryStep::Delivered(outcome), DeliveryStep::Discarded)

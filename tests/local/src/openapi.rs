@@ -55,7 +55,7 @@ pub fn document() -> OpenApi {
 /// Formats the document like the checked-in `openapi.json`.
 ///
 /// # Errors
-/// A message if the document does not serialize, which is a defect of a schema.
+/// Fails if the document does not serialize, which is a defect of a schema.
 pub fn json() -> Result<String, String> {
     document().to_pretty_json().map(|json| json + "\n").map_err(|error| error.to_string())
 }

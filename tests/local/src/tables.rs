@@ -28,7 +28,7 @@ pub async fn create(client: &Client, name: &str, table: &TableDefinition) -> Res
     Ok(described.table.and_then(|table| table.latest_stream_arn))
 }
 
-/// The error in one line, with advice if nothing answered.
+/// The error in one line, with advice if DynamoDB did not respond.
 fn describe<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
     match error.as_service_error() {
         Some(refused) => format!("{} {}", refused.code().unwrap_or_default(), refused.message().unwrap_or_default()),

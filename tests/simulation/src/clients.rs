@@ -1,4 +1,4 @@
-//! Clients that send commands and queries concurrently, some of them wrong on purpose.
+//! Clients that send commands and queries concurrently. The system must refuse some of the commands.
 
 use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
@@ -254,7 +254,7 @@ impl SimulatedClient<'_> {
         answer
     }
 
-    /// Invokes a function. It may die meanwhile, or its client may stop waiting while it continues.
+    /// Invokes a function. The invocation may die, or its client may stop waiting while the invocation continues.
     async fn invoke(&self, function: &str, event: Value, abandoned: &mut Vec<AbandonedRequest>) -> ClientResponse {
         let now = self.world.clock.now().as_millisecond();
         let function = self.stack.function(function).unwrap().clone();

@@ -87,7 +87,7 @@ impl InvariantChecker {
         }
     }
 
-    /// Checks that no view has an older schema version. Valid after all records were delivered again.
+    /// Checks that no view has an older schema version. Call it after all records were delivered again.
     ///
     /// # Errors
     /// Fails with the violated invariant.
@@ -143,7 +143,7 @@ impl InvariantChecker {
     /// Replaces a random view by one of an older schema version. Does nothing without views.
     pub fn put_stale_view(&self, random: &SeededRandom) {
         let views: Vec<Value> =
-            self.history.lock().unwrap().views.values().filter_map(|of| of.last()).cloned().collect();
+            self.history.lock().unwrap().views.values().filter_map(|states| states.last()).cloned().collect();
         if let Some(view) = random.pick(&views) {
             stale_views::put_stale_view(&self.engine, &self.tables.order_summaries, view);
         }
@@ -155,8 +155,8 @@ impl InvariantChecker {
     }
 
     /// Returns whether a state of the totals matches, from the state with number `since` on.
-    pub fn any_totals_since(&self, since: usize, is: impl Fn(&Counters) -> bool) -> bool {
-        self.history.lock().unwrap().totals[since - 1..].iter().any(is)
+    pub fn any_totals_since(&self, since: usize, matches: impl Fn(&Counters) -> bool) -> bool {
+        self.history.lock().unwrap().totals[since - 1..].iter().any(matches)
     }
 
     /// One of the last states of a view's item. `None` is the state before the first write.
@@ -224,7 +224,7 @@ impl TableHistory {
         }
         for item in items {
             let (order, version) = key_and_version(&item);
-            // A parked stream without a view has an item with nothing but the mark.
+            // A parked stream without a view has an item that contains only the mark.
             let mut view = item.clone();
             let marks = view.as_object_mut().map(|view| ["parked", "parked_in"].map(|name| view.remove(name)));
             if version == 0 && marks.is_some_and(|[parked, _]| parked.is_some()) {

@@ -17,7 +17,7 @@ struct SimulationOptions {
     /// The first seed
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// Remove this protection, to see that the simulation notices
+    /// Remove this protection; the simulation must then find a violation
     #[arg(long)]
     mutation: Option<Mutation>,
 }

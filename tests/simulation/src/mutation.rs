@@ -8,7 +8,7 @@ use serde_json::Value;
 pub enum Mutation {
     /// Put a commit without the condition that its version is free
     CommitCondition,
-    /// Put a view without the condition that it is the one that it was folded from
+    /// Put a view without the condition on the stored view's revision
     ViewCondition,
     /// Store no contribution in a view
     Contribution,

@@ -64,7 +64,7 @@ impl Connection {
         response
     }
 
-    /// Mostly some milliseconds, and sometimes more than the SDK's timeout, so that an abandoned call lands.
+    /// Usually a few milliseconds. Sometimes more than the SDK's timeout, so that DynamoDB executes an abandoned call.
     fn latency(&self) -> Duration {
         let Self { world, .. } = self;
         if world.inject("call took over a second", 6) {

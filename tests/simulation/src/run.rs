@@ -115,7 +115,8 @@ impl SimulationRun {
         Self { seed, world, checker, chaos, stack, orders: Mutex::default() }
     }
 
-    /// Runs clients, deliveries and faults concurrently. Then stops the faults, delivers the rest and checks it.
+    /// Runs clients, deliveries and faults concurrently. Then stops the faults, delivers the
+    /// remaining records, and checks the tables.
     async fn execute(&self) {
         let done = Cell::new(false);
         let mut mappings: Vec<EventSourceMapping> =

@@ -1,4 +1,4 @@
-//! Random numbers that follow a seed.
+//! Pseudorandom numbers, determined by a seed.
 
 use std::{sync::Mutex, time::Duration};
 
@@ -24,8 +24,8 @@ impl SeededRandom {
     }
 
     /// A random item. `None` if there are none.
-    pub fn pick<'a, T>(&self, of: &'a [T]) -> Option<&'a T> {
-        of.get(self.below(of.len().max(1) as u64) as usize)
+    pub fn pick<'a, T>(&self, items: &'a [T]) -> Option<&'a T> {
+        items.get(self.below(items.len().max(1) as u64) as usize)
     }
 
     /// A random duration below this number of milliseconds.

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{InvariantViolation, Mutation, run};
 
-/// The sums over all runs.
+/// The totals over all runs.
 #[derive(Debug, Default)]
 pub struct SeedsReport {
     pub seeds: u64,

@@ -1,4 +1,4 @@
-//! The shared state of a run. Nothing else influences it.
+//! The shared state of a run. Nothing else influences the run.
 
 use std::sync::{
     Arc,

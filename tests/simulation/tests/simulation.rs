@@ -4,7 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "tests fail by panicking, and print what they found"
+    reason = "tests fail by panicking, and print their results"
 )]
 
 use std::collections::BTreeSet;

@@ -181,8 +181,9 @@ fn binary(function: &str) -> PathBuf {
         build.args(["build", "--workspace", "--bins", "--offline", "--quiet"]);
         // Cargo's variables about this package would make build scripts run again.
         let variables = std::env::vars_os().map(|(name, _)| name);
-        let variables = variables
-            .filter(|name| ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| name.to_string_lossy().starts_with(of)));
+        let variables = variables.filter(|name| {
+            ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| name.to_string_lossy().starts_with(prefix))
+        });
         for name in variables {
             build.env_remove(name);
         }

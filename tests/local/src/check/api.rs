@@ -33,7 +33,7 @@ impl Api {
         Ok(Self { client: https::client(&url)?, url, token: token.into() })
     }
 
-    /// Sends a command with this idempotency key.
+    /// Sends one request of a command. A 408, a 5xx or no response gives [`Reply::Unknown`].
     pub(super) async fn command(&self, path: &str, key: &str, body: &Value) -> Reply {
         let request = Request::post(format!("{}{path}", self.url)).header(header::CONTENT_TYPE, "application/json");
         let response = self.send(request.header("Idempotency-Key", key), body.to_string()).await;

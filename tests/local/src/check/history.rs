@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// The history of one run.
+/// The commands and reads of one run, and the events and views after it.
 #[derive(Debug, Default)]
 pub struct RunHistory {
     pub commands: Vec<SentCommand>,

@@ -93,7 +93,7 @@ impl Load {
         }
     }
 
-    /// One of the shared orders.
+    /// The shared order at index `number` modulo their count. `None` if there are none yet.
     pub(super) fn shared_order(&self, number: u64) -> Option<KnownOrder> {
         let orders = self.shared_orders.lock().unwrap_or_else(PoisonError::into_inner);
         let index = usize::try_from(number).unwrap_or_default().checked_rem(orders.len())?;

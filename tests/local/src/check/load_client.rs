@@ -85,7 +85,7 @@ impl<'a> LoadClient<'a> {
         PlannedCommand { path: format!("/orders/{id}/{command}"), body, mark }
     }
 
-    /// Sends a command. Mostly retries it without an answer, and sometimes repeats it although there is one.
+    /// Sends a command. Usually retries it until it has an answer, and sometimes repeats an answered command.
     async fn send(
         &mut self,
         key: &str,

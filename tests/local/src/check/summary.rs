@@ -1,4 +1,4 @@
-//! The summary of a run.
+//! The numbers and violations of a run, as text or JSON.
 
 use std::fmt;
 

@@ -31,7 +31,7 @@ pub enum Violation {
     Reordered { first: String, then: String },
     /// The versions of an order are not 1 to n.
     Gap { order: String },
-    /// A read showed an older version than it had to, or no order.
+    /// A read showed an older version than required, or no order.
     StaleRead { read: ReadSource, order: String, at_least: u64, state: Option<OrderState> },
     /// A read showed a state that the order never had.
     ImpossibleRead { read: ReadSource, order: String, state: OrderState },

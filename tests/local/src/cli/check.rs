@@ -21,7 +21,7 @@ acknowledged command is in the history exactly once, a refused command is not in
 is in it at most once. Commands are in the order in which they were executed, no read was stale, and lists and single
 orders agree with the history.
 
-The exit code is 1 if a promise was broken, and 2 if the check could not tell.";
+The exit code is 1 if a promise was broken, and 2 if the check itself failed.";
 
 #[derive(Debug, Args)]
 pub(super) struct CheckOptions {

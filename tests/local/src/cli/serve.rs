@@ -21,7 +21,7 @@ pub(super) struct ServeOptions {
     /// The port of the API; 0 is any free port
     #[arg(long, default_value_t = 3000)]
     port: u16,
-    /// The address of the API and of the embedded DynamoDB; 0.0.0.0 admits containers and everybody else
+    /// The address of the API and of the embedded DynamoDB; 0.0.0.0 accepts connections from all machines
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
     listen: IpAddr,
     /// Use the DynamoDB at this URL, for example Amazon DynamoDB Local at http://localhost:8000, not the embedded one

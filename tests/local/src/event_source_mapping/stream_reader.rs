@@ -67,7 +67,7 @@ impl StreamReader {
             match self.read_page(&id).await {
                 Ok(page) => records.extend(page),
                 Err(error) if records.is_empty() => return Err(error),
-                // Keep the records of the other shards. The next step meets the error again.
+                // Keep the records of the other shards. The next read returns the error, if it persists.
                 Err(_) => break,
             }
         }
