@@ -98,7 +98,8 @@ async fn make_all_stale(app: &App) -> Vec<String> {
     }
     let updates = stream::iter(&ids).for_each_concurrent(8, async |id| {
         let update = app.dynamo.client.update_item().table_name(table).key("order_id", AttributeValue::S(id.clone()));
-        let update = update.update_expression("SET schema = :none, shipping_address = :older");
+        let update = update.update_expression("SET #schema = :none, shipping_address = :older");
+        let update = update.expression_attribute_names("#schema", "schema");
         let update = update.expression_attribute_values(":none", AttributeValue::N("0".to_owned()));
         update.expression_attribute_values(":older", AttributeValue::S(STALE_ADDRESS.to_owned())).send().await.unwrap();
     });
@@ -110,7 +111,8 @@ async fn make_all_stale(app: &App) -> Vec<String> {
 async fn count_stale_views(app: &App) -> i32 {
     let scan = app.dynamo.client.scan().table_name(&*app.tables.order_summaries).select(Select::Count).limit(1000);
     let scan = scan
-        .filter_expression("schema = :none")
+        .filter_expression("#schema = :none")
+        .expression_attribute_names("#schema", "schema")
         .expression_attribute_values(":none", AttributeValue::N("0".to_owned()));
     let mut pages = scan.into_paginator().send();
     let mut count = 0;
