@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::{
-    engine::interceptor::{Call, Fault, Interceptor},
+    engine::interceptor::{EngineCall, Fault, Interceptor},
     event_source_mapping::{
         record::Record,
         rules::{self, BatchOutcome, Delivery},
@@ -197,7 +197,7 @@ impl Chaos {
 }
 
 impl Interceptor for Chaos {
-    fn before(&self, call: &mut Call) -> Fault {
+    fn before(&self, call: &mut EngineCall) -> Fault {
         let writes = ["PutItem", "TransactWriteItems"].contains(&call.operation.as_str());
         let reads = ["GetItem", "Query", "BatchGetItem", "TransactGetItems"].contains(&call.operation.as_str());
         if !writes && !reads {

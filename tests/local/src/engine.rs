@@ -20,7 +20,7 @@ use tokio::net::TcpListener;
 use self::{
     empty_maps::EmptyMaps,
     in_process::InProcess,
-    interceptor::{Call, InterceptedClient, Interceptor},
+    interceptor::{EngineCall, InterceptedClient, Interceptor},
 };
 
 /// A DynamoDB, called through the unmodified SDK.
@@ -89,7 +89,7 @@ impl Engine {
     }
 
     /// Calls the embedded engine without SDK, interceptor or await. `None` if the engine is remote or returns an error.
-    pub fn call_directly(&self, call: &Call) -> Option<Value> {
+    pub fn call_directly(&self, call: &EngineCall) -> Option<Value> {
         match &self.location {
             EngineLocation::Embedded(engine) => in_process::call_engine(&engine.database, call).ok(),
             EngineLocation::Remote(_) => None,

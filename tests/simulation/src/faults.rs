@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use local::{
     chaos::Chaos,
-    engine::interceptor::{Call, Fault, Interceptor},
+    engine::interceptor::{EngineCall, Fault, Interceptor},
 };
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ pub struct Faults {
 }
 
 impl Interceptor for Faults {
-    fn before(&self, call: &mut Call) -> Fault {
+    fn before(&self, call: &mut EngineCall) -> Fault {
         if let Some(mutation) = self.mutation {
             mutation.apply(&call.operation, &mut call.body);
         }
@@ -48,7 +48,7 @@ impl Interceptor for Faults {
         }
     }
 
-    fn after(&self, call: &Call, response: &mut Value) {
+    fn after(&self, call: &EngineCall, response: &mut Value) {
         let (body, world) = (&call.body, &self.world);
         match call.operation.as_str() {
             "PutItem" | "UpdateItem" | "TransactWriteItems" => {

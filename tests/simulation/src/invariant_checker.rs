@@ -10,7 +10,7 @@ use std::{
 use app::TableNames;
 use cqrs::{Commit, Counters, Projection, Rollup, StoredCommit};
 use jiff::Timestamp;
-use local::{Engine, check::Reply, engine::interceptor::Call};
+use local::{Engine, check::Reply, engine::interceptor::EngineCall};
 use orders::{Dashboard, OrderEvent, OrderSummaries, OrderSummary};
 use serde_json::{Map, Value, json};
 
@@ -168,7 +168,7 @@ impl InvariantChecker {
     }
 
     fn items(&self, table: &str) -> Vec<Value> {
-        let call = Call { operation: "Scan".to_owned(), body: json!({ "TableName": table }) };
+        let call = EngineCall { operation: "Scan".to_owned(), body: json!({ "TableName": table }) };
         let mut answer = self.engine.call_directly(&call).unwrap_or_default();
         match answer["Items"].take() {
             Value::Array(items) => items,

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use local::engine::interceptor::{Call, Fault, Interceptor};
+use local::engine::interceptor::{EngineCall, Fault, Interceptor};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -76,7 +76,7 @@ impl TestInterceptor {
 }
 
 impl Interceptor for TestInterceptor {
-    fn before(&self, call: &mut Call) -> Fault {
+    fn before(&self, call: &mut EngineCall) -> Fault {
         let metered = ["PutItem", "GetItem", "Query", "Scan", "BatchGetItem", "TransactWriteItems", "TransactGetItems"];
         if metered.contains(&call.operation.as_str()) {
             call.body["ReturnConsumedCapacity"] = json!("TOTAL");
@@ -101,12 +101,12 @@ impl Interceptor for TestInterceptor {
         Fault::None
     }
 
-    fn after(&self, call: &Call, answer: &mut Value) {
+    fn after(&self, call: &EngineCall, response: &mut Value) {
         if call.operation == "BatchGetItem" && self.leave_unprocessed.swap(false, Ordering::SeqCst) {
             let requested = call.body["RequestItems"].clone();
-            *answer = json!({ "Responses": {}, "UnprocessedKeys": requested });
+            *response = json!({ "Responses": {}, "UnprocessedKeys": requested });
         }
-        let capacity = &answer["ConsumedCapacity"];
+        let capacity = &response["ConsumedCapacity"];
         let units = |capacity: &Value| capacity["CapacityUnits"].as_f64().unwrap_or_default();
         let units = match capacity {
             Value::Array(tables) => tables.iter().map(units).sum(),

@@ -6,7 +6,7 @@ use local::engine::interceptor::Fault;
 
 use super::{
     Jars,
-    jar::{Jar, JarEvent, Level, PANIC_AMOUNT, Visit, filled},
+    jar::{Jar, JarEvent, JarLevel, PANIC_AMOUNT, Visit, filled},
 };
 
 /// Appends the events, one per commit. Returns a catch-up request with all commits.
@@ -28,7 +28,7 @@ fn request(request: &CatchUpRequest, versions: &[u64]) -> CatchUpRequest {
     some
 }
 
-async fn level<const SCHEMA: u32>(jars: &Jars, key: &str) -> (u64, Content<Level>) {
+async fn level<const SCHEMA: u32>(jars: &Jars, key: &str) -> (u64, Content<JarLevel>) {
     let stored = jars.levels::<SCHEMA>().get(key).await.unwrap().unwrap();
     (stored.version.get(), stored.content)
 }
@@ -45,8 +45,8 @@ async fn inventory(jars: &Jars) -> (i128, i128) {
     (counters.get("all", "jars"), counters.get("all", "content"))
 }
 
-fn current(key: &str, level: u64) -> Content<Level> {
-    Content::Current(Level { jar: key.to_owned(), level, note: String::new() })
+fn current(key: &str, level: u64) -> Content<JarLevel> {
+    Content::Current(JarLevel { jar: key.to_owned(), level, note: String::new() })
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ pub fn filled(amount: u64) -> JarEvent {
 pub struct Levels<const SCHEMA: u32>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Level {
+pub struct JarLevel {
     pub jar: String,
     pub level: u64,
     #[serde(default)]
@@ -83,16 +83,16 @@ pub struct Level {
 
 impl<const SCHEMA: u32> Projection for Levels<SCHEMA> {
     type Event = JarEvent;
-    type View = Level;
+    type View = JarLevel;
 
     const NAME: &'static str = "levels";
     const KEY: &'static str = "jar";
     const SCHEMA: u32 = SCHEMA;
 
-    fn evolve(view: Option<Level>, recorded: Recorded<'_, JarEvent>) -> Option<Level> {
+    fn evolve(view: Option<JarLevel>, recorded: Recorded<'_, JarEvent>) -> Option<JarLevel> {
         let unit = if SCHEMA == 1 { 1 } else { 12 };
         let mut view =
-            view.unwrap_or_else(|| Level { jar: recorded.stream.key().to_owned(), level: 0, note: String::new() });
+            view.unwrap_or_else(|| JarLevel { jar: recorded.stream.key().to_owned(), level: 0, note: String::new() });
         match recorded.event {
             JarEvent::Filled { amount, .. } if *amount == PANIC_AMOUNT => panic!("the amount {PANIC_AMOUNT}"),
             JarEvent::Filled { amount, note } => {
@@ -100,7 +100,7 @@ impl<const SCHEMA: u32> Projection for Levels<SCHEMA> {
                 view.note += note;
                 Some(view)
             }
-            JarEvent::Emptied { amount } => Some(Level { level: view.level - amount / unit, ..view }),
+            JarEvent::Emptied { amount } => Some(JarLevel { level: view.level - amount / unit, ..view }),
             JarEvent::Smashed {} => None,
         }
     }
@@ -110,9 +110,9 @@ impl<const SCHEMA: u32> Projection for Levels<SCHEMA> {
 pub struct Inventory<const SCHEMA: u32>;
 
 impl<const SCHEMA: u32> Rollup for Inventory<SCHEMA> {
-    type View = Level;
+    type View = JarLevel;
 
-    fn contribution(view: &Level) -> Counters {
+    fn contribution(view: &JarLevel) -> Counters {
         Counters::default().with("all", "jars", 1).with("all", "content", i128::from(view.level))
     }
 }

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::interceptor::{Call, Interceptor};
+use super::interceptor::{EngineCall, Interceptor};
 
 /// AWS encodes an empty map in a stream record as `{"M": {}}`. DynamoDB Local encodes it as `{}`, which no SDK can
 /// read.
 pub(super) struct EmptyMaps;
 
 impl Interceptor for EmptyMaps {
-    fn after(&self, _: &Call, response: &mut Value) {
+    fn after(&self, _: &EngineCall, response: &mut Value) {
         for record in response["Records"].as_array_mut().into_iter().flatten() {
             for image in ["NewImage", "OldImage"] {
                 if let Some(Value::Object(attributes)) = record["dynamodb"].get_mut(image) {
@@ -48,7 +48,7 @@ mod tests {
             } } }] })
         };
         let mut repaired = response(json!({}));
-        let call = Call { operation: "GetRecords".to_owned(), body: Value::Null };
+        let call = EngineCall { operation: "GetRecords".to_owned(), body: Value::Null };
         EmptyMaps.after(&call, &mut repaired);
         assert_eq!(repaired, response(json!({ "M": {} })));
     }

@@ -14,7 +14,7 @@ use dynoxide::{Database, DynoxideError};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::interceptor::{Call, http_response};
+use super::interceptor::{EngineCall, http_response};
 
 /// An HTTP client of the SDK that calls an embedded engine.
 #[derive(Clone)]
@@ -26,7 +26,7 @@ pub struct InProcess {
 
 impl HttpConnector for InProcess {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (call, engine) = (Call::of(&request), self.clone());
+        let (call, engine) = (EngineCall::of(&request), self.clone());
         HttpConnectorFuture::new(async move {
             // A network call yields in both directions: other tasks run, and an invocation may be dropped meanwhile.
             tokio::task::yield_now().await;
@@ -53,7 +53,7 @@ impl fmt::Debug for InProcess {
 }
 
 /// Calls the engine's method for the operation.
-pub(super) fn call_engine(database: &Database, call: &Call) -> Result<Value, DynoxideError> {
+pub(super) fn call_engine(database: &Database, call: &EngineCall) -> Result<Value, DynoxideError> {
     macro_rules! operations {
         ($($name:literal => $method:ident),* $(,)?) => {
             match call.operation.as_str() {

@@ -20,20 +20,20 @@ use serde_json::{Value, json};
 /// Observes and changes the calls between the SDK and an engine.
 pub trait Interceptor: Send + Sync {
     /// Runs before a call. May change the request, and returns the fault to inject.
-    fn before(&self, call: &mut Call) -> Fault {
+    fn before(&self, call: &mut EngineCall) -> Fault {
         let _ = call;
         Fault::None
     }
 
     /// Runs after a call that the engine answered with success. May change the response.
-    fn after(&self, call: &Call, response: &mut Value) {
+    fn after(&self, call: &EngineCall, response: &mut Value) {
         let _ = (call, response);
     }
 }
 
 /// A call of the DynamoDB API.
 #[derive(Clone, Debug)]
-pub struct Call {
+pub struct EngineCall {
     /// For example `PutItem`.
     pub operation: String,
     /// The request in DynamoDB's JSON.
@@ -60,7 +60,7 @@ pub enum Fault {
     ResponseTimeout,
 }
 
-impl Call {
+impl EngineCall {
     /// Parses a request of the SDK.
     pub(super) fn of(request: &HttpRequest) -> Self {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
@@ -99,7 +99,7 @@ impl HttpConnector for InterceptedConnector {
 
 impl InterceptedConnector {
     async fn send(&self, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let mut call = Call::of(&request);
+        let mut call = EngineCall::of(&request);
         let original = call.body.clone();
         let fault = self.interceptor.before(&mut call);
         tokio::task::yield_now().await;
@@ -146,7 +146,7 @@ pub(super) fn http_response(
 }
 
 /// The error of a transaction that is cancelled for a conflict. No emulator produces it.
-fn conflict(call: &Call) -> Value {
+fn conflict(call: &EngineCall) -> Value {
     let actions = call.body["TransactItems"].as_array().map(Vec::len).unwrap_or_default();
     let code = |index| if index == 0 { "TransactionConflict" } else { "None" };
     let reasons: Vec<Value> = (0..actions).map(|index| json!({ "Code": code(index) })).collect();
