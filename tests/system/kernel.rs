@@ -19,7 +19,7 @@ use local::{
     template::{IndexDefinition, TableDefinition},
 };
 
-use self::jar::{Inventory, Levels, Visits};
+use self::jar::{Inventory, JarLevels, Visits};
 use crate::harness::{self, interceptor::TestInterceptor};
 
 /// The partition key of the index of parked streams.
@@ -76,7 +76,7 @@ impl Jars {
         EventStore::new(self.dynamo.clone(), self.table("events"))
     }
 
-    fn levels<const SCHEMA: u32>(&self) -> Views<Levels<SCHEMA>> {
+    fn levels<const SCHEMA: u32>(&self) -> Views<JarLevels<SCHEMA>> {
         Views::new(self.dynamo.clone(), self.table("levels"))
     }
 
@@ -91,7 +91,7 @@ impl Jars {
     /// The projector of a deployment whose projection of levels has this schema version.
     fn projector<const SCHEMA: u32>(&self) -> Projector {
         Projector::new(self.events())
-            .with_rollup::<Levels<SCHEMA>, Inventory<SCHEMA>>(self.levels(), self.inventory())
+            .with_rollup::<JarLevels<SCHEMA>, Inventory<SCHEMA>>(self.levels(), self.inventory())
             .with(self.visits())
     }
 }

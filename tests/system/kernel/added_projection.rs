@@ -5,12 +5,12 @@ use cqrs_dynamodb::{CatchUpRequest, Projector, Segment, StreamFilter, views::Con
 
 use super::{
     Jars,
-    jar::{Inventory, JarEvent, Levels, Visit, filled},
+    jar::{Inventory, JarEvent, JarLevels, Visit, filled},
 };
 
 /// The projector before the deployment, without visits.
 fn before(jars: &Jars) -> Projector {
-    Projector::new(jars.events()).with_rollup::<Levels<1>, Inventory<1>>(jars.levels(), jars.inventory())
+    Projector::new(jars.events()).with_rollup::<JarLevels<1>, Inventory<1>>(jars.levels(), jars.inventory())
 }
 
 /// Appends a commit. Returns the catch-up request that its stream record leads to.

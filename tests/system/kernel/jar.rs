@@ -71,7 +71,7 @@ pub fn filled(amount: u64) -> JarEvent {
 }
 
 /// The level and the notes of a jar. A smashed jar has no view. Schema version 2 counts in dozens.
-pub struct Levels<const SCHEMA: u32>;
+pub struct JarLevels<const SCHEMA: u32>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JarLevel {
@@ -81,7 +81,7 @@ pub struct JarLevel {
     pub note: String,
 }
 
-impl<const SCHEMA: u32> Projection for Levels<SCHEMA> {
+impl<const SCHEMA: u32> Projection for JarLevels<SCHEMA> {
     type Event = JarEvent;
     type View = JarLevel;
 
