@@ -182,7 +182,7 @@ async fn a_redrive_retries_all_parked_streams() {
 
     let shipped = json!([{ "type": "order.shipped", "schema": 1, "data": shipment() }]);
     system.append_raw(&ids[1], 2, shipped).await;
-    let twice = [&ids[1], &ids[2], &ids[1]].map(|id| StreamId::of::<OrderEvent>(id));
+    let twice = [&ids[1], &ids[2], &ids[1]].map(StreamId::of::<OrderEvent>);
     assert_eq!(redrive::streams(app, &twice).await.unwrap().len(), 2, "a stream is redriven once");
     let streams = redrive::streams(app, &[]).await.unwrap();
     let reports = redrive::redrive(app, &streams).await;
