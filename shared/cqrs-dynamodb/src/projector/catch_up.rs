@@ -18,7 +18,6 @@ use crate::{
     fold::fold,
     item::{self, text},
     parked::{PARKED, PARKED_IN},
-    revision::Revision,
     views,
 };
 
@@ -115,15 +114,14 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             FoldResult::Write { version, view, contribution, commits, stopped } => {
                 let mut item = views::encode::<P>(work.request.stream.key(), version, view.as_ref(), &contribution)?;
                 if let Some(error) = &stopped {
-                    let mark = self.handler.parked_mark(work.stored.as_ref(), version, error)?;
+                    let mark = self.handler.parked_mark(&work, version, error)?;
                     item.extend([(PARKED.to_owned(), mark), (PARKED_IN.to_owned(), text(P::NAME))]);
                 }
-                let (revision, stored_contribution) = match &work.stored {
-                    Some(stored) => (stored.revision.clone(), stored.contribution.clone()),
-                    None => (Revision::absent(P::KEY), Default::default()),
+                let delta = match &work.stored {
+                    Some(stored) => contribution - &stored.contribution,
+                    None => contribution,
                 };
-                let delta = contribution - &stored_contribution;
-                let write = ViewWrite { bytes: item::size(&item), item, revision, delta };
+                let write = ViewWrite { bytes: item::size(&item), item, revision: work.revision(P::KEY), delta };
                 NextStep::Write(PendingView { work, write, commits, fills_gap, stopped })
             }
         })

@@ -15,7 +15,6 @@ use crate::{
     call::ConditionalWrite,
     item::{number, text},
     parked::{PARKED, PARKED_IN},
-    revision::Revision,
     views::{self, SCHEMA, StoredView, VERSION},
 };
 
@@ -34,7 +33,7 @@ impl<P: Projection> ProjectionHandler<P> {
         report: &mut CatchUpReport,
     ) -> Vec<Work<'a, P::View>> {
         let park = |(work, error): (Work<'a, P::View>, StoreError)| async {
-            let outcome = self.park(work.request.stream.key(), work.stored.as_ref(), &error).await;
+            let outcome = self.park(&work, &error).await;
             (work, error, outcome)
         };
         let mut superseded = Vec::new();
@@ -50,32 +49,25 @@ impl<P: Projection> ProjectionHandler<P> {
         superseded
     }
 
-    /// Creates the parked mark for a stream whose view is `stored`, and whose fold `error` stopped after `version`.
+    /// Creates the parked mark for a stream whose fold `error` stopped after `version`.
     ///
     /// # Errors
     /// [`StoreError::Bug`] if the mark does not serialize.
     pub(super) fn parked_mark(
         &self,
-        stored: Option<&StoredView<P::View>>,
+        work: &Work<'_, P::View>,
         version: Version,
         error: &StoreError,
     ) -> Result<AttributeValue, StoreError> {
-        let previous = stored.and_then(|stored| stored.parked.as_ref());
         let now = self.views.dynamo().environment.now();
-        Parked::new(error, version.next(), previous, P::SCHEMA, now).to_attribute()
+        Parked::new(error, version.next(), work.parked(), P::SCHEMA, now).to_attribute()
     }
 
-    /// Parks the stream with this key, whose view is `stored`. Costs one write unit per KB, and those of the index.
+    /// Parks one stream. Costs one write unit per KB, and those of the index.
     ///
-    /// Safe to repeat: the write is conditional on the revision of `stored`.
-    async fn park(
-        &self,
-        key: &str,
-        stored: Option<&StoredView<P::View>>,
-        error: &StoreError,
-    ) -> Result<ParkOutcome<P::View>, StoreError> {
-        let version = stored.map_or(Version::NONE, |stored| stored.version);
-        let revision = stored.map_or_else(|| Revision::absent(P::KEY), |stored| stored.revision.clone());
+    /// Safe to repeat: the write is conditional on the revision of the stored view.
+    async fn park(&self, work: &Work<'_, P::View>, error: &StoreError) -> Result<ParkOutcome<P::View>, StoreError> {
+        let revision = work.revision(P::KEY);
         // A stream without a view gets an item that holds only the mark, version 0 and the schema version.
         let update = "SET #parked = :mark, #parked_in = :parked_in, \
                       #version = if_not_exists(#version, :none), #schema = if_not_exists(#schema, :schema_of_code)";
@@ -85,7 +77,7 @@ impl<P: Projection> ProjectionHandler<P> {
             .client
             .update_item()
             .table_name(self.views.table())
-            .key(P::KEY, text(key))
+            .key(P::KEY, text(work.request.stream.key()))
             .update_expression(update)
             .condition_expression(revision.condition())
             .set_expression_attribute_names(Some(revision.names()))
@@ -94,7 +86,7 @@ impl<P: Projection> ProjectionHandler<P> {
             .expression_attribute_names("#parked_in", PARKED_IN)
             .expression_attribute_names("#version", VERSION)
             .expression_attribute_names("#schema", SCHEMA)
-            .expression_attribute_values(":mark", self.parked_mark(stored, version, error)?)
+            .expression_attribute_values(":mark", self.parked_mark(work, work.stored_version(), error)?)
             .expression_attribute_values(":parked_in", text(P::NAME))
             .expression_attribute_values(":none", number(Version::NONE))
             .expression_attribute_values(":schema_of_code", number(P::SCHEMA))

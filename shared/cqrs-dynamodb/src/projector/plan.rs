@@ -6,6 +6,8 @@ use super::request::CatchUpRequest;
 use crate::{
     StoreError,
     fold::Folded,
+    parked::Parked,
+    revision::Revision,
     views::{Content, StoredView},
 };
 
@@ -65,6 +67,20 @@ impl<'a, V: Clone> Work<'a, V> {
         Self { request, stored, unparked: false }
     }
 
+    /// Returns the version of the stored view, or [`Version::NONE`] if there is none.
+    pub(super) fn stored_version(&self) -> Version {
+        self.stored.as_ref().map_or(Version::NONE, |stored| stored.version)
+    }
+
+    pub(super) fn parked(&self) -> Option<&Parked> {
+        self.stored.as_ref()?.parked.as_ref()
+    }
+
+    /// Returns the revision that the next write is conditional on. `key` is the partition key of the view table.
+    pub(super) fn revision(&self, key: &'static str) -> Revision {
+        self.stored.as_ref().map_or_else(|| Revision::absent(key), |stored| stored.revision.clone())
+    }
+
     /// Decides on the next step.
     ///
     /// # Errors
@@ -84,11 +100,10 @@ impl<'a, V: Clone> Work<'a, V> {
         if head.is_some_and(|head| head <= from) {
             return Ok(Plan::UpToDate);
         }
-        let parked = self.stored.as_ref().and_then(|stored| stored.parked.as_ref());
-        if parked.is_some_and(|parked| parked.blocks(P::SCHEMA)) && !self.request.include_parked {
+        if self.parked().is_some_and(|parked| parked.blocks(P::SCHEMA)) && !self.request.include_parked {
             return Ok(Plan::Skip);
         }
-        let stored_version = self.stored.as_ref().map_or(Version::NONE, |stored| stored.version);
+        let stored_version = self.stored_version();
         let commits =
             head.filter(|head| *head >= stored_version).and_then(|head| self.request.commits_between(from, head));
         let fills_gap = commits.is_none() && head.is_some();
@@ -115,7 +130,6 @@ mod tests {
     use super::*;
     use crate::{
         item::Item,
-        parked::Parked,
         sample::{LevelView, Levels, filled, stream},
         views::{decode, encode},
     };

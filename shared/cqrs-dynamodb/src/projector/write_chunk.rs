@@ -75,7 +75,7 @@ impl<'a, 'h, P: Projection> ChunkWriter<'a, 'h, P> {
             self.report.gaps_filled += usize::from(fills_gap);
             if let Some(error) = stopped {
                 self.report.park(&work.request.stream, error);
-            } else if work.stored.is_some_and(|stored| stored.parked.is_some()) {
+            } else if work.parked().is_some() {
                 let stored = Some(views::decode::<P>(write.item));
                 self.to_refold.push(Work { request: work.request, stored, unparked: true });
             }
