@@ -72,10 +72,11 @@ impl Dynamo {
         Ok(config::Builder::new().timeout_config(timeouts))
     }
 
-    /// Waits before retry number `attempt` (from 0): a random time up to a ceiling that doubles with each retry (full
-    /// jitter), at most one second.
+    /// Waits after attempt number `attempt`, from 1, has failed: a random time up to a ceiling that doubles with each
+    /// attempt (full jitter), from 25 ms to one second.
     pub(crate) async fn back_off(&self, attempt: u32) {
-        let ceiling = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_BACKOFF);
+        let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
+        let ceiling = FIRST_BACKOFF.saturating_mul(doubled).min(LONGEST_BACKOFF);
         let ceiling = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX);
         tokio::time::sleep(Duration::from_millis(self.environment.random_below(ceiling + 1))).await;
     }

@@ -101,7 +101,7 @@ impl<P: Projection> Views<P> {
         let mut items = BTreeMap::new();
         for keys in keys.chunks(BATCH) {
             let mut pending: Vec<Item> = keys.iter().map(|key| Item::from([(P::KEY.to_owned(), text(*key))])).collect();
-            for attempt in 0.. {
+            for attempt in 1.. {
                 let request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(pending)).build();
                 let get = self.dynamo.client.batch_get_item();
                 let get = get.request_items(&*self.table, request.map_err(StoreError::bug)?);
