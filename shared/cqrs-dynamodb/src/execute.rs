@@ -77,28 +77,7 @@ pub async fn execute<A: Aggregate>(
     request: &CommandRequest<A::Command>,
     is_authorized: impl Fn(&A) -> bool,
 ) -> Result<Executed, CommandError<A>> {
-    for attempt in 0..ATTEMPTS {
-        let history = events.load::<A::Event>(&request.stream).await?;
-        let state = A::replay(history.iter().flat_map(|commit| &commit.events));
-        let Some(head) = history.last().filter(|_| is_authorized(&state)) else {
-            return Err(CommandError::NotFound);
-        };
-        if let Some(first) = history.iter().find(|commit| commit.command_id == request.command_id) {
-            return if first.fingerprint == request.fingerprint {
-                Ok(Executed { version: first.version, replayed: true })
-            } else {
-                Err(CommandError::IdempotencyKeyReused)
-            };
-        }
-        if request.expected_version.is_some_and(|expected| expected != head.version) {
-            return Err(CommandError::VersionMismatch { version: head.version });
-        }
-        if let Some(executed) = decide_and_append(events, request, state, Some(head)).await? {
-            return Ok(executed);
-        }
-        events.dynamo().back_off(attempt).await;
-    }
-    Err(CommandError::Contended)
+    load_and_decide(events, request, is_authorized, |_| Err(CommandError::NotFound)).await
 }
 
 /// Executes a command that creates its stream. Costs one write unit per KB and no read. If the stream exists, the
@@ -117,6 +96,63 @@ pub async fn create<A: Aggregate>(
     }
 }
 
+/// Executes a command that creates its stream or continues it, such as a deposit into an account that the first deposit
+/// opens. Costs like [`execute`]: one query and one write unit per KB.
+///
+/// Without a stream, the command is decided on the default state, and `is_authorized` is not called. Prefer [`create`]
+/// for a command that usually creates its stream: it saves the query.
+///
+/// # Errors
+/// [`CommandError`], but never [`CommandError::NotFound`] for a stream that does not exist. An expected version without
+/// a stream is [`CommandError::VersionMismatch`] at [`Version::NONE`].
+pub async fn create_or_execute<A: Aggregate>(
+    events: &EventStore,
+    request: &CommandRequest<A::Command>,
+    is_authorized: impl Fn(&A) -> bool,
+) -> Result<Executed, CommandError<A>> {
+    load_and_decide(events, request, is_authorized, |expected| match expected {
+        None => Ok(()),
+        Some(_) => Err(CommandError::VersionMismatch { version: Version::NONE }),
+    })
+    .await
+}
+
+/// Loads the stream, decides and appends, and repeats this after a version conflict. `without_stream` returns whether the
+/// command may create the stream, from the expected version.
+async fn load_and_decide<A: Aggregate>(
+    events: &EventStore,
+    request: &CommandRequest<A::Command>,
+    is_authorized: impl Fn(&A) -> bool,
+    without_stream: impl Fn(Option<Version>) -> Result<(), CommandError<A>>,
+) -> Result<Executed, CommandError<A>> {
+    for attempt in 1..=ATTEMPTS {
+        let history = events.load::<A::Event>(&request.stream).await?;
+        let state = A::replay(history.iter().flat_map(|commit| &commit.events));
+        let head = history.last();
+        match head {
+            None => without_stream(request.expected_version)?,
+            Some(_) if !is_authorized(&state) => return Err(CommandError::NotFound),
+            Some(head) => {
+                if let Some(first) = history.iter().find(|commit| commit.command_id == request.command_id) {
+                    return if first.fingerprint == request.fingerprint {
+                        Ok(Executed { version: first.version, replayed: true })
+                    } else {
+                        Err(CommandError::IdempotencyKeyReused)
+                    };
+                }
+                if request.expected_version.is_some_and(|expected| expected != head.version) {
+                    return Err(CommandError::VersionMismatch { version: head.version });
+                }
+            }
+        }
+        if let Some(executed) = decide_and_append(events, request, state, head).await? {
+            return Ok(executed);
+        }
+        events.dynamo().back_off(attempt).await;
+    }
+    Err(CommandError::Contended)
+}
+
 /// Decides on `state`, the state after commit `head`, and appends the events. Returns `None` after a version conflict.
 async fn decide_and_append<A: Aggregate>(
     events: &EventStore,
@@ -125,7 +161,8 @@ async fn decide_and_append<A: Aggregate>(
     head: Option<&Commit<A::Event>>,
 ) -> Result<Option<Executed>, CommandError<A>> {
     let version = head.map_or(Version::NONE, |head| head.version);
-    let decided = match state.decide(request.command.clone()) {
+    let at = recorded_at(events.dynamo().environment.now(), head.map(|head| head.recorded_at));
+    let decided = match state.decide(request.command.clone(), at) {
         Ok(decided) if decided.is_empty() => return Ok(Some(Executed { version, replayed: false })),
         Ok(decided) => decided,
         Err(rejection) => return Err(CommandError::Rejected { rejection, state, version }),
@@ -135,7 +172,7 @@ async fn decide_and_append<A: Aggregate>(
         version: version.next(),
         command_id: request.command_id.clone(),
         fingerprint: request.fingerprint.clone(),
-        recorded_at: recorded_at(events.dynamo().environment.now(), head.map(|head| head.recorded_at)),
+        recorded_at: at,
         caller: request.caller.clone(),
         trace: request.trace.clone(),
         events: decided,

@@ -5,7 +5,7 @@
 //! 1. [`dynamo`]: the client of one invocation, with clock, randomness and deadline; [`call`]: its calls;
 //!    [`store_error`]: their errors.
 //! 2. [`event_store`]: loads and appends commits.
-//! 3. [`mod@execute`]: executes one command.
+//! 3. [`mod@execute`]: executes one command on a stream that exists, is created, or either.
 //! 4. [`views`]: the views of one projection; [`revision`]: the condition of their next write.
 //! 5. [`counters`]: the counters of one rollup.
 //! 6. [`projector`]: catches views and counters up with their streams; [`parked`]: streams that cannot be folded.
@@ -35,7 +35,7 @@ pub use counters::CountersTable;
 pub use dynamo::Dynamo;
 pub use environment::Environment;
 pub use event_store::{AppendOutcome, EventStore};
-pub use execute::{CommandError, CommandRequest, Executed, create, execute};
+pub use execute::{CommandError, CommandRequest, Executed, create, create_or_execute, execute};
 pub use index::{IndexPage, IndexPosition, ViewIndex};
 pub use parked::{Parked, ParkedView};
 pub use projector::{CatchUpReport, CatchUpRequest, Projector, VerifiedViews, ViewDefect};

@@ -1,12 +1,13 @@
 //! Aggregates: the consistency boundary. One instance decides one command at a time.
 
+use jiff::Timestamp;
+
 use crate::Event;
 
 /// Decides commands and evolves by events. The implementing type is the state; its [`Default`] is the state before the
 /// first event.
 ///
-/// Both functions are total, synchronous and without a clock. A time that the domain needs is the commit's
-/// `recorded_at`; ids and prices come in with the command.
+/// Both functions are total, synchronous and without a clock. Ids and prices come in with the command.
 pub trait Aggregate: Default + Send + Sync {
     /// A request in the imperative, such as `Place`.
     type Command: Clone + Send + Sync;
@@ -18,9 +19,13 @@ pub trait Aggregate: Default + Send + Sync {
     /// Returns the events that `command` causes in this state. Contains the business rules. An empty list accepts the
     /// command and commits nothing.
     ///
+    /// `at` is the `recorded_at` of the commit that the events will be part of, so that a rule can refuse a due date in
+    /// the past. It is never before the previous commit. After a version conflict the command is decided again, at a
+    /// new time. A repeat of an accepted command is not decided again, and `at` is not part of the fingerprint.
+    ///
     /// # Errors
     /// The rejection, if a rule forbids the command in this state.
-    fn decide(&self, command: Self::Command) -> Result<Vec<Self::Event>, Self::Rejection>;
+    fn decide(&self, command: Self::Command, at: Timestamp) -> Result<Vec<Self::Event>, Self::Rejection>;
 
     /// Returns the state after `event`. Contains no rules, because the event has already happened.
     #[must_use]

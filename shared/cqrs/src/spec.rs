@@ -8,6 +8,9 @@ use jiff::Timestamp;
 
 use crate::{Aggregate, CommandId, Commit, Event, Fingerprint, Projection, StreamId, Version};
 
+/// The time at which [`Given::when`] decides.
+pub const DECIDED_AT: &str = "2026-11-22T10:00:00Z";
+
 /// Starts a specification with the state after `events`.
 pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
     Given { state: A::replay(&events.into_iter().collect::<Vec<_>>()) }
@@ -20,9 +23,18 @@ pub struct Given<A> {
 }
 
 impl<A: Aggregate> Given<A> {
-    /// Decides `command` in the given state.
+    /// Decides `command` in the given state, at [`DECIDED_AT`].
     pub fn when(self, command: A::Command) -> When<A> {
-        When { outcome: self.state.decide(command) }
+        self.when_at(command, DECIDED_AT)
+    }
+
+    /// Decides `command` in the given state, at an RFC 3339 time.
+    ///
+    /// # Panics
+    /// If `at` is not an RFC 3339 time.
+    #[track_caller]
+    pub fn when_at(self, command: A::Command, at: &str) -> When<A> {
+        When { outcome: self.state.decide(command, time(at)) }
     }
 }
 
@@ -70,19 +82,23 @@ pub fn given_stream<P: Projection>(
 /// # Panics
 /// If `recorded_at` is not an RFC 3339 time.
 #[track_caller]
-#[allow(clippy::panic, reason = "a specification with an invalid time must fail")]
 pub fn commit_of<E: Event>(key: &str, version: u64, recorded_at: &str, event: E) -> Commit<E> {
-    let Ok(recorded_at) = recorded_at.parse::<Timestamp>() else { panic!("not an RFC 3339 time: {recorded_at}") };
     Commit {
         stream: StreamId::of::<E>(key),
         version: Version::new(version),
         command_id: CommandId::derived("spec", &version.to_string()),
         fingerprint: Fingerprint::of(&[]),
-        recorded_at,
+        recorded_at: time(recorded_at),
         caller: "spec".to_owned(),
         trace: None,
         events: vec![event],
     }
+}
+
+#[track_caller]
+#[allow(clippy::panic, reason = "a specification with an invalid time must fail")]
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap_or_else(|_| panic!("not an RFC 3339 time: {text}"))
 }
 
 /// A stream to fold.

@@ -9,6 +9,7 @@ mod text;
 
 use cqrs::{Aggregate, Event};
 pub use iso_currency::Currency;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -208,7 +209,7 @@ impl Aggregate for Order {
 
     // ── Decide ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    fn decide(&self, command: OrderCommand) -> Result<Vec<OrderEvent>, OrderRejection> {
+    fn decide(&self, command: OrderCommand, _at: Timestamp) -> Result<Vec<OrderEvent>, OrderRejection> {
         use OrderCommand::{Cancel, Deliver, Place, Ship};
         use OrderRejection::{
             AlreadyCancelled, AlreadyDelivered, AlreadyPlaced, AlreadyShipped, NotPlaced, NotShipped,

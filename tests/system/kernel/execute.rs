@@ -1,7 +1,7 @@
 //! Execution of commands.
 
 use cqrs::{CommandId, Fingerprint, StreamId, Version};
-use cqrs_dynamodb::{CommandError, CommandRequest, Executed, create, execute};
+use cqrs_dynamodb::{CommandError, CommandRequest, Executed, create, create_or_execute, execute};
 use futures_util::future::join_all;
 use local::engine::interceptor::Fault;
 
@@ -129,4 +129,81 @@ async fn a_dropped_response_is_not_a_conflict() {
     jars.interceptor.inject("PutItem", Fault::ResponseDropped, 1);
     let take = execute::<Jar>(&jars.events(), &request("1", JarCommand::Take(1)), |_| true).await.unwrap();
     assert_eq!(take.version, Version::new(2));
+}
+
+#[tokio::test]
+async fn a_command_that_may_create_its_stream_creates_it_and_then_continues_it() {
+    let jars = Jars::start().await;
+    let put = |key, amount| request(key, JarCommand::Put(amount));
+    let first = create_or_execute::<Jar>(&jars.events(), &put("1", 5), |_| false).await.unwrap();
+    assert_eq!(first, executed(1, false));
+    let second = create_or_execute::<Jar>(&jars.events(), &put("2", 2), |_| true).await.unwrap();
+    assert_eq!(second, executed(2, false));
+    // Repeats get the first result, whether they created the stream or continued it.
+    for (key, amount, version) in [("1", 5, 1), ("2", 2, 2)] {
+        let again = create_or_execute::<Jar>(&jars.events(), &put(key, amount), |_| true).await.unwrap();
+        assert_eq!(again, executed(version, true));
+    }
+    let reused = create_or_execute::<Jar>(&jars.events(), &put("1", 6), |_| true).await;
+    assert!(matches!(reused, Err(CommandError::IdempotencyKeyReused)), "{reused:?}");
+    let forbidden = create_or_execute::<Jar>(&jars.events(), &put("3", 1), |_| false).await;
+    assert!(matches!(forbidden, Err(CommandError::NotFound)), "{forbidden:?}");
+}
+
+#[tokio::test]
+async fn a_rejected_command_creates_no_stream() {
+    let jars = Jars::start().await;
+    let take = request("1", JarCommand::Take(1));
+    let refused = create_or_execute::<Jar>(&jars.events(), &take, |_| true).await;
+    let rejected = matches!(&refused, Err(CommandError::Rejected { version, .. }) if *version == Version::NONE);
+    assert!(rejected, "{refused:?}");
+    assert_eq!(jars.events().load_after(&take.stream, Version::NONE).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_expected_version_needs_a_stream() {
+    let jars = Jars::start().await;
+    let expecting = CommandRequest { expected_version: Some(Version::FIRST), ..request("1", JarCommand::Put(1)) };
+    let refused = create_or_execute::<Jar>(&jars.events(), &expecting, |_| true).await;
+    let mismatched = matches!(&refused, Err(CommandError::VersionMismatch { version }) if *version == Version::NONE);
+    assert!(mismatched, "{refused:?}");
+}
+
+/// Every command begins before the stream exists. One of them creates it; the others meet a conflict and continue it.
+#[tokio::test]
+async fn racing_commands_create_their_stream_once() {
+    let jars = Jars::start().await;
+    let put = |number: usize| {
+        let events = jars.events();
+        async move { create_or_execute::<Jar>(&events, &request(&number.to_string(), JarCommand::Put(1)), |_| true).await }
+    };
+    let outcomes = join_all((0..4).map(put)).await;
+    let versions: Vec<u64> = outcomes.into_iter().map(|outcome| outcome.unwrap().version.get()).collect();
+    let history = jars.events().load::<JarEvent>(&request("", JarCommand::Look).stream).await.unwrap();
+    assert_eq!((history.len(), versions.iter().sum::<u64>()), (4, 1 + 2 + 3 + 4));
+}
+
+#[tokio::test]
+async fn a_command_is_decided_at_the_time_of_its_commit() {
+    let jars = with_a_jar_of_five().await;
+    let begun = jars.dynamo.environment.now();
+    let before = |key, due| request(key, JarCommand::TakeBefore { amount: 1, due });
+    let late = execute::<Jar>(&jars.events(), &before("late", begun), |_| true).await;
+    assert!(matches!(late, Err(CommandError::Rejected { rejection: JarRejection::TooLate, .. })), "{late:?}");
+    let due = begun + jiff::SignedDuration::from_mins(1);
+    execute::<Jar>(&jars.events(), &before("in time", due), |_| true).await.unwrap();
+    let history = jars.events().load::<JarEvent>(&request("", JarCommand::Look).stream).await.unwrap();
+    assert!(history[1].recorded_at > begun && history[1].recorded_at <= due);
+}
+
+#[tokio::test]
+async fn a_command_is_decided_anew_after_a_conflict_at_a_new_time() {
+    let jars = with_a_jar_of_five().await;
+    // The first attempt meets the existing commit of version 1.
+    jars.interceptor.rewrite("PutItem", |body| body["Item"]["version"]["N"] = "1".into());
+    // The clock advances with each reading, so only the first of the five attempts is in time.
+    let due = jars.dynamo.environment.now() + jiff::SignedDuration::from_millis(1);
+    let take = request("take", JarCommand::TakeBefore { amount: 1, due });
+    let late = execute::<Jar>(&jars.events(), &take, |_| true).await;
+    assert!(matches!(late, Err(CommandError::Rejected { rejection: JarRejection::TooLate, .. })), "{late:?}");
 }

@@ -1,12 +1,14 @@
 //! The test aggregate: a jar that is filled, emptied, and finally smashed.
 
 use cqrs::{Aggregate, Counters, Event, Projection, Recorded, Rollup};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug)]
 pub enum JarCommand {
     Put(u64),
     Take(u64),
+    TakeBefore { amount: u64, due: Timestamp },
     Look,
 }
 
@@ -31,6 +33,7 @@ pub const PANIC_AMOUNT: u64 = 666;
 #[derive(Debug, PartialEq)]
 pub enum JarRejection {
     NotThatMuch,
+    TooLate,
 }
 
 #[derive(Debug, Default, PartialEq)]
@@ -48,11 +51,13 @@ impl Aggregate for Jar {
     type Event = JarEvent;
     type Rejection = JarRejection;
 
-    fn decide(&self, command: JarCommand) -> Result<Vec<JarEvent>, JarRejection> {
+    fn decide(&self, command: JarCommand, at: Timestamp) -> Result<Vec<JarEvent>, JarRejection> {
         match command {
             JarCommand::Put(amount) => Ok(vec![filled(amount)]),
             JarCommand::Take(amount) if amount > self.level => Err(JarRejection::NotThatMuch),
             JarCommand::Take(amount) => Ok(vec![JarEvent::Emptied { amount }]),
+            JarCommand::TakeBefore { due, .. } if due < at => Err(JarRejection::TooLate),
+            JarCommand::TakeBefore { amount, .. } => self.decide(JarCommand::Take(amount), at),
             JarCommand::Look => Ok(Vec::new()),
         }
     }
