@@ -12,7 +12,8 @@ use std::sync::{
 };
 
 use app::{Settings, settings::SettingError};
-use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, Views};
+use cqrs::{ReadModel, ReadModels};
+use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, ProjectorBuilder, Views};
 use jiff::Timestamp;
 use local::{
     tables,
@@ -88,11 +89,18 @@ impl Jars {
         CountersTable::new(self.dynamo.clone(), self.table("inventory"))
     }
 
+    /// The tables are deployed under their declared names, with the prefix of this test.
+    fn builder(&self) -> ProjectorBuilder<impl Fn(&'static str) -> Option<Arc<str>>> {
+        Projector::builder(self.events(), |name| Some(self.table(name).into()))
+    }
+
     /// The projector of a deployment whose projection of levels has this schema version.
     fn projector<const SCHEMA: u32>(&self) -> Projector {
-        Projector::new(self.events())
-            .with_rollup::<JarLevels<SCHEMA>, Inventory<SCHEMA>>(self.levels(), self.inventory())
-            .with(self.visits())
+        self.builder()
+            .add(ReadModel::<JarLevels<SCHEMA>>::new().rollup::<Inventory<SCHEMA>>())
+            .add(ReadModel::<Visits>::new())
+            .build()
+            .unwrap()
     }
 }
 

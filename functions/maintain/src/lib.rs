@@ -18,18 +18,20 @@ pub mod sweep;
 pub mod verify;
 
 use app::{App, problem::causes};
-use cqrs_dynamodb::{CountersTable, Projector, StoreError, Views};
+use cqrs::DeclarationError;
+use cqrs_dynamodb::{Projector, StoreError};
 use lambda_runtime::{Error, LambdaEvent};
-use orders::{Dashboard, OrderSummaries};
+use orders::Orders;
 
 use crate::step::MaintenanceStep;
 
-/// Builds the projector with every projection of the system. A test compares the projections with those of the
+/// Builds the projector with every read model of the system. A test compares the projections with those of the
 /// projector function.
-pub fn projector(app: &App) -> Projector {
-    let order_summaries = Views::<OrderSummaries>::new(app.dynamo.clone(), app.tables.order_summaries.clone());
-    let dashboard = CountersTable::new(app.dynamo.clone(), app.tables.dashboard.clone());
-    Projector::new(app.events()).with_rollup::<OrderSummaries, Dashboard>(order_summaries, dashboard)
+///
+/// # Errors
+/// [`DeclarationError`]. `main` builds the projector once, so that such a mistake stops the function at its start.
+pub fn projector(app: &App) -> Result<Projector, DeclarationError> {
+    app.projector::<Orders>()
 }
 
 /// Formats an error and its chain of sources as one line.

@@ -68,10 +68,11 @@ pub(crate) async fn catch_up(
     checkpoint: Checkpoint,
     mut on_page: impl FnMut(&RebuildReport, &Checkpoint),
 ) -> Result<RebuildReport, StoreError> {
+    let projector = &projector(app)?;
     let mut total = RebuildReport::default();
     let catch_up_page = |streams: Vec<StreamId>| async move {
         let requests: Vec<CatchUpRequest> = streams.into_iter().map(request).collect();
-        Ok((requests.len(), projector(app).catch_up(&requests).await))
+        Ok((requests.len(), projector.catch_up(&requests).await))
     };
     walk(app, filter, checkpoint, catch_up_page, |(streams, report), checkpoint| {
         total.add(streams, &report);

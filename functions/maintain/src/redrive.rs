@@ -16,7 +16,7 @@ const BATCH: usize = 100;
 /// # Errors
 /// [`StoreError`], if a read fails.
 pub async fn parked(app: &App) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, StoreError> {
-    projector(app).parked().await
+    projector(app)?.parked().await
 }
 
 /// Returns `streams`, or all parked streams if `streams` is empty. Each stream occurs once.
@@ -31,11 +31,15 @@ pub async fn streams(app: &App, streams: &[StreamId]) -> Result<Vec<StreamId>, S
 }
 
 /// Catches up `streams`, parked or not. Safe to repeat.
-pub async fn redrive(app: &App, streams: &[StreamId]) -> Vec<CatchUpReport> {
+///
+/// # Errors
+/// [`StoreError::Bug`], if the read models are declared wrongly. Views that cannot be written are in the reports.
+pub async fn redrive(app: &App, streams: &[StreamId]) -> Result<Vec<CatchUpReport>, StoreError> {
+    let projector = projector(app)?;
     let mut reports = Vec::new();
     for batch in streams.chunks(BATCH) {
         let requests: Vec<CatchUpRequest> = batch.iter().cloned().map(CatchUpRequest::redrive).collect();
-        reports.push(projector(app).catch_up(&requests).await);
+        reports.push(projector.catch_up(&requests).await);
     }
-    reports
+    Ok(reports)
 }

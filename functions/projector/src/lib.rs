@@ -12,17 +12,19 @@ use aws_lambda_events::{
     dynamodb::Event,
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use cqrs_dynamodb::{CountersTable, Projector, Views};
+use cqrs::DeclarationError;
+use cqrs_dynamodb::Projector;
 use lambda_runtime::{Error, LambdaEvent};
-use orders::{Dashboard, OrderSummaries};
+use orders::Orders;
 
 use crate::batch::Batch;
 
-/// Builds the projector with every projection of the system.
-pub fn projector(app: &App) -> Projector {
-    let order_summaries = Views::<OrderSummaries>::new(app.dynamo.clone(), app.tables.order_summaries.clone());
-    let dashboard = CountersTable::new(app.dynamo.clone(), app.tables.dashboard.clone());
-    Projector::new(app.events()).with_rollup::<OrderSummaries, Dashboard>(order_summaries, dashboard)
+/// Builds the projector with every read model of the system.
+///
+/// # Errors
+/// [`DeclarationError`]. `main` builds the projector once, so that such a mistake stops the function at its start.
+pub fn projector(app: &App) -> Result<Projector, DeclarationError> {
+    app.projector::<Orders>()
 }
 
 /// Catches up every stream that has a record in the batch. Safe to repeat.
@@ -31,11 +33,11 @@ pub fn projector(app: &App) -> Projector {
 /// again.
 ///
 /// # Errors
-/// If that record has no sequence number, without which the response cannot name it.
+/// [`DeclarationError`], or if that record has no sequence number, without which the response cannot name it.
 pub async fn handle(app: &App, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
     let (app, began) = (app.with_deadline(event.context.deadline), app.dynamo.environment.now());
     let batch = Batch::read(event.payload.records);
-    let report = projector(&app).catch_up(&batch.requests).await;
+    let report = projector(&app)?.catch_up(&batch.requests).await;
     telemetry::emit(&app, &event.context, began, &batch, &report);
 
     let mut response = DynamoDbEventResponse::default();

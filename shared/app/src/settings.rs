@@ -36,6 +36,17 @@ pub struct TableNames {
     pub dashboard: Arc<str>,
 }
 
+impl TableNames {
+    /// Returns the deployed table for the name of a declared one.
+    pub fn deployed(&self, declared: &str) -> Option<Arc<str>> {
+        match declared {
+            "order-summaries" => Some(Arc::clone(&self.order_summaries)),
+            "dashboard" => Some(Arc::clone(&self.dashboard)),
+            _ => None,
+        }
+    }
+}
+
 /// An environment variable that is missing or malformed.
 #[derive(thiserror::Error, PartialEq)]
 pub enum SettingError {

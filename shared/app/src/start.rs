@@ -3,8 +3,8 @@
 use std::{convert::Infallible, env};
 
 use axum::extract::FromRequestParts;
-use cqrs::StreamId;
-use cqrs_dynamodb::{Dynamo, Environment, EventStore};
+use cqrs::{DeclarationError, Domain, StreamId};
+use cqrs_dynamodb::{Dynamo, Environment, EventStore, Projector};
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::RequestExt;
@@ -51,6 +51,15 @@ impl App {
 
     pub fn events(&self) -> EventStore {
         EventStore::new(self.dynamo.clone(), self.tables.events.clone())
+    }
+
+    /// Builds the projector of all read models that the domain declares.
+    ///
+    /// # Errors
+    /// [`DeclarationError`], if declarations collide or a declared table has no deployed one. A function builds the
+    /// projector once at its start, so that such a mistake stops the function there.
+    pub fn projector<D: Domain>(&self) -> Result<Projector, DeclarationError> {
+        D::read_models(Projector::builder(self.events(), |name| self.tables.deployed(name))).build()
     }
 
     /// Opens the connection to DynamoDB during Lambda's init phase, which has full CPU. Costs one read unit.

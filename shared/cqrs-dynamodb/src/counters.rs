@@ -1,4 +1,4 @@
-//! The counters of one rollup: one table, each row split into shards so that concurrent writers do not collide.
+//! Counters: one table for any number of rollups, each row split into shards so that concurrent writers do not collide.
 //!
 //! | attribute | value |
 //! |---|---|
@@ -25,7 +25,7 @@ const SHARDS: u64 = 4;
 /// The number of attempts to read one row while projectors write it.
 const ATTEMPTS: u32 = 8;
 
-/// Reads and updates the counters of one rollup.
+/// Reads and updates one table of counters.
 #[derive(Clone, Debug)]
 pub struct CountersTable {
     dynamo: Dynamo,

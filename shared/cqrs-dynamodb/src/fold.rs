@@ -1,8 +1,11 @@
 //! The fold of a stream onto a view, up to the first commit that the code cannot fold.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
-use cqrs::{Counters, Projection, StoredCommit, Version};
+use cqrs::{Counters, Projection, ReadModel, StoredCommit, Version};
 
 use crate::{StoreError, event_store::decode};
 
@@ -13,23 +16,24 @@ pub(crate) struct Folded<V> {
     pub(crate) version: Version,
     /// The view, or `None` if the stream folds to no view.
     pub(crate) view: Option<V>,
-    pub(crate) contribution: Counters,
+    /// The view's contribution, by table of counters.
+    pub(crate) contribution: BTreeMap<String, Counters>,
     /// The number of folded commits.
     pub(crate) commits: usize,
     /// The error that stopped the fold: an undecodable commit, or a panic of the projection.
     pub(crate) stopped: Option<StoreError>,
 }
 
-/// Folds `commits` onto `view`, which is at `version`. A panic of the projection stops only this fold.
+/// Folds `commits` onto `view`, which is at `version`, and computes what `model` declares beside the view. A panic of the projection stops only this fold.
 pub(crate) fn fold<P: Projection>(
+    model: &ReadModel<P>,
     version: Version,
     view: Option<P::View>,
     commits: Vec<StoredCommit>,
-    contribution_of: impl Fn(&P::View) -> Counters,
 ) -> Folded<P::View> {
-    let mut folded = Folded { version, view, contribution: Counters::default(), commits: 0, stopped: None };
+    let mut folded = Folded { version, view, contribution: BTreeMap::new(), commits: 0, stopped: None };
     for commit in commits {
-        match fold_commit::<P>(folded.view.clone(), commit, &contribution_of) {
+        match fold_commit(model, folded.view.clone(), commit) {
             Ok((version, view, contribution)) => {
                 folded = Folded { version, view, contribution, commits: folded.commits + 1, stopped: None };
             }
@@ -41,14 +45,14 @@ pub(crate) fn fold<P: Projection>(
 
 /// Folds one commit. Catches a panic of the projection, so that it parks one stream instead of failing the batch.
 fn fold_commit<P: Projection>(
+    model: &ReadModel<P>,
     view: Option<P::View>,
     commit: StoredCommit,
-    contribution_of: &impl Fn(&P::View) -> Counters,
-) -> Result<(Version, Option<P::View>, Counters), StoreError> {
+) -> Result<(Version, Option<P::View>, BTreeMap<String, Counters>), StoreError> {
     let commit = decode(commit)?;
     let folded = catch_unwind(AssertUnwindSafe(|| {
         let view = P::fold(view, [&commit]);
-        let contribution = view.as_ref().map(contribution_of).unwrap_or_default();
+        let contribution = view.as_ref().map(|view| contribution(model, view)).unwrap_or_default();
         (commit.version, view, contribution)
     }));
     folded.map_err(|_| StoreError::Corrupt {
@@ -58,14 +62,22 @@ fn fold_commit<P: Projection>(
     })
 }
 
+/// Adds up the contributions of the view to each table.
+fn contribution<P: Projection>(model: &ReadModel<P>, view: &P::View) -> BTreeMap<String, Counters> {
+    let mut by_table: BTreeMap<String, Counters> = BTreeMap::new();
+    for rollup in model.rollups() {
+        *by_table.entry(rollup.table.to_owned()).or_default() += &(rollup.contribution)(view);
+    }
+    by_table
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{LevelView, Levels, filled, sealed, unknown};
+    use crate::sample::{Content, LevelView, Levels, filled, sealed, unknown};
 
     fn levels(commits: Vec<StoredCommit>) -> Folded<LevelView> {
-        let contribution_of = |view: &LevelView| Counters::default().with("all", "content", view.content.into());
-        fold::<Levels>(Version::NONE, None, commits, contribution_of)
+        fold(&ReadModel::<Levels>::new().rollup::<Content>(), Version::NONE, None, commits)
     }
 
     #[test]
@@ -73,7 +85,8 @@ mod tests {
         let folded = levels(vec![filled(1, 5), filled(2, 7)]);
         assert_eq!((folded.version, folded.commits), (Version::new(2), 2));
         assert_eq!(folded.view, Some(LevelView { content: 12 }));
-        assert_eq!(folded.contribution, Counters::default().with("all", "content", 12));
+        let contribution = Counters::default().with("all", "content", 12);
+        assert_eq!(folded.contribution, BTreeMap::from([("content".to_owned(), contribution)]));
         assert!(folded.stopped.is_none());
     }
 
@@ -96,6 +109,6 @@ mod tests {
     fn a_stream_may_fold_to_no_view() {
         let folded = levels(vec![filled(1, 5), sealed(2)]);
         assert_eq!((folded.version, folded.view), (Version::new(2), None));
-        assert!(folded.contribution.is_zero());
+        assert!(folded.contribution.is_empty());
     }
 }

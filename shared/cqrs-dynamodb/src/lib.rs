@@ -6,12 +6,14 @@
 //!    [`store_error`]: their errors.
 //! 2. [`event_store`]: loads and appends commits.
 //! 3. [`mod@execute`]: executes one command on a stream that exists, is created, or either.
-//! 4. [`views`]: the views of one projection; [`revision`]: the condition of their next write.
-//! 5. [`counters`]: the counters of one rollup.
+//! 4. [`views`]: the views of one projection; [`mod@bookkeeping`]: what they added to the tables beside them; [`revision`]:
+//!    the condition of their next write.
+//! 5. [`counters`]: one table of counters.
 //! 6. [`projector`]: catches views and counters up with their streams; [`parked`]: streams that cannot be folded.
 //! 7. [`reader`]: reads single views, with the caller's own writes folded in; [`index`]: reads lists of views.
 //! 8. [`streams`]: scans all streams, for rebuild, sweep and verify.
 
+pub mod bookkeeping;
 mod call;
 pub mod counters;
 pub mod dynamo;
@@ -31,6 +33,7 @@ pub mod store_error;
 pub mod streams;
 pub mod views;
 
+pub use bookkeeping::Bookkeeping;
 pub use counters::CountersTable;
 pub use dynamo::Dynamo;
 pub use environment::Environment;
@@ -38,7 +41,7 @@ pub use event_store::{AppendOutcome, EventStore};
 pub use execute::{CommandError, CommandRequest, Executed, create, create_or_execute, execute};
 pub use index::{IndexPage, IndexPosition, ViewIndex};
 pub use parked::{Parked, ParkedView};
-pub use projector::{CatchUpReport, CatchUpRequest, Projector, VerifiedViews, ViewDefect};
+pub use projector::{CatchUpReport, CatchUpRequest, Projector, ProjectorBuilder, VerifiedViews, ViewDefect};
 pub use reader::{ReadOutcome, Reader};
 pub use store_error::StoreError;
 pub use streams::{ScanCursor, Segment, StreamFilter, StreamsPage};

@@ -4,11 +4,14 @@
 //! image in a record merely saves a read. So every delivery (repeated, late, reordered, split) leads to the same
 //! tables.
 //!
-//! Reading order: [`request`] and [`report`], the input and the result; [`handler`], one projection with its tables;
-//! [`catch_up`], the loop; [`plan`], its pure decisions; [`chunk`] and [`write_chunk`], the transactions;
-//! [`mod@write`], one conditional write; [`park`]; [`verify`].
+//! Reading order: [`builder`], from declared read models to a projector; [`request`] and [`report`], the input and the
+//! result; [`handler`], one projection with its tables; [`catch_up`], the loop; [`plan`], its pure decisions;
+//! [`changes`], the changes beside a view; [`chunk`] and [`write_chunk`], the transactions; [`mod@write`], one
+//! conditional write; [`park`]; [`verify`].
 
+mod builder;
 mod catch_up;
+mod changes;
 mod chunk;
 mod handler;
 mod park;
@@ -21,24 +24,24 @@ mod write_chunk;
 
 use std::collections::BTreeMap;
 
-use cqrs::{Counters, Projection, Rollup, StreamId};
+use cqrs::{Counters, Projection, StreamId};
 use futures_util::future::BoxFuture;
 
-use self::{
-    catch_up::CatchUp,
-    handler::{ProjectionHandler, RollupWriter},
-};
 pub use self::{
+    builder::ProjectorBuilder,
     report::CatchUpReport,
     request::CatchUpRequest,
     verify::{VerifiedViews, ViewDefect},
 };
-use crate::{CountersTable, EventStore, ParkedView, StoreError, Views};
+use self::{catch_up::CatchUp, handler::ProjectionHandler};
+use crate::{CountersTable, EventStore, ParkedView, StoreError};
 
 /// Catches up and verifies the views and counters of its projections.
 pub struct Projector {
     events: EventStore,
     handlers: Vec<Box<dyn HandleProjection>>,
+    /// The tables of counters of all projections, by declared name.
+    counters: BTreeMap<&'static str, CountersTable>,
 }
 
 /// A [`ProjectionHandler`] without its type parameters.
@@ -57,34 +60,9 @@ trait HandleProjection: Send + Sync {
         streams: &'a [&'a StreamId],
     ) -> BoxFuture<'a, Result<VerifiedViews, StoreError>>;
     fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, StoreError>>;
-    fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, StoreError>>;
 }
 
 impl Projector {
-    /// Creates a projector of the commits in `events`, without projections.
-    pub fn new(events: EventStore) -> Self {
-        Self { events, handlers: Vec::new() }
-    }
-
-    /// Adds a projection.
-    #[must_use]
-    pub fn with<P: Projection>(mut self, views: Views<P>) -> Self {
-        self.handlers.push(Box::new(ProjectionHandler { views, rollup: None }));
-        self
-    }
-
-    /// Adds a projection with a rollup over its views.
-    #[must_use]
-    pub fn with_rollup<P: Projection, R: Rollup<View = P::View>>(
-        mut self,
-        views: Views<P>,
-        counters: CountersTable,
-    ) -> Self {
-        let rollup = RollupWriter { counters, contribution: R::contribution };
-        self.handlers.push(Box::new(ProjectionHandler { views, rollup: Some(rollup) }));
-        self
-    }
-
     /// Returns the schema version of each projection, by name.
     pub fn projections(&self) -> BTreeMap<&'static str, u32> {
         self.handlers.iter().map(|handler| (handler.name(), handler.schema())).collect()
@@ -116,14 +94,15 @@ impl Projector {
         Ok(parked)
     }
 
-    /// Reads all counters of the projections that have a rollup, by projection. Eventually consistent.
+    /// Reads all counters, by declared table. Eventually consistent; costs half a read unit per 4 KB of a shard.
     ///
     /// # Errors
     /// [`StoreError`] of a read.
     pub async fn counters(&self) -> Result<BTreeMap<&'static str, Counters>, StoreError> {
         let mut counters = BTreeMap::new();
-        for handler in &self.handlers {
-            counters.extend(handler.counters().await?.map(|counters| (handler.name(), counters)));
+        for (name, table) in &self.counters {
+            // Row names consist of visible ASCII characters, so this range holds all rows.
+            counters.insert(*name, table.rows(" ", "~").await?);
         }
         Ok(counters)
     }
@@ -179,13 +158,5 @@ impl<P: Projection> HandleProjection for ProjectionHandler<P> {
 
     fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, StoreError>> {
         Box::pin(self.views.parked())
-    }
-
-    fn counters(&self) -> BoxFuture<'_, Result<Option<Counters>, StoreError>> {
-        Box::pin(async {
-            let Some(rollup) = &self.rollup else { return Ok(None) };
-            // Row names consist of visible ASCII characters, so this range holds all rows.
-            rollup.counters.rows(" ", "~").await.map(Some)
-        })
     }
 }

@@ -1,6 +1,6 @@
 //! Reads of single views, with the caller's own writes folded in.
 
-use cqrs::{Counters, Projection, StreamId, Version};
+use cqrs::{Projection, ReadModel, StreamId, Version};
 
 use crate::{
     EventStore, StoreError, Views,
@@ -77,7 +77,7 @@ impl<P: Projection> Reader<P> {
     ) -> Result<(Version, Option<P::View>, bool), StoreError> {
         let stream = StreamId::of::<P::Event>(key);
         let (commits, corrupt) = self.events.load_valid(&stream, version).await?;
-        let Folded { version, view, stopped, .. } = fold::<P>(version, view, commits, |_| Counters::default());
+        let Folded { version, view, stopped, .. } = fold::<P>(&ReadModel::new(), version, view, commits);
         Ok((version, view, stopped.is_some() || corrupt.is_some()))
     }
 }

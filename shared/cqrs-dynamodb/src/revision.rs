@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{
+    bookkeeping::Bookkeeping,
     item::Item,
     parked::PARKED,
-    views::{CONTRIBUTION, SCHEMA, VERSION},
+    views::{SCHEMA, VERSION},
 };
 
-/// The attributes that distinguish one state of a view's item from every other: version, schema version, contribution
+/// The attributes that distinguish one state of a view's item from every other: version, schema version, bookkeeping
 /// and parked mark, each as stored or missing.
 ///
 /// Damaged attributes are compared as they are stored, so that a damaged item can be overwritten, but its
@@ -21,7 +22,8 @@ pub(crate) struct Revision(Vec<(&'static str, Option<AttributeValue>)>);
 impl Revision {
     /// Returns the revision of a stored item.
     pub(crate) fn of(item: &Item) -> Self {
-        Self([VERSION, SCHEMA, CONTRIBUTION, PARKED].map(|name| (name, item.get(name).cloned())).into())
+        let names = [VERSION, SCHEMA].into_iter().chain(Bookkeeping::ATTRIBUTES).chain([PARKED]);
+        Self(names.map(|name| (name, item.get(name).cloned())).collect())
     }
 
     /// Returns the revision of an item that does not exist, in a table with the partition key `key`.

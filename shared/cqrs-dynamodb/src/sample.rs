@@ -1,6 +1,9 @@
 //! A small domain for the unit tests of this crate: jars that are filled, and sealed.
 
-use cqrs::{CommandId, Commit, Event, EventRecord, Fingerprint, Projection, Recorded, StoredCommit, StreamId, Version};
+use cqrs::{
+    CommandId, Commit, Counters, Event, EventRecord, Fingerprint, Projection, Recorded, Rollup, StoredCommit, StreamId,
+    Version,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -44,6 +47,19 @@ impl Projection for Levels {
             }
             SampleEvent::Sealed {} => None,
         }
+    }
+}
+
+/// The total content of all jars.
+pub(crate) struct Content;
+
+impl Rollup for Content {
+    type Projection = Levels;
+
+    const NAME: &'static str = "content";
+
+    fn contribution(view: &LevelView) -> Counters {
+        Counters::default().with("all", "content", view.content.into())
     }
 }
 

@@ -7,7 +7,7 @@
 //! | the attributes of [`Projection::index`] | keys of the table's indexes |
 //! | `version` | the last folded commit |
 //! | `schema` | the schema version of the view |
-//! | `contribution` | the view's contribution to the rollup's counters, as of this version |
+//! | `contribution` | the view's contribution to the counters: table, row, column, number |
 //! | `parked`, `parked_in` | the parked mark and the projection's name, if the stream is [parked](crate::parked) |
 //!
 //! A deleted view keeps its item without the view's own fields, so that a late request can compare versions.
@@ -15,19 +15,19 @@
 use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use cqrs::{Counters, Projection, Version};
+use cqrs::{Projection, Version};
 use serde_dynamo::{from_item, to_item};
 
 use crate::{
     Dynamo, StoreError,
-    item::{Item, decode_counters, encode_counters, number, number_of, text, text_of},
+    bookkeeping::Bookkeeping,
+    item::{Item, number, number_of, text, text_of},
     parked::{PARKED, PARKED_IN, Parked},
     revision::Revision,
 };
 
 pub(crate) const VERSION: &str = "version";
 pub(crate) const SCHEMA: &str = "schema";
-pub(crate) const CONTRIBUTION: &str = "contribution";
 
 /// The number of keys that one `BatchGetItem` allows.
 const BATCH: usize = 100;
@@ -47,7 +47,7 @@ pub struct StoredView<V> {
     /// The schema version of the view.
     pub schema: u32,
     pub content: Content<V>,
-    pub contribution: Counters,
+    pub bookkeeping: Bookkeeping,
     /// The parked mark, if the stream is parked.
     pub parked: Option<Parked>,
     pub(crate) revision: Revision,
@@ -127,7 +127,7 @@ pub(crate) fn encode<P: Projection>(
     key: &str,
     version: Version,
     view: Option<&P::View>,
-    contribution: &Counters,
+    bookkeeping: &Bookkeeping,
 ) -> Result<Item, StoreError> {
     let mut item = match view {
         Some(view) => to_item(view).map_err(StoreError::bug)?,
@@ -138,9 +138,8 @@ pub(crate) fn encode<P: Projection>(
     item.insert(P::KEY.to_owned(), text(key));
     item.insert(VERSION.to_owned(), number(version));
     item.insert(SCHEMA.to_owned(), number(P::SCHEMA));
-    if !contribution.is_zero() {
-        item.insert(CONTRIBUTION.to_owned(), encode_counters(contribution));
-    }
+    let attributes = bookkeeping.attributes().into_iter();
+    item.extend(attributes.filter_map(|(name, value)| Some((name.to_owned(), value?))));
     Ok(item)
 }
 
@@ -148,11 +147,12 @@ pub(crate) fn encode<P: Projection>(
 pub(crate) fn decode<P: Projection>(item: Item) -> StoredView<P::View> {
     let version = Version::new(number_of(&item, VERSION).unwrap_or_default());
     let schema = number_of(&item, SCHEMA).unwrap_or_default();
-    let contribution = item.get(CONTRIBUTION).map(decode_counters).unwrap_or_default();
+    let bookkeeping = Bookkeeping::of(&item);
     let revision = Revision::of(&item);
     let parked = Parked::in_item(&item);
-    let bookkeeping = [P::KEY, VERSION, SCHEMA, CONTRIBUTION, PARKED, PARKED_IN];
-    let deleted = item.keys().all(|name| bookkeeping.contains(&name.as_str()));
+    let beside = [P::KEY, VERSION, SCHEMA, PARKED, PARKED_IN];
+    let is_beside = |name: &String| beside.iter().chain(&Bookkeeping::ATTRIBUTES).any(|beside| beside == name);
+    let deleted = item.keys().all(is_beside);
     let content = if schema != P::SCHEMA {
         Content::Stale
     } else if deleted {
@@ -160,5 +160,5 @@ pub(crate) fn decode<P: Projection>(item: Item) -> StoredView<P::View> {
     } else {
         from_item(item).map_or(Content::Stale, Content::Current)
     };
-    StoredView { version, schema, content, contribution, parked, revision }
+    StoredView { version, schema, content, bookkeeping, parked, revision }
 }

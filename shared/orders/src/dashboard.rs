@@ -6,7 +6,7 @@ use cqrs::{Counters, Rollup};
 use jiff::{Span, Timestamp, civil::Date, tz::Offset};
 use serde::Serialize;
 
-use crate::{OrderSummary, Status};
+use crate::{OrderSummaries, OrderSummary, Status};
 
 const ORDERS: &str = "orders";
 const STATUS: &str = "status:";
@@ -44,7 +44,9 @@ pub struct Day {
 }
 
 impl Rollup for Dashboard {
-    type View = OrderSummary;
+    type Projection = OrderSummaries;
+
+    const NAME: &'static str = "dashboard";
 
     fn contribution(order: &OrderSummary) -> Counters {
         let day = day_row(date(order.placed_at));

@@ -231,7 +231,7 @@ impl TableHistory {
                 continue;
             }
             let before = self.views.get(&order).and_then(|states| states.last());
-            contributions += &counters(&plain(&item["contribution"]));
+            contributions += &counters(&plain(&item["contribution"])["dashboard"]);
             if before == Some(&item) {
                 continue;
             }
@@ -263,7 +263,7 @@ impl TableHistory {
         OrderSummaries::index(&view).into_iter().for_each(|(name, value)| item[name] = value.into());
         item["version"] = json!(version);
         item["schema"] = json!(OrderSummaries::SCHEMA);
-        item["contribution"] = json(&Dashboard::contribution(&view));
+        item["contribution"] = json!({ "dashboard": Dashboard::contribution(&view) });
         item
     }
 }

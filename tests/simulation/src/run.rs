@@ -154,7 +154,7 @@ impl SimulationRun {
     /// Redrives the parked streams, as an operator does. A missing or unreadable commit parks a stream.
     async fn redrive(&self) {
         let streams = redrive::streams(&self.stack.app, &[]).await.unwrap_or_default();
-        redrive::redrive(&self.stack.app, &streams).await;
+        let _ = redrive::redrive(&self.stack.app, &streams).await;
     }
 
     async fn redrive_repeatedly(&self, should_continue: &impl Fn() -> bool) {

@@ -72,7 +72,7 @@ impl System {
             views = again;
         };
         let mut contributions = Counters::default();
-        for (row, columns) in views.iter().flat_map(|view| fields(&view["contribution"])) {
+        for (row, columns) in views.iter().flat_map(|view| fields(&view["contribution"]["dashboard"])) {
             fields(columns).for_each(|(column, amount)| contributions.add(row, column, number(amount)));
         }
         let mut counters = Counters::default();
@@ -100,7 +100,8 @@ impl System {
             let stored = views.get(stream.key()).await.unwrap().unwrap();
             let folded = OrderSummaries::fold(None, &commits).unwrap();
             counters += &Dashboard::contribution(&folded);
-            assert_eq!(stored.contribution, Dashboard::contribution(&folded));
+            let contribution = BTreeMap::from([("dashboard".to_owned(), Dashboard::contribution(&folded))]);
+            assert_eq!(stored.bookkeeping.contribution, contribution);
             assert_eq!(stored.content, Content::Current(folded));
             assert_eq!((stored.version, stored.schema), (commits.last().unwrap().version, OrderSummaries::SCHEMA));
         }

@@ -1,6 +1,6 @@
 //! Deployment of a new projection beside existing ones, for example one with another key.
 
-use cqrs::{StreamId, Version, spec::commit_of};
+use cqrs::{ReadModel, ReadModels, StreamId, Version, spec::commit_of};
 use cqrs_dynamodb::{CatchUpRequest, Projector, Segment, StreamFilter, views::Content};
 
 use super::{
@@ -10,7 +10,7 @@ use super::{
 
 /// The projector before the deployment, without visits.
 fn before(jars: &Jars) -> Projector {
-    Projector::new(jars.events()).with_rollup::<JarLevels<1>, Inventory<1>>(jars.levels(), jars.inventory())
+    jars.builder().add(ReadModel::<JarLevels<1>>::new().rollup::<Inventory<1>>()).build().unwrap()
 }
 
 /// Appends a commit. Returns the catch-up request that its stream record leads to.

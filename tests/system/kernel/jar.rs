@@ -115,7 +115,9 @@ impl<const SCHEMA: u32> Projection for JarLevels<SCHEMA> {
 pub struct Inventory<const SCHEMA: u32>;
 
 impl<const SCHEMA: u32> Rollup for Inventory<SCHEMA> {
-    type View = JarLevel;
+    type Projection = JarLevels<SCHEMA>;
+
+    const NAME: &'static str = "inventory";
 
     fn contribution(view: &JarLevel) -> Counters {
         Counters::default().with("all", "jars", 1).with("all", "content", i128::from(view.level))

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use cqrs::{Projection, Version};
 
 use super::{
+    changes::Changes,
     chunk::pack,
     handler::{CONCURRENCY, ProjectionHandler, concurrently},
     plan::{FoldPlan, FoldResult, Plan, Work},
@@ -107,38 +108,37 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             Some(commits) => (commits, None),
             None => self.events.load_valid(&work.request.stream, from).await?,
         };
-        let folded = fold::<P>(from, view, commits, |view| self.handler.contribution(view));
+        let folded = fold(&self.handler.model, from, view, commits);
         Ok(match FoldResult::new(folded, corrupt, stored_version) {
             FoldResult::UpToDate => NextStep::UpToDate { unparked: work.unparked },
             FoldResult::Park(error) => NextStep::Park(work, error),
             FoldResult::Write { version, view, contribution, commits, stopped } => {
-                let mut item = views::encode::<P>(work.request.stream.key(), version, view.as_ref(), &contribution)?;
+                let before = work.bookkeeping();
+                let after = before.after(&self.handler.model, contribution);
+                let mut item = views::encode::<P>(work.request.stream.key(), version, view.as_ref(), &after)?;
                 if let Some(error) = &stopped {
                     let mark = self.handler.parked_mark(&work, version, error)?;
                     item.extend([(PARKED.to_owned(), mark), (PARKED_IN.to_owned(), text(P::NAME))]);
                 }
-                let delta = match &work.stored {
-                    Some(stored) => contribution - &stored.contribution,
-                    None => contribution,
-                };
-                let write = ViewWrite { bytes: item::size(&item), item, revision: work.revision(P::KEY), delta };
+                let changes = Changes::between(&before, &after);
+                let write = ViewWrite { bytes: item::size(&item), item, revision: work.revision(P::KEY), changes };
                 NextStep::Write(PendingView { work, write, commits, fills_gap, stopped })
             }
         })
     }
 
-    /// Writes the views. Views that change the counters share transactions with the updates of the counters. Returns
-    /// the streams to fold again.
+    /// Writes the views. Views that change a table beside them share transactions with these changes. Returns the
+    /// streams to fold again.
     async fn write_all(
         &self,
         pending: Vec<PendingView<'a, P::View>>,
         report: &mut CatchUpReport,
     ) -> Vec<Work<'a, P::View>> {
-        // A view that changes no counter needs no transaction, and a single put costs half as much.
-        let (without_delta, with_delta): (Vec<_>, Vec<_>) =
-            pending.into_iter().partition(|view| view.write.delta.is_zero());
-        let puts = without_delta.into_iter().map(|view| vec![view]).collect();
-        let transactions = pack(with_delta, PendingView::bytes_and_delta);
+        // A view that changes nothing beside it needs no transaction, and a single put costs half as much.
+        let (without_changes, with_changes): (Vec<_>, Vec<_>) =
+            pending.into_iter().partition(|view| view.write.changes.is_empty());
+        let puts = without_changes.into_iter().map(|view| vec![view]).collect();
+        let transactions = pack(with_changes, PendingView::bytes_and_changes);
         let mut to_refold = Vec::new();
         // Concurrent transactions would collide in the rows of the counters.
         for (chunks, limit) in [(transactions, 1), (puts, CONCURRENCY)] {

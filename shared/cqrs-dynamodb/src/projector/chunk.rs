@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cqrs::Counters;
+use super::changes::Changes;
 
 /// The limit of actions per transaction (Amazon DynamoDB API Reference, `TransactWriteItems`).
 const MAX_ACTIONS: usize = 100;
@@ -11,15 +11,16 @@ const MAX_BYTES: usize = 3_500_000;
 
 /// Packs writes into chunks that fit into one transaction each: one action per view and one per row of counters.
 ///
-/// `bytes_and_delta` returns the size of a view's item, and the change of the counters.
-pub(super) fn pack<W>(writes: Vec<W>, bytes_and_delta: impl Fn(&W) -> (usize, &Counters)) -> Vec<Vec<W>> {
+/// `bytes_and_changes` returns the size of a view's item, and the changes beside the view.
+pub(super) fn pack<W>(writes: Vec<W>, bytes_and_changes: impl Fn(&W) -> (usize, &Changes)) -> Vec<Vec<W>> {
     let mut chunks = Vec::new();
     let mut chunk: Vec<W> = Vec::new();
     let (mut chunk_bytes, mut chunk_rows) = (0, BTreeSet::new());
     for write in writes {
-        let (bytes, delta) = bytes_and_delta(&write);
-        let rows: BTreeSet<String> = delta.rows().map(|(row, _)| row.to_owned()).collect();
-        let all_rows: BTreeSet<String> = chunk_rows.union(&rows).cloned().collect();
+        let (bytes, changes) = bytes_and_changes(&write);
+        let rows: BTreeSet<(String, String)> =
+            changes.counter_rows().map(|(table, row)| (table.to_owned(), row.to_owned())).collect();
+        let all_rows: BTreeSet<_> = chunk_rows.union(&rows).cloned().collect();
         let fits = chunk.len() + 1 + all_rows.len() <= MAX_ACTIONS && chunk_bytes + bytes <= MAX_BYTES;
         if fits || chunk.is_empty() {
             (chunk_bytes, chunk_rows) = (chunk_bytes + bytes, all_rows);
@@ -37,28 +38,33 @@ pub(super) fn pack<W>(writes: Vec<W>, bytes_and_delta: impl Fn(&W) -> (usize, &C
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use cqrs::Counters;
+
     use super::*;
 
-    fn lengths(writes: impl Iterator<Item = (usize, Counters)>) -> Vec<usize> {
-        let chunks = pack(writes.collect(), |(bytes, delta)| (*bytes, delta));
+    fn lengths(writes: impl Iterator<Item = (usize, Changes)>) -> Vec<usize> {
+        let chunks = pack(writes.collect(), |(bytes, changes)| (*bytes, changes));
         chunks.iter().map(Vec::len).collect()
     }
 
-    fn delta(row: usize) -> Counters {
-        Counters::default().with("totals", "n", 1).with(&format!("day {row}"), "n", 1)
+    fn changes(row: usize) -> Changes {
+        let delta = Counters::default().with("totals", "n", 1).with(&format!("day {row}"), "n", 1);
+        Changes { counters: BTreeMap::from([("dashboard".to_owned(), delta)]) }
     }
 
     #[test]
     fn views_and_the_rows_they_share_fill_100_actions() {
-        assert_eq!(lengths((0..200).map(|_| (1, delta(0)))), [98, 98, 4]);
-        assert_eq!(lengths((0..100).map(|i| (1, delta(i)))), [49, 49, 2]);
-        assert_eq!(lengths((0..100).map(|_| (1, Counters::default()))), [100]);
+        assert_eq!(lengths((0..200).map(|_| (1, changes(0)))), [98, 98, 4]);
+        assert_eq!(lengths((0..100).map(|i| (1, changes(i)))), [49, 49, 2]);
+        assert_eq!(lengths((0..100).map(|_| (1, Changes::default()))), [100]);
     }
 
     #[test]
     fn a_chunk_is_below_the_limit_of_bytes_or_has_one_view() {
-        assert_eq!(lengths((0..5).map(|_| (1_700_000, delta(0)))), [2, 2, 1]);
-        assert_eq!(lengths((0..2).map(|_| (9_000_000, delta(0)))), [1, 1]);
+        assert_eq!(lengths((0..5).map(|_| (1_700_000, changes(0)))), [2, 2, 1]);
+        assert_eq!(lengths((0..2).map(|_| (9_000_000, changes(0)))), [1, 1]);
     }
 
     #[test]

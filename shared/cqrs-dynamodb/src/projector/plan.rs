@@ -1,10 +1,12 @@
 //! The pure decisions of catching up: from a stored view and a request to a plan, and from a fold to a result.
 
+use std::collections::BTreeMap;
+
 use cqrs::{Counters, Projection, StoredCommit, Version};
 
 use super::request::CatchUpRequest;
 use crate::{
-    StoreError,
+    Bookkeeping, StoreError,
     fold::Folded,
     parked::Parked,
     revision::Revision,
@@ -54,7 +56,8 @@ pub(super) enum FoldResult<V> {
         version: Version,
         /// `None` if the stream folds to no view.
         view: Option<V>,
-        contribution: Counters,
+        /// The view's contribution, by table of counters.
+        contribution: BTreeMap<String, Counters>,
         /// The number of folded commits.
         commits: usize,
         /// The error that stopped the fold before the head. The view is written with the parked mark.
@@ -70,6 +73,11 @@ impl<'a, V: Clone> Work<'a, V> {
     /// Returns the version of the stored view, or [`Version::NONE`] if there is none.
     pub(super) fn stored_version(&self) -> Version {
         self.stored.as_ref().map_or(Version::NONE, |stored| stored.version)
+    }
+
+    /// Returns the stored bookkeeping; empty if there is no view.
+    pub(super) fn bookkeeping(&self) -> Bookkeeping {
+        self.stored.as_ref().map(|stored| stored.bookkeeping.clone()).unwrap_or_default()
     }
 
     pub(super) fn parked(&self) -> Option<&Parked> {
@@ -142,7 +150,7 @@ mod tests {
 
     fn stored(version: u64, schema: u32) -> StoredView<LevelView> {
         let mut item: Item =
-            encode::<Levels>("a", Version::new(version), Some(&view(5)), &Counters::default()).unwrap();
+            encode::<Levels>("a", Version::new(version), Some(&view(5)), &Bookkeeping::default()).unwrap();
         item.insert("schema".to_owned(), crate::item::number(schema));
         decode::<Levels>(item)
     }
@@ -226,7 +234,7 @@ mod tests {
 
     fn folded(version: u64, commits: usize, stopped: Option<StoreError>) -> Folded<LevelView> {
         let (version, view) = (Version::new(version), Some(view(1)));
-        Folded { version, view, contribution: Counters::default(), commits, stopped }
+        Folded { version, view, contribution: BTreeMap::new(), commits, stopped }
     }
 
     #[test]

@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::handler::{CONCURRENCY, ProjectionHandler};
 use crate::{
-    EventStore, StoreError,
+    Bookkeeping, EventStore, StoreError,
     fold::fold,
-    item::{Item, decode_counters},
+    item::Item,
     parked::{PARKED, PARKED_IN},
-    views::{self, CONTRIBUTION},
+    views,
 };
 
 /// The result of verifying views.
@@ -27,9 +27,9 @@ pub struct VerifiedViews {
     pub behind: BTreeMap<StreamId, Timestamp>,
     /// The number of views that are correct as of their version, and parked.
     pub parked: usize,
-    /// The sum of all stored contributions.
+    /// The sum of all stored contributions, by table of counters.
     #[serde(skip)]
-    pub contribution: Counters,
+    pub counters: BTreeMap<String, Counters>,
 }
 
 /// The defect of a stored view.
@@ -78,8 +78,7 @@ impl<P: Projection> ProjectionHandler<P> {
                 ViewStatus::Parked => verified.parked += 1,
             }
         }
-        let contributions = items.values().filter_map(|item| item.get(CONTRIBUTION));
-        contributions.for_each(|contribution| verified.contribution += &decode_counters(contribution));
+        items.values().for_each(|item| verified.add_counters(&Bookkeeping::of(item).contribution));
         Ok(verified)
     }
 
@@ -104,11 +103,12 @@ impl<P: Projection> ProjectionHandler<P> {
         let missing_since =
             commits.iter().find(|commit| commit.version > stored.version).map(|commit| commit.recorded_at);
         let folded_commits = commits.into_iter().take_while(|commit| commit.version <= stored.version).collect();
-        let folded = fold::<P>(Version::NONE, None, folded_commits, |view| self.contribution(view));
+        let folded = fold(&self.model, Version::NONE, None, folded_commits);
         if folded.version < stored.version {
             return Ok(ViewStatus::Defective(ViewDefect::Ahead));
         }
-        let expected = views::encode::<P>(stream.key(), folded.version, folded.view.as_ref(), &folded.contribution)?;
+        let bookkeeping = stored.bookkeeping.after(&self.model, folded.contribution);
+        let expected = views::encode::<P>(stream.key(), folded.version, folded.view.as_ref(), &bookkeeping)?;
         let mut found = item.clone();
         found.retain(|name, _| ![PARKED, PARKED_IN].contains(&name.as_str()));
         Ok(match (found == expected, stored.parked, missing_since) {
@@ -127,6 +127,12 @@ impl VerifiedViews {
         self.defective.extend(other.defective);
         self.behind.extend(other.behind);
         self.parked += other.parked;
-        self.contribution += &other.contribution;
+        self.add_counters(&other.counters);
+    }
+
+    fn add_counters(&mut self, counters: &BTreeMap<String, Counters>) {
+        for (table, counters) in counters {
+            *self.counters.entry(table.clone()).or_default() += counters;
+        }
     }
 }

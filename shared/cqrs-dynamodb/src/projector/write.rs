@@ -9,9 +9,9 @@ use aws_sdk_dynamodb::{
         error::TransactionCanceledException,
     },
 };
-use cqrs::{Counters, Projection};
+use cqrs::Projection;
 
-use super::handler::ProjectionHandler;
+use super::{changes::Changes, handler::ProjectionHandler};
 use crate::{
     StoreError,
     call::{ConditionalWrite, existing_item},
@@ -27,8 +27,8 @@ pub(super) struct ViewWrite {
     pub(super) bytes: usize,
     /// The revision that the stored item must still have.
     pub(super) revision: Revision,
-    /// The change of the counters.
-    pub(super) delta: Counters,
+    /// The changes of the tables beside the view.
+    pub(super) changes: Changes,
 }
 
 /// The outcome of writing one chunk.
@@ -46,18 +46,18 @@ pub(super) enum WriteOutcome<V> {
 }
 
 impl<P: Projection> ProjectionHandler<P> {
-    /// Writes the views of a chunk with their change of the counters: all or nothing.
+    /// Writes the views of a chunk with their changes of the tables beside them: all or nothing.
     pub(super) async fn write(&self, chunk: &[&ViewWrite]) -> WriteOutcome<P::View> {
-        let mut delta = Counters::default();
-        chunk.iter().for_each(|write| delta += &write.delta);
+        let mut changes = Changes::default();
+        chunk.iter().for_each(|write| changes.add(&write.changes));
         let outcome = match chunk {
-            [single] if delta.is_zero() => self.put(single).await,
-            _ => self.transact(chunk, &delta).await,
+            [single] if changes.is_empty() => self.put(single).await,
+            _ => self.transact(chunk, &changes).await,
         };
         outcome.unwrap_or_else(WriteOutcome::Failed)
     }
 
-    /// Writes one view that changes no counter. Costs one write unit per KB, and those of its indexes.
+    /// Writes one view that changes nothing beside it. Costs one write unit per KB, and those of its indexes.
     async fn put(&self, write: &ViewWrite) -> Result<WriteOutcome<P::View>, StoreError> {
         let put = self.conditional_put(write)?;
         let dynamo = self.views.dynamo();
@@ -80,13 +80,14 @@ impl<P: Projection> ProjectionHandler<P> {
     }
 
     /// Writes views and counters in one transaction. Costs two write units per KB, and those of the indexes.
-    async fn transact(&self, chunk: &[&ViewWrite], delta: &Counters) -> Result<WriteOutcome<P::View>, StoreError> {
+    async fn transact(&self, chunk: &[&ViewWrite], changes: &Changes) -> Result<WriteOutcome<P::View>, StoreError> {
         let mut actions = Vec::with_capacity(chunk.len() + 2);
         for write in chunk {
             actions.push(TransactWriteItem::builder().put(self.conditional_put(write)?).build());
         }
-        if let Some(rollup) = &self.rollup {
-            let updates = rollup.counters.updates(delta)?.into_iter();
+        for (table, delta) in &changes.counters {
+            let table = self.counters.get(table.as_str()).ok_or_else(|| undeclared(table))?;
+            let updates = table.updates(delta)?.into_iter();
             actions.extend(updates.map(|update| TransactWriteItem::builder().update(update).build()));
         }
         let dynamo = self.views.dynamo();
@@ -113,6 +114,11 @@ impl<P: Projection> ProjectionHandler<P> {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         put.build().map_err(StoreError::bug)
     }
+}
+
+/// The bookkeeping of a table changes only if the code declares the table.
+fn undeclared(table: &str) -> StoreError {
+    StoreError::bug(format!("a change of the table {table}, which is not declared"))
 }
 
 /// Classifies a cancelled transaction by its reasons. DynamoDB returns one reason per action, in the order of the

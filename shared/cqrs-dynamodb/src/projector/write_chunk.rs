@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cqrs::{Counters, Projection};
+use cqrs::Projection;
 
 use super::{
+    changes::Changes,
     handler::ProjectionHandler,
     plan::Work,
     report::CatchUpReport,
@@ -30,9 +31,9 @@ pub(super) struct PendingView<'a, V> {
 }
 
 impl<V> PendingView<'_, V> {
-    /// Returns the size of the item in bytes, and the change of the counters.
-    pub(super) fn bytes_and_delta(&self) -> (usize, &Counters) {
-        (self.write.bytes, &self.write.delta)
+    /// Returns the size of the item in bytes, and the changes beside the view.
+    pub(super) fn bytes_and_changes(&self) -> (usize, &Changes) {
+        (self.write.bytes, &self.write.changes)
     }
 }
 

@@ -41,10 +41,11 @@ impl<'a> CheckpointFile<'a> {
         let described = app.dynamo.client.describe_table().table_name(&*app.tables.events).send().await;
         let described =
             described.map_err(|error| format!("cannot describe the events table: {}", causes(&error)))?.table;
+        let projector = projector(app).map_err(|error| error.to_string())?;
         let rebuild = RebuildIdentity {
             created: described.as_ref().and_then(|table| table.creation_date_time).map(|time| time.secs()),
             table: described.and_then(|table| table.table_arn).unwrap_or_else(|| app.tables.events.to_string()),
-            schemas: projector(app).projections().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect(),
+            schemas: projector.projections().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect(),
         };
         Ok(Self { path, rebuild })
     }

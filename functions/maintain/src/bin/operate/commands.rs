@@ -1,6 +1,6 @@
 //! The commands and their output.
 
-use std::{collections::BTreeMap, fs, io, path::Path, process::ExitCode};
+use std::{fs, io, path::Path, process::ExitCode};
 
 use app::App;
 use cqrs::{StreamId, Version};
@@ -66,37 +66,34 @@ impl SegmentArgs {
     }
 }
 
-async fn verify_views(
-    app: &App,
-    segments: &SegmentArgs,
-    patience: i64,
-) -> Result<BTreeMap<&'static str, VerifyReport>, CliError> {
+async fn verify_views(app: &App, segments: &SegmentArgs, patience: i64) -> Result<VerifyReport, CliError> {
     let (bar, patience) = (progress_bar(app).await, SignedDuration::from_secs(patience));
     let on_page = |visited: usize, _: &Checkpoint| bar.set_position(visited as u64);
-    let reports = verify::verify(app, patience, segments.checkpoint(), on_page).await;
+    let report = verify::verify(app, patience, segments.checkpoint(), on_page).await;
     bar.finish_and_clear();
-    reports.map_err(message)
+    report.map_err(message)
 }
 
 async fn verify(app: &App, segments: &SegmentArgs, patience: i64, json: bool) -> Result<ExitCode, CliError> {
-    let reports = verify_views(app, segments, patience).await?;
-    let wrong = reports.values().any(VerifyReport::is_wrong);
+    let report = verify_views(app, segments, patience).await?;
+    let wrong = report.is_wrong();
     if json {
-        print_json(&json!({ "wrong": wrong, "projections": reports }))?;
+        let VerifyReport { projections, counters } = &report;
+        print_json(&json!({ "wrong": wrong, "projections": projections, "counters": counters }))?;
     } else {
-        for (name, report) in &reports {
-            let views = &report.views;
+        for (name, projection) in &report.projections {
+            let views = &projection.views;
             println!(
-                "{name}: {} views, {} defective, {} behind, {} parked; counters {:?}",
+                "{name}: {} views, {} defective, {} behind, {} parked",
                 views.views,
                 views.defective.len(),
                 views.behind.len(),
-                views.parked,
-                report.counters
+                views.parked
             );
             views.defective.iter().for_each(|(stream, defect)| println!("  {stream}: {defect:?}"));
             views.behind.iter().for_each(|(stream, since)| println!("  {stream}: behind since {since}"));
         }
+        report.counters.iter().for_each(|(table, status)| println!("{table}: counters {status:?}"));
     }
     Ok(ExitCode::from(u8::from(wrong)))
 }
@@ -155,7 +152,7 @@ fn print_report(report: &RebuildReport, json: bool) -> Result<(), CliError> {
 }
 
 async fn preview_rebuild(app: &App, segments: &SegmentArgs, json: bool) -> Result<ExitCode, CliError> {
-    for (name, report) in verify_views(app, segments, 0).await? {
+    for (name, report) in verify_views(app, segments, 0).await?.projections {
         let views = report.views.views;
         let defective_or_behind = report.views.defective.len() + report.views.behind.len();
         match json {
@@ -223,7 +220,7 @@ async fn check_exists(app: &App, stream: &StreamId) -> Result<(), CliError> {
 
 async fn redrive_streams(app: &App, streams: &[StreamId], json: bool) -> Result<ExitCode, CliError> {
     let mut total = RebuildReport { streams: streams.len(), ..RebuildReport::default() };
-    for report in redrive::redrive(app, streams).await {
+    for report in redrive::redrive(app, streams).await.map_err(message)? {
         total.add(0, &report);
     }
     print_caught_up(&total, json)

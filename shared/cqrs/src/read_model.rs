@@ -1,0 +1,153 @@
+//! Read models: what a domain declares once, and what the projector, maintenance, tests and lists of tables follow.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Aggregate, Counters, Projection, Rollup};
+
+/// A domain: its aggregate and its read models.
+pub trait Domain {
+    type Aggregate: Aggregate;
+
+    /// Adds all read models of the domain to `models`, and returns it.
+    fn read_models<M: ReadModels>(models: M) -> M;
+}
+
+/// Receives the read models of a domain. A visitor, because its users need the types of the projections.
+pub trait ReadModels: Sized {
+    #[must_use]
+    fn add<P: Projection>(self, model: ReadModel<P>) -> Self;
+}
+
+/// A projection with everything that is kept beside its views.
+pub struct ReadModel<P: Projection> {
+    rollups: Vec<DeclaredRollup<P::View>>,
+}
+
+/// A rollup without its type.
+pub struct DeclaredRollup<V> {
+    pub name: &'static str,
+    pub table: &'static str,
+    pub contribution: fn(&V) -> Counters,
+}
+
+/// A table of a read model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReadTable {
+    pub name: &'static str,
+    pub kind: TableKind,
+}
+
+/// The kind of a table: it determines the table's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TableKind {
+    /// One item per view, with the partition key `key`.
+    Views { key: &'static str },
+    /// Counters, by shard and row.
+    Counters,
+}
+
+impl<P: Projection> ReadModel<P> {
+    /// Declares a projection with nothing beside its views.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { rollups: Vec::new() }
+    }
+
+    /// Adds a rollup over the views.
+    #[must_use]
+    pub fn rollup<R: Rollup<Projection = P>>(mut self) -> Self {
+        self.rollups.push(DeclaredRollup { name: R::NAME, table: R::TABLE, contribution: R::contribution });
+        self
+    }
+
+    pub fn rollups(&self) -> &[DeclaredRollup<P::View>] {
+        &self.rollups
+    }
+
+    /// Returns the names of the projection and of everything beside its views.
+    pub fn names(&self) -> Vec<&'static str> {
+        [P::NAME].into_iter().chain(self.rollups.iter().map(|rollup| rollup.name)).collect()
+    }
+
+    /// Returns the tables: the one of the views, whose name is the projection's name, and those beside it.
+    pub fn tables(&self) -> BTreeSet<ReadTable> {
+        let counters = self.rollups.iter().map(|rollup| rollup.table);
+        let mut tables = BTreeSet::from([ReadTable { name: P::NAME, kind: TableKind::Views { key: P::KEY } }]);
+        tables.extend(counters.map(|name| ReadTable { name, kind: TableKind::Counters }));
+        tables
+    }
+}
+
+impl<P: Projection> Default for ReadModel<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A mistake in the declared read models, or in the deployed tables for them. The code or the deployment must change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeclarationError {
+    /// Two projections, rollups, or one of each have the same name.
+    #[error("the name {0} is declared twice")]
+    NameDeclaredTwice(&'static str),
+    /// A table of views, for example, is also declared as one of counters.
+    #[error("the table {0} is declared for two kinds of content")]
+    TableOfTwoKinds(&'static str),
+    #[error("no deployed table is known for {0}")]
+    NoTable(&'static str),
+    #[error("{0} and {1} have the same deployed table")]
+    SameTable(&'static str, &'static str),
+}
+
+/// Collects the declared tables of any number of domains, and checks that no two declarations collide.
+///
+/// ```
+/// # use cqrs::{Domain, read_model::DeclaredTables};
+/// fn tables<D: Domain>() -> Vec<&'static str> {
+///     let tables = D::read_models(DeclaredTables::default()).check();
+///     tables.unwrap_or_default().into_keys().collect()
+/// }
+/// ```
+#[derive(Debug, Default)]
+pub struct DeclaredTables {
+    names: BTreeSet<&'static str>,
+    tables: BTreeMap<&'static str, TableKind>,
+    error: Option<DeclarationError>,
+}
+
+impl ReadModels for DeclaredTables {
+    fn add<P: Projection>(mut self, model: ReadModel<P>) -> Self {
+        self.declare(&model);
+        self
+    }
+}
+
+impl DeclaredTables {
+    /// Adds the names and tables of a read model.
+    pub fn declare<P: Projection>(&mut self, model: &ReadModel<P>) {
+        for name in model.names() {
+            if !self.names.insert(name) {
+                self.error.get_or_insert(DeclarationError::NameDeclaredTwice(name));
+            }
+        }
+        for ReadTable { name, kind } in model.tables() {
+            if *self.tables.entry(name).or_insert(kind) != kind {
+                self.error.get_or_insert(DeclarationError::TableOfTwoKinds(name));
+            }
+        }
+    }
+
+    /// Returns the tables by name.
+    ///
+    /// # Errors
+    /// The first [`DeclarationError`].
+    pub fn check(self) -> Result<BTreeMap<&'static str, TableKind>, DeclarationError> {
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(self.tables),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
