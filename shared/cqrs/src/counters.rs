@@ -49,6 +49,11 @@ impl Counters {
         self.0.iter().map(|(row, columns)| (row.as_str(), columns))
     }
 
+    /// Splits the counters into those of each row.
+    pub fn split_rows(&self) -> impl Iterator<Item = Self> {
+        self.0.iter().map(|(row, columns)| Self(BTreeMap::from([(row.clone(), columns.clone())])))
+    }
+
     pub fn is_zero(&self) -> bool {
         self.0.is_empty()
     }

@@ -10,15 +10,18 @@ use crate::{Commit, Event, Recorded};
 /// all run it.
 pub trait Projection: Send + Sync + 'static {
     type Event: Event;
-    /// The document. Its fields are stored as top-level attributes, and queries return it unchanged.
+    /// The document. Its fields are stored as top-level attributes, and queries return it unchanged. The names
+    /// `version`, `schema`, `contribution`, `counted`, `rows`, `instalments`, `parked` and `parked_in` are reserved.
     type View: Clone + Serialize + DeserializeOwned + Send + Sync + 'static;
 
-    /// The name in logs, reports and the index of parked streams.
+    /// The name in logs, reports and the index of parked streams, and the declared name of the view table. Unique among
+    /// all names that a system declares.
     const NAME: &'static str;
     /// The field of the view that holds the key of its stream. It is also the partition key of the view table.
     const KEY: &'static str;
     /// The schema version of the view, from 1. Raise it with every change to [`evolve`](Self::evolve), to
-    /// [`index`](Self::index) or to a rollup's contribution. A view of an older schema version is folded anew.
+    /// [`index`](Self::index), to a rollup's contribution or to rows, and for a new tally. A view of an older schema
+    /// version is folded anew.
     const SCHEMA: u32;
 
     /// Returns the view after `recorded`. `None` means no view: before the first event, or after one that deletes it.

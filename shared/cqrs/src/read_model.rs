@@ -2,7 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Aggregate, Counters, Projection, Rollup};
+use crate::{
+    Aggregate, Projection, Rollup, Rows, Tally,
+    rollup::DeclaredRollup,
+    rows::{self, DeclaredRows},
+    tally::DeclaredTally,
+};
 
 /// A domain: its aggregate and its read models.
 pub trait Domain {
@@ -21,13 +26,8 @@ pub trait ReadModels: Sized {
 /// A projection with everything that is kept beside its views.
 pub struct ReadModel<P: Projection> {
     rollups: Vec<DeclaredRollup<P::View>>,
-}
-
-/// A rollup without its type.
-pub struct DeclaredRollup<V> {
-    pub name: &'static str,
-    pub table: &'static str,
-    pub contribution: fn(&V) -> Counters,
+    tallies: Vec<DeclaredTally<P::Event>>,
+    rows: Vec<DeclaredRows<P::View>>,
 }
 
 /// A table of a read model.
@@ -44,13 +44,15 @@ pub enum TableKind {
     Views { key: &'static str },
     /// Counters, by shard and row.
     Counters,
+    /// Rows, by partition and sort key.
+    Rows,
 }
 
 impl<P: Projection> ReadModel<P> {
     /// Declares a projection with nothing beside its views.
     #[must_use]
     pub fn new() -> Self {
-        Self { rollups: Vec::new() }
+        Self { rollups: Vec::new(), tallies: Vec::new(), rows: Vec::new() }
     }
 
     /// Adds a rollup over the views.
@@ -60,20 +62,46 @@ impl<P: Projection> ReadModel<P> {
         self
     }
 
+    /// Adds a tally of the events.
+    #[must_use]
+    pub fn tally<T: Tally<Projection = P>>(mut self) -> Self {
+        self.tallies.push(DeclaredTally { name: T::NAME, table: T::TABLE, count: T::count });
+        self
+    }
+
+    /// Adds rows of the views.
+    #[must_use]
+    pub fn rows<R: Rows<Projection = P>>(mut self) -> Self {
+        self.rows.push(DeclaredRows { name: R::NAME, rows: rows::serialize::<R> });
+        self
+    }
+
     pub fn rollups(&self) -> &[DeclaredRollup<P::View>] {
         &self.rollups
     }
 
+    pub fn tallies(&self) -> &[DeclaredTally<P::Event>] {
+        &self.tallies
+    }
+
+    pub fn declared_rows(&self) -> &[DeclaredRows<P::View>] {
+        &self.rows
+    }
+
     /// Returns the names of the projection and of everything beside its views.
     pub fn names(&self) -> Vec<&'static str> {
-        [P::NAME].into_iter().chain(self.rollups.iter().map(|rollup| rollup.name)).collect()
+        let rollups = self.rollups.iter().map(|rollup| rollup.name);
+        let tallies = self.tallies.iter().map(|tally| tally.name);
+        [P::NAME].into_iter().chain(rollups).chain(tallies).chain(self.rows.iter().map(|rows| rows.name)).collect()
     }
 
     /// Returns the tables: the one of the views, whose name is the projection's name, and those beside it.
     pub fn tables(&self) -> BTreeSet<ReadTable> {
-        let counters = self.rollups.iter().map(|rollup| rollup.table);
+        let rollups = self.rollups.iter().map(|rollup| rollup.table);
+        let counters = rollups.chain(self.tallies.iter().map(|tally| tally.table));
         let mut tables = BTreeSet::from([ReadTable { name: P::NAME, kind: TableKind::Views { key: P::KEY } }]);
         tables.extend(counters.map(|name| ReadTable { name, kind: TableKind::Counters }));
+        tables.extend(self.rows.iter().map(|rows| ReadTable { name: rows.name, kind: TableKind::Rows }));
         tables
     }
 }
@@ -87,7 +115,7 @@ impl<P: Projection> Default for ReadModel<P> {
 /// A mistake in the declared read models, or in the deployed tables for them. The code or the deployment must change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DeclarationError {
-    /// Two projections, rollups, or one of each have the same name.
+    /// Two of all projections, rollups, tallies and rows have the same name.
     #[error("the name {0} is declared twice")]
     NameDeclaredTwice(&'static str),
     /// A table of views, for example, is also declared as one of counters.

@@ -22,3 +22,10 @@ pub trait Rollup: 'static {
     /// Returns the amounts that `view` adds to the counters, by row and column.
     fn contribution(view: &<Self::Projection as Projection>::View) -> Counters;
 }
+
+/// A rollup without its type.
+pub struct DeclaredRollup<V> {
+    pub name: &'static str,
+    pub table: &'static str,
+    pub contribution: fn(&V) -> Counters,
+}

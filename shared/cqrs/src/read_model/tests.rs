@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::{Event, Recorded};
+use crate::{Counters, Event, Recorded, RowKey};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
@@ -91,4 +91,43 @@ fn a_table_has_one_kind_of_content() {
     let error = declared.unwrap_err();
     assert_eq!(error, DeclarationError::TableOfTwoKinds("lamps"));
     assert_eq!(error.to_string(), "the table lamps is declared for two kinds of content");
+}
+
+struct Lightings;
+
+impl Tally for Lightings {
+    type Projection = Lamps;
+
+    const NAME: &'static str = "lightings";
+    const TABLE: &'static str = "usage";
+
+    fn count(recorded: Recorded<'_, LampEvent>) -> Counters {
+        match recorded.event {
+            LampEvent::Lit {} => Counters::default().with("all", "lightings", 1),
+        }
+    }
+}
+
+struct LampsByUsage;
+
+impl Rows for LampsByUsage {
+    type Projection = Lamps;
+    type Row = BTreeMap<String, u64>;
+
+    const NAME: &'static str = "lamps-by-usage";
+
+    fn rows(view: &u64) -> Vec<(RowKey, BTreeMap<String, u64>)> {
+        vec![(RowKey::new("all", view.to_string()), BTreeMap::from([("lit".to_owned(), *view)]))]
+    }
+}
+
+#[test]
+fn tallies_share_tables_with_rollups_and_rows_have_their_own() {
+    let model = ReadModel::<Lamps>::new().rollup::<Usage>().tally::<Lightings>().rows::<LampsByUsage>();
+    assert_eq!(model.names(), ["lamps", "usage", "lightings", "lamps-by-usage"]);
+    let tables: Vec<_> = model.tables().into_iter().map(|table| (table.name, table.kind)).collect();
+    let views = ("lamps", TableKind::Views { key: "lamp_id" });
+    assert_eq!(tables, [views, ("lamps-by-usage", TableKind::Rows), ("usage", TableKind::Counters)]);
+    let rows = (model.declared_rows()[0].rows)(&3).unwrap();
+    assert_eq!(rows.keys().collect::<Vec<_>>(), [&RowKey::new("all", "3")]);
 }
