@@ -1,10 +1,16 @@
-//! The toolkit without the order domain: a test aggregate with two projections and a rollup, on its own tables.
+//! The toolkit without the order domain: a test aggregate with two projections and what is kept beside their views, on
+//! its own tables.
 
 mod added_projection;
 mod catch_up;
 mod execute;
+mod instalments;
+mod invariants;
 mod jar;
+mod jar_beside;
+mod read_models;
 mod store;
+mod verify;
 
 use std::sync::{
     Arc,
@@ -12,7 +18,10 @@ use std::sync::{
 };
 
 use app::{Settings, settings::SettingError};
-use cqrs::{ReadModel, ReadModels};
+use cqrs::{
+    Domain, ReadModel, ReadModels,
+    read_model::{DeclaredTables, TableKind},
+};
 use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, ProjectorBuilder, Views};
 use jiff::Timestamp;
 use local::{
@@ -20,7 +29,10 @@ use local::{
     template::{IndexDefinition, TableDefinition},
 };
 
-use self::jar::{Inventory, JarLevels, Visits};
+use self::{
+    jar::{Inventory, JarLevels, Visits},
+    jar_beside::JarDomain,
+};
 use crate::harness::{self, interceptor::TestInterceptor};
 
 /// The partition key of the index of parked streams.
@@ -43,17 +55,14 @@ impl Jars {
             move || u128::from(random.fetch_add(1, Ordering::SeqCst)).to_be_bytes(),
         );
         let dynamo = engine.dynamo(&settings(engine.endpoint()).unwrap(), environment);
-        for (name, attributes) in [
-            ("events", &[("stream", "S"), ("version", "N")][..]),
-            ("levels", &[("jar", "S")]),
-            ("visits", &[("jar", "S")]),
-            ("inventory", &[("shard", "S"), ("row", "S")]),
-        ] {
+        let declared = JarDomain::<1>::read_models(DeclaredTables::default()).check().unwrap();
+        let events = ("events", vec![("stream", "S"), ("version", "N")]);
+        for (name, attributes) in declared.into_iter().map(|(name, kind)| (name, key_of(kind))).chain([events]) {
             let table = TableDefinition {
-                attributes: [attributes, &[(PARKED_IN, "S")]]
-                    .concat()
-                    .into_iter()
-                    .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+                attributes: [(PARKED_IN, "S")]
+                    .iter()
+                    .chain(&attributes)
+                    .map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned()))
                     .collect(),
                 key: attributes.iter().map(|(name, _)| (*name).to_owned()).collect(),
                 indexes: vec![IndexDefinition {
@@ -94,6 +103,11 @@ impl Jars {
         Projector::builder(self.events(), |name| Some(self.table(name).into()))
     }
 
+    /// The projector of everything that the domain declares, with this schema version of the levels.
+    fn projector_of_all<const SCHEMA: u32>(&self) -> Projector {
+        JarDomain::<SCHEMA>::read_models(self.builder()).build().unwrap()
+    }
+
     /// The projector of a deployment whose projection of levels has this schema version.
     fn projector<const SCHEMA: u32>(&self) -> Projector {
         self.builder()
@@ -101,6 +115,15 @@ impl Jars {
             .add(ReadModel::<Visits>::new())
             .build()
             .unwrap()
+    }
+}
+
+/// The key attributes of a table of this kind, with their types.
+fn key_of(kind: TableKind) -> Vec<(&'static str, &'static str)> {
+    match kind {
+        TableKind::Views { key } => vec![(key, "S")],
+        TableKind::Counters => vec![("shard", "S"), ("row", "S")],
+        TableKind::Rows => vec![("partition", "S"), ("sort", "S")],
     }
 }
 

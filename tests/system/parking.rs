@@ -148,7 +148,7 @@ async fn a_redrive_after_the_fix_catches_up_and_a_second_one_changes_nothing() {
     system.project().await;
     assert_eq!(view(&system, &id).await.version, Version::new(1), "a parked stream is skipped until a redrive");
     let report = redrive(&system, &id).await;
-    assert_eq!((report.commits, report.parked.len(), report.failed.len()), (2, 0, 0));
+    assert_eq!((report.commits(), report.parked.len(), report.failed.len()), (2, 0, 0));
     assert_eq!(parked(&system).await, []);
     system.check_read_models().await;
     let report = redrive(&system, &id).await;
@@ -234,7 +234,7 @@ async fn a_redrive_includes_commits_that_arrive_meanwhile() {
         system.interceptor.clear_faults();
     };
     let (report, ()) = tokio::join!(redrive(&system, &id), meanwhile);
-    assert_eq!((report.views_written, report.commits, report.duplicates), (2, 2, 0));
+    assert_eq!((report.views_written, report.commits(), report.duplicates), (2, 2, 0));
     assert_eq!(parked(&system).await, []);
     system.check_read_models().await;
 }

@@ -24,7 +24,7 @@ pub(crate) fn emit(app: &App, context: &Context, began: Timestamp, batch: &Batch
         projected().filter_map(|commit| commit.trace.clone()).collect::<BTreeSet<_>>().into_iter().collect();
     let lags = projected().map(|commit| ended.duration_since(commit.recorded_at).as_millis());
     let measurements = Measurements::default()
-        .count("CommitsProjected", report.commits)
+        .count("CommitsProjected", report.commits())
         .count("Duplicates", report.duplicates)
         .count("GapsFilled", report.gaps_filled)
         .count("Parked", report.parked.len())

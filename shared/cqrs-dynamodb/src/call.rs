@@ -7,11 +7,14 @@ use aws_sdk_dynamodb::{
         batch_get_item, get_item, put_item, query, query::builders::QueryFluentBuilder, scan, transact_get_items,
         transact_write_items, update_item,
     },
-    types::error::ConditionalCheckFailedException,
+    types::{KeysAndAttributes, error::ConditionalCheckFailedException},
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::{Dynamo, StoreError, item::Item};
+
+/// The number of keys that one `BatchGetItem` allows.
+const BATCH: usize = 100;
 
 /// A DynamoDB call that is sent with its own configuration.
 pub(crate) trait DynamoCall {
@@ -104,6 +107,26 @@ impl Dynamo {
             Some(failed) => Ok(ConditionalWrite::ConditionFailed(existing_item(failed.item.clone()))),
             None => Err(StoreError::from_write(error)),
         }
+    }
+
+    /// Reads the items with these keys, which must differ. Strongly consistent. The result omits keys without an item.
+    pub(crate) async fn get_items(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BATCH) {
+            let mut pending = keys.to_vec();
+            for attempt in 1.. {
+                let request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(pending)).build();
+                let get = self.client.batch_get_item().request_items(table, request.map_err(StoreError::bug)?);
+                let page = self.read(get).await?;
+                items.extend(page.responses.into_iter().flatten().flat_map(|(_, items)| items));
+                pending = page.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
+                if pending.is_empty() {
+                    break;
+                }
+                self.back_off(attempt).await;
+            }
+        }
+        Ok(items)
     }
 
     /// Reads all pages of a query, in order.

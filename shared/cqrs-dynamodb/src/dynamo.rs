@@ -18,6 +18,8 @@ const TIMEOUT_WITHOUT_DEADLINE: Duration = Duration::from_secs(10);
 /// The first pause before a retry. The SDK doubles it for each retry, with jitter.
 const FIRST_BACKOFF: Duration = Duration::from_millis(25);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// The limit of actions per transaction (Amazon DynamoDB API Reference, `TransactWriteItems`).
+pub(crate) const MAX_ACTIONS: usize = 100;
 
 /// A DynamoDB client with clock, randomness and the invocation's deadline.
 #[derive(Clone, Debug)]

@@ -5,9 +5,11 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use cqrs::{Counters, Projection, ReadModel, StoredCommit, Version};
+use cqrs::{Commit, Counters, Projection, ReadModel, StoredCommit, Version, rows::SerializedRows};
 
-use crate::{StoreError, event_store::decode};
+use crate::{
+    Bookkeeping, StoreError, bookkeeping::SEPARATOR, dynamo::MAX_ACTIONS, event_store::decode, rows::have_key_fields,
+};
 
 /// The result of a fold.
 #[derive(Debug)]
@@ -16,26 +18,58 @@ pub(crate) struct Folded<V> {
     pub(crate) version: Version,
     /// The view, or `None` if the stream folds to no view.
     pub(crate) view: Option<V>,
-    /// The view's contribution, by table of counters.
-    pub(crate) contribution: BTreeMap<String, Counters>,
+    pub(crate) beside: Beside,
+    /// What the tallies count in the folded commits, in the order of the commits.
+    pub(crate) tallied: Vec<TalliedCommit>,
     /// The number of folded commits.
     pub(crate) commits: usize,
     /// The error that stopped the fold: an undecodable commit, or a panic of the projection.
     pub(crate) stopped: Option<StoreError>,
 }
 
-/// Folds `commits` onto `view`, which is at `version`, and computes what `model` declares beside the view. A panic of the projection stops only this fold.
+/// What is declared beside a view, computed from the view.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Beside {
+    /// By table of counters.
+    pub(crate) contribution: BTreeMap<String, Counters>,
+    /// By table of rows.
+    pub(crate) rows: BTreeMap<String, SerializedRows>,
+}
+
+/// What one tally counts in one commit.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TalliedCommit {
+    pub(crate) tally: &'static str,
+    pub(crate) table: &'static str,
+    pub(crate) version: Version,
+    /// Not zero.
+    pub(crate) counts: Counters,
+}
+
+/// One folded commit.
+struct FoldedCommit<V> {
+    view: Option<V>,
+    beside: Beside,
+    tallied: Vec<TalliedCommit>,
+}
+
+/// Folds `commits` onto `view`, which is at `version`, and computes what `model` declares beside the view. The tallies
+/// count the commits after their version in `bookkeeping`. A panic of the declared code stops only this fold.
 pub(crate) fn fold<P: Projection>(
     model: &ReadModel<P>,
+    bookkeeping: &Bookkeeping,
     version: Version,
     view: Option<P::View>,
     commits: Vec<StoredCommit>,
 ) -> Folded<P::View> {
-    let mut folded = Folded { version, view, contribution: BTreeMap::new(), commits: 0, stopped: None };
+    let beside = Beside::default();
+    let mut folded = Folded { version, view, beside, tallied: Vec::new(), commits: 0, stopped: None };
     for commit in commits {
-        match fold_commit(model, folded.view.clone(), commit) {
-            Ok((version, view, contribution)) => {
-                folded = Folded { version, view, contribution, commits: folded.commits + 1, stopped: None };
+        let version = commit.version;
+        match fold_commit(model, bookkeeping, folded.view.clone(), commit) {
+            Ok(FoldedCommit { view, beside, tallied }) => {
+                folded.tallied.extend(tallied);
+                folded = Folded { version, view, beside, commits: folded.commits + 1, ..folded };
             }
             Err(error) => return Folded { stopped: Some(error), ..folded },
         }
@@ -43,41 +77,106 @@ pub(crate) fn fold<P: Projection>(
     folded
 }
 
-/// Folds one commit. Catches a panic of the projection, so that it parks one stream instead of failing the batch.
+/// Adds up what the tallies count in the commits through their version in `bookkeeping`: what the stream has added to
+/// each table. Commits that this code cannot decode or count add nothing.
+pub(crate) fn counted<P: Projection>(
+    model: &ReadModel<P>,
+    bookkeeping: &Bookkeeping,
+    commits: &[StoredCommit],
+) -> BTreeMap<String, Counters> {
+    let mut by_table: BTreeMap<String, Counters> = BTreeMap::new();
+    let is_counted = |name: &str, version: Version| version <= bookkeeping.counted(name);
+    for commit in commits.iter().filter(|commit| model.tallies().iter().any(|t| is_counted(t.name, commit.version))) {
+        let Ok(commit) = decode::<P::Event>(commit.clone()) else { continue };
+        let tallied = catch_unwind(AssertUnwindSafe(|| tally(model, &commit, |name| is_counted(name, commit.version))));
+        for TalliedCommit { table, counts, .. } in tallied.unwrap_or_default() {
+            *by_table.entry(table.to_owned()).or_default() += &counts;
+        }
+    }
+    by_table
+}
+
+/// Folds one commit. Catches a panic of the declared code, so that it parks one stream instead of failing the batch.
 fn fold_commit<P: Projection>(
     model: &ReadModel<P>,
+    bookkeeping: &Bookkeeping,
     view: Option<P::View>,
     commit: StoredCommit,
-) -> Result<(Version, Option<P::View>, BTreeMap<String, Counters>), StoreError> {
+) -> Result<FoldedCommit<P::View>, StoreError> {
     let commit = decode(commit)?;
     let folded = catch_unwind(AssertUnwindSafe(|| {
         let view = P::fold(view, [&commit]);
-        let contribution = view.as_ref().map(|view| contribution(model, view)).unwrap_or_default();
-        (commit.version, view, contribution)
+        let beside = view.as_ref().map_or_else(|| Ok(Beside::default()), |view| beside(model, view))?;
+        let tallied = tally(model, &commit, |name| commit.version > bookkeeping.counted(name));
+        check_rows_of_tallies(&tallied)?;
+        Ok(FoldedCommit { view, beside, tallied })
     }));
-    folded.map_err(|_| StoreError::Corrupt {
+    let panicked = || Err(format!("the code of {} panicked", P::NAME));
+    folded.unwrap_or_else(|_| panicked()).map_err(|reason| StoreError::Corrupt {
         stream: commit.stream.clone(),
         version: commit.version,
-        reason: format!("the code of {} panicked", P::NAME),
+        reason,
     })
 }
 
-/// Adds up the contributions of the view to each table.
-fn contribution<P: Projection>(model: &ReadModel<P>, view: &P::View) -> BTreeMap<String, Counters> {
-    let mut by_table: BTreeMap<String, Counters> = BTreeMap::new();
+/// Computes what is declared beside the view.
+///
+/// # Errors
+/// The reason why a row cannot be stored.
+fn beside<P: Projection>(model: &ReadModel<P>, view: &P::View) -> Result<Beside, String> {
+    let mut beside = Beside::default();
     for rollup in model.rollups() {
-        *by_table.entry(rollup.table.to_owned()).or_default() += &(rollup.contribution)(view);
+        *beside.contribution.entry(rollup.table.to_owned()).or_default() += &(rollup.contribution)(view);
     }
-    by_table
+    for declared in model.declared_rows() {
+        // The error of serde may quote the data, which must not be logged.
+        let rows = (declared.rows)(view).map_err(|_| format!("a row of {} cannot be serialized", declared.name))?;
+        if rows.keys().any(|key| key.partition.is_empty() || key.partition.contains(SEPARATOR)) {
+            return Err(format!("a row of {} has an invalid partition", declared.name));
+        }
+        if have_key_fields(&rows) {
+            return Err(format!("a row of {} has a field partition or sort", declared.name));
+        }
+        beside.rows.insert(declared.name.to_owned(), rows);
+    }
+    Ok(beside)
+}
+
+/// Counts the commit with each tally whose name `is_due`.
+fn tally<P: Projection>(
+    model: &ReadModel<P>,
+    commit: &Commit<P::Event>,
+    is_due: impl Fn(&str) -> bool,
+) -> Vec<TalliedCommit> {
+    let due = model.tallies().iter().filter(|tally| is_due(tally.name));
+    let tallied = due.map(|tally| {
+        let mut counts = Counters::default();
+        commit.recorded().for_each(|recorded| counts += &(tally.count)(recorded));
+        TalliedCommit { tally: tally.name, table: tally.table, version: commit.version, counts }
+    });
+    tallied.filter(|tallied| !tallied.counts.is_zero()).collect()
+}
+
+/// A tally advances by whole commits, so what it counts in one commit must fit into one transaction beside the view.
+fn check_rows_of_tallies(tallied: &[TalliedCommit]) -> Result<(), String> {
+    const LIMIT: usize = MAX_ACTIONS - 1;
+    match tallied.iter().map(|tallied| (tallied.tally, tallied.counts.rows().count())).find(|(_, rows)| *rows > LIMIT) {
+        Some((tally, rows)) => Err(format!("{tally} counts the commit in {rows} rows, more than {LIMIT}")),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sample::{Content, LevelView, Levels, filled, sealed, unknown};
+    use crate::sample::{Content, Fillings, LevelView, Levels, LevelsByContent, filled, sealed, unknown};
+
+    fn model() -> ReadModel<Levels> {
+        ReadModel::new().rollup::<Content>().tally::<Fillings>().rows::<LevelsByContent>()
+    }
 
     fn levels(commits: Vec<StoredCommit>) -> Folded<LevelView> {
-        fold(&ReadModel::<Levels>::new().rollup::<Content>(), Version::NONE, None, commits)
+        fold(&model(), &Bookkeeping::default(), Version::NONE, None, commits)
     }
 
     #[test]
@@ -86,7 +185,7 @@ mod tests {
         assert_eq!((folded.version, folded.commits), (Version::new(2), 2));
         assert_eq!(folded.view, Some(LevelView { content: 12 }));
         let contribution = Counters::default().with("all", "content", 12);
-        assert_eq!(folded.contribution, BTreeMap::from([("content".to_owned(), contribution)]));
+        assert_eq!(folded.beside.contribution, BTreeMap::from([("content".to_owned(), contribution)]));
         assert!(folded.stopped.is_none());
     }
 
@@ -109,6 +208,40 @@ mod tests {
     fn a_stream_may_fold_to_no_view() {
         let folded = levels(vec![filled(1, 5), sealed(2)]);
         assert_eq!((folded.version, folded.view), (Version::new(2), None));
-        assert!(folded.contribution.is_empty());
+        assert_eq!(folded.beside, Beside::default());
+        assert_eq!(folded.tallied.len(), 2, "a deleted view has counted its events");
+    }
+
+    #[test]
+    fn a_tally_counts_the_commits_after_its_version() {
+        let bookkeeping = Bookkeeping {
+            counted: BTreeMap::from([("fillings".to_owned(), Version::new(1))]),
+            ..Bookkeeping::default()
+        };
+        let commits = vec![filled(1, 5), filled(2, 7), filled(3, 1)];
+        let folded = fold(&model(), &bookkeeping, Version::NONE, None, commits.clone());
+        assert_eq!(folded.tallied.iter().map(|tallied| tallied.version.get()).collect::<Vec<_>>(), [2, 3]);
+        let through_the_first = counted(&model(), &bookkeeping, &commits);
+        let one = Counters::default().with("all", "fillings", 1);
+        assert_eq!(through_the_first, BTreeMap::from([("fillings".to_owned(), one)]));
+        let after = bookkeeping.after(&model(), &folded);
+        assert_eq!(after.counted("fillings"), Version::new(3));
+    }
+
+    #[test]
+    fn a_commit_that_counts_in_too_many_rows_stops_the_fold() {
+        // The sample's tally counts such a filling in one row per unit.
+        let folded = levels(vec![filled(1, 5), filled(2, 100_100)]);
+        let reason = folded.stopped.map(|error| error.to_string());
+        let expected = "stream jar#a is corrupt at version 2: fillings counts the commit in 100 rows, more than 99";
+        assert_eq!((folded.version, reason.as_deref()), (Version::new(1), Some(expected)));
+    }
+
+    #[test]
+    fn a_row_without_a_partition_stops_the_fold() {
+        let folded = levels(vec![filled(1, 0)]);
+        let reason = folded.stopped.map(|error| error.to_string());
+        let expected = "stream jar#a is corrupt at version 1: a row of levels-by-content has an invalid partition";
+        assert_eq!(reason.as_deref(), Some(expected));
     }
 }

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::Counters;
 
+/// The size limit of an item in bytes (Amazon DynamoDB Developer Guide, "Quotas").
+pub(crate) const MAX_ITEM: usize = 400 * 1024;
+
 /// A DynamoDB item in the SDK's own type. The code never depends on its iteration order.
 pub type Item = HashMap<String, AttributeValue>;
 

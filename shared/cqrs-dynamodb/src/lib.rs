@@ -8,7 +8,7 @@
 //! 3. [`mod@execute`]: executes one command on a stream that exists, is created, or either.
 //! 4. [`views`]: the views of one projection; [`mod@bookkeeping`]: what they added to the tables beside them; [`revision`]:
 //!    the condition of their next write.
-//! 5. [`counters`]: one table of counters.
+//! 5. [`counters`]: one table of counters; [`rows`]: one table of rows.
 //! 6. [`projector`]: catches views and counters up with their streams; [`parked`]: streams that cannot be folded.
 //! 7. [`reader`]: reads single views, with the caller's own writes folded in; [`index`]: reads lists of views.
 //! 8. [`streams`]: scans all streams, for rebuild, sweep and verify.
@@ -27,6 +27,7 @@ pub mod parked;
 pub mod projector;
 pub mod reader;
 mod revision;
+pub mod rows;
 #[cfg(test)]
 mod sample;
 pub mod store_error;
@@ -43,6 +44,7 @@ pub use index::{IndexPage, IndexPosition, ViewIndex};
 pub use parked::{Parked, ParkedView};
 pub use projector::{CatchUpReport, CatchUpRequest, Projector, ProjectorBuilder, VerifiedViews, ViewDefect};
 pub use reader::{ReadOutcome, Reader};
+pub use rows::{RowsPage, RowsTable};
 pub use store_error::StoreError;
 pub use streams::{ScanCursor, Segment, StreamFilter, StreamsPage};
 pub use views::{StoredView, Views};

@@ -6,7 +6,7 @@
 //!
 //! Reading order: [`builder`], from declared read models to a projector; [`request`] and [`report`], the input and the
 //! result; [`handler`], one projection with its tables; [`catch_up`], the loop; [`plan`], its pure decisions;
-//! [`changes`], the changes beside a view; [`chunk`] and [`write_chunk`], the transactions; [`mod@write`], one
+//! [`changes`], the changes beside a view; [`instalment`], a part of them; [`chunk`] and [`write_chunk`], the transactions; [`mod@write`], one
 //! conditional write; [`park`]; [`verify`].
 
 mod builder;
@@ -14,6 +14,7 @@ mod catch_up;
 mod changes;
 mod chunk;
 mod handler;
+mod instalment;
 mod park;
 mod plan;
 mod report;

@@ -3,7 +3,7 @@
 use cqrs::{Projection, ReadModel, StreamId, Version};
 
 use crate::{
-    EventStore, StoreError, Views,
+    Bookkeeping, EventStore, StoreError, Views,
     fold::{Folded, fold},
     views::{Content, StoredView},
 };
@@ -77,7 +77,8 @@ impl<P: Projection> Reader<P> {
     ) -> Result<(Version, Option<P::View>, bool), StoreError> {
         let stream = StreamId::of::<P::Event>(key);
         let (commits, corrupt) = self.events.load_valid(&stream, version).await?;
-        let Folded { version, view, stopped, .. } = fold::<P>(&ReadModel::new(), version, view, commits);
+        let Folded { version, view, stopped, .. } =
+            fold::<P>(&ReadModel::new(), &Bookkeeping::default(), version, view, commits);
         Ok((version, view, stopped.is_some() || corrupt.is_some()))
     }
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use cqrs::Version;
 
 use crate::{
     bookkeeping::Bookkeeping,
-    item::Item,
+    item::{Item, number},
     parked::PARKED,
     views::{SCHEMA, VERSION},
 };
@@ -29,6 +30,19 @@ impl Revision {
     /// Returns the revision of an item that does not exist, in a table with the partition key `key`.
     pub(crate) fn absent(key: &'static str) -> Self {
         Self(vec![(key, None)])
+    }
+
+    /// Returns the revision after an instalment that changes the bookkeeping. `schema` is the schema version of an item
+    /// that begins with the instalment.
+    pub(crate) fn after_instalment(&self, bookkeeping: &Bookkeeping, schema: u32) -> Self {
+        let stored = |name| self.0.iter().find(|(stored, _)| *stored == name).and_then(|(_, value)| value.clone());
+        let mut after = vec![
+            (VERSION, stored(VERSION).or_else(|| Some(number(Version::NONE)))),
+            (SCHEMA, stored(SCHEMA).or_else(|| Some(number(schema)))),
+        ];
+        after.extend(bookkeeping.attributes());
+        after.push((PARKED, stored(PARKED)));
+        Self(after)
     }
 
     /// Returns the condition expression: the stored item still has this revision.
@@ -55,7 +69,7 @@ impl Revision {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::item::{number, text};
+    use crate::item::text;
 
     #[test]
     fn the_condition_compares_stored_attributes_and_requires_missing_ones_to_be_missing() {
@@ -68,7 +82,7 @@ mod tests {
         assert_eq!(
             revision.condition(),
             "#version = :version AND #schema = :schema AND attribute_not_exists(#contribution) \
-             AND attribute_not_exists(#parked)"
+             AND attribute_not_exists(#counted) AND attribute_not_exists(#rows) AND attribute_not_exists(#parked)"
         );
         let values = HashMap::from([(":version".to_owned(), number(2)), (":schema".to_owned(), number(1))]);
         assert_eq!(revision.values(), Some(values));

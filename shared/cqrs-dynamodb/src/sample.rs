@@ -1,8 +1,8 @@
 //! A small domain for the unit tests of this crate: jars that are filled, and sealed.
 
 use cqrs::{
-    CommandId, Commit, Counters, Event, EventRecord, Fingerprint, Projection, Recorded, Rollup, StoredCommit, StreamId,
-    Version,
+    CommandId, Commit, Counters, Event, EventRecord, Fingerprint, Projection, Recorded, Rollup, RowKey, Rows,
+    StoredCommit, StreamId, Tally, Version,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,39 @@ impl Rollup for Content {
 
     fn contribution(view: &LevelView) -> Counters {
         Counters::default().with("all", "content", view.content.into())
+    }
+}
+
+/// The number of fillings. A filling by more than 100,000 is counted in one row for each unit beyond.
+pub(crate) struct Fillings;
+
+impl Tally for Fillings {
+    type Projection = Levels;
+
+    const NAME: &'static str = "fillings";
+
+    fn count(recorded: Recorded<'_, SampleEvent>) -> Counters {
+        let mut counters = Counters::default().with("all", "fillings", 1);
+        if let SampleEvent::Filled { by: by @ 100_001..=101_000 } = recorded.event {
+            counters = Counters::default();
+            (100_000..*by).for_each(|unit| counters.add(&unit.to_string(), "fillings", 1));
+        }
+        counters
+    }
+}
+
+/// The jars by content. An empty jar has a row without a partition, which is invalid.
+pub(crate) struct LevelsByContent;
+
+impl Rows for LevelsByContent {
+    type Projection = Levels;
+    type Row = LevelView;
+
+    const NAME: &'static str = "levels-by-content";
+
+    fn rows(view: &LevelView) -> Vec<(RowKey, LevelView)> {
+        let partition = if view.content == 0 { String::new() } else { view.content.to_string() };
+        vec![(RowKey::new(partition, "a"), view.clone())]
     }
 }
 

@@ -7,14 +7,15 @@
 //! | the attributes of [`Projection::index`] | keys of the table's indexes |
 //! | `version` | the last folded commit |
 //! | `schema` | the schema version of the view |
-//! | `contribution` | the view's contribution to the counters: table, row, column, number |
+//! | `contribution`, `counted`, `rows` | what the stream has added to the tables beside the view ([`Bookkeeping`]) |
+//! | `instalments` | the number of [instalments](crate::projector) written since the view itself was written |
 //! | `parked`, `parked_in` | the parked mark and the projection's name, if the stream is [parked](crate::parked) |
 //!
-//! A deleted view keeps its item without the view's own fields, so that a late request can compare versions.
+//! A deleted view keeps its item without the view's own fields, so that a late request can compare versions. An item of
+//! version 0 has no view yet: its stream is parked at the first commit, or its first view is written in instalments.
 
 use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use cqrs::{Projection, Version};
 use serde_dynamo::{from_item, to_item};
 
@@ -28,9 +29,7 @@ use crate::{
 
 pub(crate) const VERSION: &str = "version";
 pub(crate) const SCHEMA: &str = "schema";
-
-/// The number of keys that one `BatchGetItem` allows.
-const BATCH: usize = 100;
+pub(crate) const INSTALMENTS: &str = "instalments";
 
 /// The view table of one projection.
 pub struct Views<P> {
@@ -98,31 +97,16 @@ impl<P: Projection> Views<P> {
 
     /// Like [`get_many`](Self::get_many), but returns the stored items by key.
     pub(crate) async fn items(&self, keys: &[&str]) -> Result<BTreeMap<String, Item>, StoreError> {
-        let mut items = BTreeMap::new();
-        for keys in keys.chunks(BATCH) {
-            let mut pending: Vec<Item> = keys.iter().map(|key| Item::from([(P::KEY.to_owned(), text(*key))])).collect();
-            for attempt in 1.. {
-                let request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(pending)).build();
-                let get = self.dynamo.client.batch_get_item();
-                let get = get.request_items(&*self.table, request.map_err(StoreError::bug)?);
-                let page = self.dynamo.read(get).await?;
-                let found = page.responses.into_iter().flatten().flat_map(|(_, items)| items);
-                items.extend(found.map(|item| (text_of(&item, P::KEY).unwrap_or_default().to_owned(), item)));
-                pending = page.unprocessed_keys.into_iter().flatten().flat_map(|(_, rest)| rest.keys).collect();
-                if pending.is_empty() {
-                    break;
-                }
-                self.dynamo.back_off(attempt).await;
-            }
-        }
-        Ok(items)
+        let keys = keys.iter().map(|key| Item::from([(P::KEY.to_owned(), text(*key))])).collect();
+        let items = self.dynamo.get_items(&self.table, keys).await?;
+        Ok(items.into_iter().map(|item| (text_of(&item, P::KEY).unwrap_or_default().to_owned(), item)).collect())
     }
 }
 
 /// Encodes the item of a view at `version`. `view` is `None` for a deleted view.
 ///
 /// # Errors
-/// [`StoreError::Bug`] if the view does not serialize as an object.
+/// [`StoreError::Bug`] if the view does not serialize as an object, or has a field with a reserved name.
 pub(crate) fn encode<P: Projection>(
     key: &str,
     version: Version,
@@ -133,6 +117,12 @@ pub(crate) fn encode<P: Projection>(
         Some(view) => to_item(view).map_err(StoreError::bug)?,
         None => Item::new(),
     };
+    if let Some(reserved) = item.keys().find(|name| is_beside::<P>(name) && *name != P::KEY) {
+        return Err(StoreError::bug(format!(
+            "the views of {} have a field with the reserved name {reserved}",
+            P::NAME
+        )));
+    }
     let index = view.map(P::index).unwrap_or_default();
     item.extend(index.into_iter().map(|(name, value)| (name.to_owned(), text(value))));
     item.insert(P::KEY.to_owned(), text(key));
@@ -150,9 +140,7 @@ pub(crate) fn decode<P: Projection>(item: Item) -> StoredView<P::View> {
     let bookkeeping = Bookkeeping::of(&item);
     let revision = Revision::of(&item);
     let parked = Parked::in_item(&item);
-    let beside = [P::KEY, VERSION, SCHEMA, PARKED, PARKED_IN];
-    let is_beside = |name: &String| beside.iter().chain(&Bookkeeping::ATTRIBUTES).any(|beside| beside == name);
-    let deleted = item.keys().all(is_beside);
+    let deleted = item.keys().all(|name| is_beside::<P>(name));
     let content = if schema != P::SCHEMA {
         Content::Stale
     } else if deleted {
@@ -161,4 +149,10 @@ pub(crate) fn decode<P: Projection>(item: Item) -> StoredView<P::View> {
         from_item(item).map_or(Content::Stale, Content::Current)
     };
     StoredView { version, schema, content, bookkeeping, parked, revision }
+}
+
+/// Returns whether the attribute is the key of a view's item or is stored beside the view's own fields.
+fn is_beside<P: Projection>(attribute: &str) -> bool {
+    let beside = [P::KEY, VERSION, SCHEMA, INSTALMENTS, PARKED, PARKED_IN];
+    beside.iter().chain(&Bookkeeping::ATTRIBUTES).any(|beside| *beside == attribute)
 }

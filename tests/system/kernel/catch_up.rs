@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Appends the events, one per commit. Returns a catch-up request with all commits.
-async fn stream(jars: &Jars, key: &str, events: &[JarEvent]) -> CatchUpRequest {
+pub(super) async fn stream(jars: &Jars, key: &str, events: &[JarEvent]) -> CatchUpRequest {
     let mut request = CatchUpRequest::new(StreamId::of::<JarEvent>(key));
     for (event, version) in events.iter().zip(1..) {
         let commit = commit_of(key, version, "2026-11-22T10:00:00Z", event.clone());
@@ -20,7 +20,8 @@ async fn stream(jars: &Jars, key: &str, events: &[JarEvent]) -> CatchUpRequest {
     request
 }
 
-fn request(request: &CatchUpRequest, versions: &[u64]) -> CatchUpRequest {
+/// Returns the part of the request with these commits.
+pub(super) fn request(request: &CatchUpRequest, versions: &[u64]) -> CatchUpRequest {
     let mut some = CatchUpRequest::new(request.stream.clone());
     for version in versions.iter().copied().map(Version::new) {
         some.observe(version, request.commits.get(&version).cloned());

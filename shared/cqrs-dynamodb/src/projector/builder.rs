@@ -87,11 +87,14 @@ impl<T: Fn(&'static str) -> Option<Arc<str>>> ProjectorBuilder<T> {
     fn handler<P: Projection>(&mut self, model: ReadModel<P>) -> Result<ProjectionHandler<P>, DeclarationError> {
         let views = Views::new(self.events.dynamo().clone(), self.table(P::NAME)?);
         let mut counters = BTreeMap::new();
-        for rollup in model.rollups() {
-            let table = self.table(rollup.table)?;
-            counters.insert(rollup.table, counters_table(&self.events, &table));
+        let rollups = model.rollups().iter().map(|rollup| rollup.table);
+        for name in rollups.chain(model.tallies().iter().map(|tally| tally.table)) {
+            let table = self.table(name)?;
+            counters.insert(name, counters_table(&self.events, &table));
         }
-        Ok(ProjectionHandler { model, views, counters })
+        let rows = model.declared_rows().iter().map(|rows| Ok((rows.name, self.table(rows.name)?)));
+        let rows = rows.collect::<Result<_, DeclarationError>>()?;
+        Ok(ProjectionHandler { model, views, counters, rows })
     }
 
     fn table(&mut self, name: &'static str) -> Result<Arc<str>, DeclarationError> {

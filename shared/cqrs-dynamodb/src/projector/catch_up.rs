@@ -5,18 +5,18 @@ use std::{collections::BTreeMap, sync::Arc};
 use cqrs::{Projection, Version};
 
 use super::{
-    changes::Changes,
+    changes::{Changes, fitting, steps},
     chunk::pack,
     handler::{CONCURRENCY, ProjectionHandler, concurrently},
     plan::{FoldPlan, FoldResult, Plan, Work},
     report::CatchUpReport,
     request::CatchUpRequest,
-    write::ViewWrite,
-    write_chunk::{ChunkWriter, PendingView},
+    write::{ViewAction, ViewWrite},
+    write_chunk::{ChunkWriter, PendingView, WritePart},
 };
 use crate::{
-    EventStore, StoreError,
-    fold::fold,
+    Bookkeeping, EventStore, StoreError,
+    fold::{Folded, fold},
     item::{self, text},
     parked::{PARKED, PARKED_IN},
     views,
@@ -99,7 +99,8 @@ impl<'a, P: Projection> CatchUp<'a, P> {
 
     /// Plans and folds one stream. Returns the next step.
     async fn fold(&self, work: Work<'a, P::View>) -> Result<NextStep<'a, P::View>, StoreError> {
-        let FoldPlan { from, view, stored_version, commits, fills_gap } = match work.plan::<P>()? {
+        let model = &self.handler.model;
+        let FoldPlan { from, view, stored_version, commits, fills_gap } = match work.plan(model)? {
             Plan::UpToDate => return Ok(NextStep::UpToDate { unparked: work.unparked }),
             Plan::Skip => return Ok(NextStep::Skip),
             Plan::Fold(plan) => plan,
@@ -108,23 +109,44 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             Some(commits) => (commits, None),
             None => self.events.load_valid(&work.request.stream, from).await?,
         };
-        let folded = fold(&self.handler.model, from, view, commits);
+        let before = work.bookkeeping();
+        let folded = fold(model, &before, from, view, commits);
         Ok(match FoldResult::new(folded, corrupt, stored_version) {
             FoldResult::UpToDate => NextStep::UpToDate { unparked: work.unparked },
             FoldResult::Park(error) => NextStep::Park(work, error),
-            FoldResult::Write { version, view, contribution, commits, stopped } => {
-                let before = work.bookkeeping();
-                let after = before.after(&self.handler.model, contribution);
-                let mut item = views::encode::<P>(work.request.stream.key(), version, view.as_ref(), &after)?;
-                if let Some(error) = &stopped {
-                    let mark = self.handler.parked_mark(&work, version, error)?;
-                    item.extend([(PARKED.to_owned(), mark), (PARKED_IN.to_owned(), text(P::NAME))]);
-                }
-                let changes = Changes::between(&before, &after);
-                let write = ViewWrite { bytes: item::size(&item), item, revision: work.revision(P::KEY), changes };
-                NextStep::Write(PendingView { work, write, commits, fills_gap, stopped })
+            FoldResult::Write { folded, stopped } => {
+                let commits = from.next().get()..=folded.version.get();
+                let part = WritePart::View { commits, fills_gap, stopped };
+                NextStep::Write(self.pending(work, &before, &folded, part)?)
             }
         })
+    }
+
+    /// Builds the write of the folded view, or of its next instalment if the view does not fit into one transaction.
+    fn pending(
+        &self,
+        work: Work<'a, P::View>,
+        before: &Bookkeeping,
+        folded: &Folded<P::View>,
+        part: WritePart<P::View>,
+    ) -> Result<PendingView<'a, P::View>, StoreError> {
+        let key = work.request.stream.key();
+        let after = before.after(&self.handler.model, folded);
+        let mut item = views::encode::<P>(key, folded.version, folded.view.as_ref(), &after)?;
+        if let WritePart::View { stopped: Some(error), .. } = &part {
+            let mark = self.handler.parked_mark(&work, folded.version, error)?;
+            item.extend([(PARKED.to_owned(), mark), (PARKED_IN.to_owned(), text(P::NAME))]);
+        }
+        let steps = steps::<P>(key, before, &after, folded)?;
+        let bytes = item::size(&item);
+        if fitting(&steps, bytes) < steps.len() {
+            let (write, stored) = self.handler.instalment(&work, steps)?;
+            return Ok(PendingView { work, write, part: WritePart::Instalment(Box::new(stored)) });
+        }
+        let changes = Changes::of(steps);
+        let bytes = bytes + changes.bytes();
+        let write = ViewWrite { action: ViewAction::Put(item), bytes, revision: work.revision(P::KEY), changes };
+        Ok(PendingView { work, write, part })
     }
 
     /// Writes the views. Views that change a table beside them share transactions with these changes. Returns the

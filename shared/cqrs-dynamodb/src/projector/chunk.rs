@@ -2,31 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use super::changes::Changes;
+use super::changes::{Changes, MAX_BYTES};
+use crate::dynamo::MAX_ACTIONS;
 
-/// The limit of actions per transaction (Amazon DynamoDB API Reference, `TransactWriteItems`).
-const MAX_ACTIONS: usize = 100;
-/// The limit of bytes per transaction. DynamoDB allows 4 MB; the rest is a reserve for the counters.
-const MAX_BYTES: usize = 3_500_000;
-
-/// Packs writes into chunks that fit into one transaction each: one action per view and one per row of counters.
+/// Packs writes into chunks that fit into one transaction each: one action per view, one per row beside a view, and one
+/// per row of counters, which views share.
 ///
-/// `bytes_and_changes` returns the size of a view's item, and the changes beside the view.
+/// `bytes_and_changes` returns the size of the items of a write, and the changes beside the view.
 pub(super) fn pack<W>(writes: Vec<W>, bytes_and_changes: impl Fn(&W) -> (usize, &Changes)) -> Vec<Vec<W>> {
     let mut chunks = Vec::new();
     let mut chunk: Vec<W> = Vec::new();
-    let (mut chunk_bytes, mut chunk_rows) = (0, BTreeSet::new());
+    let (mut chunk_bytes, mut chunk_actions, mut chunk_rows) = (0, 0, BTreeSet::new());
     for write in writes {
         let (bytes, changes) = bytes_and_changes(&write);
         let rows: BTreeSet<(String, String)> =
             changes.counter_rows().map(|(table, row)| (table.to_owned(), row.to_owned())).collect();
+        let actions = 1 + changes.rows.len();
         let all_rows: BTreeSet<_> = chunk_rows.union(&rows).cloned().collect();
-        let fits = chunk.len() + 1 + all_rows.len() <= MAX_ACTIONS && chunk_bytes + bytes <= MAX_BYTES;
+        let fits = chunk_actions + actions + all_rows.len() <= MAX_ACTIONS && chunk_bytes + bytes <= MAX_BYTES;
         if fits || chunk.is_empty() {
-            (chunk_bytes, chunk_rows) = (chunk_bytes + bytes, all_rows);
+            (chunk_bytes, chunk_actions, chunk_rows) = (chunk_bytes + bytes, chunk_actions + actions, all_rows);
         } else {
             chunks.push(std::mem::take(&mut chunk));
-            (chunk_bytes, chunk_rows) = (bytes, rows);
+            (chunk_bytes, chunk_actions, chunk_rows) = (bytes, actions, rows);
         }
         chunk.push(write);
     }
@@ -43,6 +41,7 @@ mod tests {
     use cqrs::Counters;
 
     use super::*;
+    use crate::{item::Item, projector::changes::RowWrite};
 
     fn lengths(writes: impl Iterator<Item = (usize, Changes)>) -> Vec<usize> {
         let chunks = pack(writes.collect(), |(bytes, changes)| (*bytes, changes));
@@ -51,7 +50,7 @@ mod tests {
 
     fn changes(row: usize) -> Changes {
         let delta = Counters::default().with("totals", "n", 1).with(&format!("day {row}"), "n", 1);
-        Changes { counters: BTreeMap::from([("dashboard".to_owned(), delta)]) }
+        Changes { counters: BTreeMap::from([("dashboard".to_owned(), delta)]), rows: Vec::new() }
     }
 
     #[test]
@@ -59,6 +58,13 @@ mod tests {
         assert_eq!(lengths((0..200).map(|_| (1, changes(0)))), [98, 98, 4]);
         assert_eq!(lengths((0..100).map(|i| (1, changes(i)))), [49, 49, 2]);
         assert_eq!(lengths((0..100).map(|_| (1, Changes::default()))), [100]);
+    }
+
+    #[test]
+    fn each_row_beside_a_view_is_an_action() {
+        let row = RowWrite { table: "rows".to_owned(), key: Item::new(), put: None };
+        let changes = || Changes { rows: vec![row.clone(); 24], ..changes(0) };
+        assert_eq!(lengths((0..8).map(|_| (1, changes()))), [3, 3, 2]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One projection with its tables.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use cqrs::{Projection, ReadModel};
 use futures_util::{StreamExt, stream};
@@ -16,6 +16,8 @@ pub(super) struct ProjectionHandler<P: Projection> {
     pub(super) views: Views<P>,
     /// The tables of counters, by declared name.
     pub(super) counters: BTreeMap<&'static str, CountersTable>,
+    /// The deployed tables of rows, by declared name.
+    pub(super) rows: BTreeMap<&'static str, Arc<str>>,
 }
 
 /// Awaits all futures, at most `limit` of them concurrently. Returns the results in the order of the futures.

@@ -1,8 +1,6 @@
 //! The pure decisions of catching up: from a stored view and a request to a plan, and from a fold to a result.
 
-use std::collections::BTreeMap;
-
-use cqrs::{Counters, Projection, StoredCommit, Version};
+use cqrs::{Projection, ReadModel, StoredCommit, Version};
 
 use super::request::CatchUpRequest;
 use crate::{
@@ -41,7 +39,7 @@ pub(super) struct FoldPlan<V> {
     pub(super) stored_version: Version,
     /// The commits to fold if the request holds all of them; otherwise they are loaded from the event store.
     pub(super) commits: Option<Vec<StoredCommit>>,
-    /// The request has a head, but not all commits to fold.
+    /// The request has a head, but not all commits to fold, and the view is not folded anew.
     pub(super) fills_gap: bool,
 }
 
@@ -53,13 +51,7 @@ pub(super) enum FoldResult<V> {
     /// No view can be written, so the stream must be parked.
     Park(StoreError),
     Write {
-        version: Version,
-        /// `None` if the stream folds to no view.
-        view: Option<V>,
-        /// The view's contribution, by table of counters.
-        contribution: BTreeMap<String, Counters>,
-        /// The number of folded commits.
-        commits: usize,
+        folded: Folded<V>,
         /// The error that stopped the fold before the head. The view is written with the parked mark.
         stopped: Option<StoreError>,
     },
@@ -89,16 +81,21 @@ impl<'a, V: Clone> Work<'a, V> {
         self.stored.as_ref().map_or_else(|| Revision::absent(key), |stored| stored.revision.clone())
     }
 
-    /// Decides on the next step.
+    /// Decides on the next step. A view is folded anew if it has an older schema version, is damaged, or was written
+    /// without a tally that `model` declares.
     ///
     /// # Errors
     /// [`StoreError::NewerSchema`] if newer code wrote the stored view.
-    pub(super) fn plan<P: Projection<View = V>>(&self) -> Result<Plan<V>, StoreError> {
+    pub(super) fn plan<P: Projection<View = V>>(&self, model: &ReadModel<P>) -> Result<Plan<V>, StoreError> {
+        let is_uncounted = |stored: &StoredView<V>| {
+            model.tallies().iter().any(|tally| stored.bookkeeping.counted(tally.name) < stored.version)
+        };
         let (from, view) = match &self.stored {
             None => (Version::NONE, None),
             Some(stored) if stored.schema > P::SCHEMA => {
                 return Err(StoreError::NewerSchema { projection: P::NAME, found: stored.schema, known: P::SCHEMA });
             }
+            Some(stored) if is_uncounted(stored) => (Version::NONE, None),
             Some(StoredView { version, content: Content::Current(view), .. }) => (*version, Some(view.clone())),
             Some(StoredView { version, content: Content::Deleted, .. }) => (*version, None),
             Some(StoredView { content: Content::Stale, .. }) => (Version::NONE, None),
@@ -114,7 +111,8 @@ impl<'a, V: Clone> Work<'a, V> {
         let stored_version = self.stored_version();
         let commits =
             head.filter(|head| *head >= stored_version).and_then(|head| self.request.commits_between(from, head));
-        let fills_gap = commits.is_none() && head.is_some();
+        let is_folded_anew = from < stored_version;
+        let fills_gap = commits.is_none() && head.is_some() && !is_folded_anew;
         Ok(Plan::Fold(FoldPlan { from, view, stored_version, commits, fills_gap }))
     }
 }
@@ -122,11 +120,11 @@ impl<'a, V: Clone> Work<'a, V> {
 impl<V> FoldResult<V> {
     /// Classifies a fold. `corrupt` is the error of the first commit that could not be read.
     pub(super) fn new(folded: Folded<V>, corrupt: Option<StoreError>, stored_version: Version) -> Self {
-        let Folded { version, view, contribution, commits, stopped } = folded;
-        match stopped.or(corrupt) {
-            None if commits == 0 => Self::UpToDate,
-            Some(error) if commits == 0 || version < stored_version => Self::Park(error),
-            stopped => Self::Write { version, view, contribution, commits, stopped },
+        let mut folded = folded;
+        match folded.stopped.take().or(corrupt) {
+            None if folded.commits == 0 => Self::UpToDate,
+            Some(error) if folded.commits == 0 || folded.version < stored_version => Self::Park(error),
+            stopped => Self::Write { folded, stopped },
         }
     }
 }
@@ -137,8 +135,9 @@ mod tests {
 
     use super::*;
     use crate::{
+        fold::Beside,
         item::Item,
-        sample::{LevelView, Levels, filled, stream},
+        sample::{Fillings, LevelView, Levels, filled, stream},
         views::{decode, encode},
     };
 
@@ -168,7 +167,7 @@ mod tests {
     }
 
     fn plan(request: &CatchUpRequest, stored: Option<StoredView<LevelView>>) -> Plan<LevelView> {
-        Work::new(request, stored).plan::<Levels>().unwrap()
+        Work::new(request, stored).plan(&ReadModel::<Levels>::new()).unwrap()
     }
 
     fn folds(plan: Plan<LevelView>) -> FoldPlan<LevelView> {
@@ -207,12 +206,25 @@ mod tests {
         let fold = folds(plan(&request([1, 2]), Some(stored(4, Levels::SCHEMA - 1))));
         assert_eq!((fold.from, fold.view, fold.stored_version), (Version::NONE, None, Version::new(4)));
         assert_eq!(fold.commits, None, "the commits of the request end before the stored version");
+        assert!(!fold.fills_gap);
+    }
+
+    #[test]
+    fn a_view_that_was_written_without_a_tally_is_folded_anew() {
+        let model = || ReadModel::<Levels>::new().tally::<Fillings>();
+        let request = request([1, 2, 3]);
+        let plan = |stored| folds(Work::new(&request, Some(stored)).plan(&model()).unwrap());
+        assert_eq!(plan(stored(2, Levels::SCHEMA)).from, Version::NONE);
+        let mut counted = stored(2, Levels::SCHEMA);
+        counted.bookkeeping.counted.insert("fillings".to_owned(), Version::new(2));
+        assert_eq!(plan(counted).from, Version::new(2));
     }
 
     #[test]
     fn a_view_of_a_newer_schema_is_an_error() {
         let request = request([5]);
-        let error = Work::new(&request, Some(stored(4, Levels::SCHEMA + 1))).plan::<Levels>().unwrap_err();
+        let error =
+            Work::new(&request, Some(stored(4, Levels::SCHEMA + 1))).plan(&ReadModel::<Levels>::new()).unwrap_err();
         assert!(matches!(error, StoreError::NewerSchema { found: 3, known: 2, .. }), "{error}");
     }
 
@@ -228,13 +240,13 @@ mod tests {
     fn an_unparked_stream_is_folded_beyond_the_head_of_the_request() {
         let request = request([2]);
         let work = Work { unparked: true, ..Work::new(&request, Some(stored(2, Levels::SCHEMA))) };
-        let fold = folds(work.plan::<Levels>().unwrap());
+        let fold = folds(work.plan(&ReadModel::<Levels>::new()).unwrap());
         assert_eq!((fold.commits, fold.fills_gap), (None, false));
     }
 
     fn folded(version: u64, commits: usize, stopped: Option<StoreError>) -> Folded<LevelView> {
         let (version, view) = (Version::new(version), Some(view(1)));
-        Folded { version, view, contribution: BTreeMap::new(), commits, stopped }
+        Folded { version, view, beside: Beside::default(), tallied: Vec::new(), commits, stopped }
     }
 
     #[test]
@@ -253,6 +265,6 @@ mod tests {
     #[test]
     fn a_fold_that_stops_later_writes_the_view_with_the_reason() {
         let result = FoldResult::new(folded(3, 1, Some(StoreError::bug("poison"))), None, Version::new(2));
-        assert!(matches!(result, FoldResult::Write { commits: 1, stopped: Some(_), .. }), "{result:?}");
+        assert!(matches!(&result, FoldResult::Write { folded, stopped: Some(_) } if folded.commits == 1), "{result:?}");
     }
 }

@@ -1,6 +1,10 @@
 //! The result of catching up.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    sync::Arc,
+};
 
 use cqrs::StreamId;
 
@@ -10,12 +14,12 @@ use crate::StoreError;
 #[derive(Debug, Default)]
 pub struct CatchUpReport {
     pub views_written: usize,
-    /// Commits folded into the written views.
-    pub commits: usize,
+    /// The versions of the commits that were folded into the written views.
+    commits: BTreeMap<StreamId, BTreeSet<u64>>,
     /// Views that had already reached the requested version.
     pub duplicates: usize,
     /// Views whose commits were read from the event store, because the request did not have all of them: a commit
-    /// arrived before its predecessor, or the view was folded anew.
+    /// arrived before its predecessor. A view of an older schema version, which is folded anew, fills no gap.
     pub gaps_filled: usize,
     /// Requests for streams that no projection handles.
     pub unhandled: usize,
@@ -29,9 +33,17 @@ pub struct CatchUpReport {
 }
 
 impl CatchUpReport {
+    /// Returns the number of commits that were folded into the written views. A commit of several projections counts
+    /// once.
+    pub fn commits(&self) -> usize {
+        self.commits.values().map(BTreeSet::len).sum()
+    }
+
     pub(super) fn add(&mut self, other: CatchUpReport) {
         self.views_written += other.views_written;
-        self.commits += other.commits;
+        for (stream, versions) in other.commits {
+            self.commits.entry(stream).or_default().extend(versions);
+        }
         self.duplicates += other.duplicates;
         self.gaps_filled += other.gaps_filled;
         self.unhandled += other.unhandled;
@@ -42,6 +54,12 @@ impl CatchUpReport {
         for (stream, error) in other.failed {
             self.failed.entry(stream).or_insert(error);
         }
+    }
+
+    pub(super) fn view_written(&mut self, stream: &StreamId, commits: RangeInclusive<u64>, fills_gap: bool) {
+        self.views_written += 1;
+        self.commits.entry(stream.clone()).or_default().extend(commits);
+        self.gaps_filled += usize::from(fills_gap);
     }
 
     pub(super) fn park(&mut self, stream: &StreamId, error: StoreError) {

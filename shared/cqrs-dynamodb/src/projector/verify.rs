@@ -1,8 +1,12 @@
-//! The comparison of stored views with the folds of their streams, byte for byte. Writes nothing.
+//! The comparison of stored views with the folds of their streams, byte for byte, and of the rows beside them. Writes
+//! nothing.
+//!
+//! Rows that no view has are not looked for: only a scan of the whole table would find them, and the projector cannot
+//! leave one behind, because a row and the digest in its view's item change in one transaction.
 
 use std::collections::BTreeMap;
 
-use cqrs::{Counters, Projection, StreamId, Version};
+use cqrs::{Counters, Projection, StoredCommit, StreamId, Version};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,10 +14,12 @@ use serde::Serialize;
 use super::handler::{CONCURRENCY, ProjectionHandler};
 use crate::{
     Bookkeeping, EventStore, StoreError,
-    fold::fold,
+    fold::{Beside, counted, fold},
     item::Item,
     parked::{PARKED, PARKED_IN},
-    views,
+    revision::Revision,
+    rows,
+    views::{self, INSTALMENTS, StoredView},
 };
 
 /// The result of verifying views.
@@ -27,7 +33,7 @@ pub struct VerifiedViews {
     pub behind: BTreeMap<StreamId, Timestamp>,
     /// The number of views that are correct as of their version, and parked.
     pub parked: usize,
-    /// The sum of all stored contributions, by table of counters.
+    /// What the streams have added to each table of counters: the stored contributions, and the counted events.
     #[serde(skip)]
     pub counters: BTreeMap<String, Counters>,
 }
@@ -42,8 +48,12 @@ pub enum ViewDefect {
     OtherSchema,
     /// The version of the view is higher than that of its stream.
     Ahead,
-    /// The view is not the fold of its stream.
+    /// The view is not the fold of its stream, or a declared tally has not counted the stream.
     Different,
+    /// The view is correct, and one of its rows is missing.
+    RowMissing,
+    /// The view is correct, and one of its rows is not.
+    RowDifferent,
 }
 
 enum ViewStatus {
@@ -55,8 +65,8 @@ enum ViewStatus {
 }
 
 impl<P: Projection> ProjectionHandler<P> {
-    /// Compares the views of these streams with the folds of the streams. Costs a read of each view and a query of each
-    /// stream.
+    /// Compares the views of these streams with the folds of the streams. Costs a read of each view and of its rows, and
+    /// a query of each stream.
     ///
     /// # Errors
     /// [`StoreError`] of a read.
@@ -65,13 +75,15 @@ impl<P: Projection> ProjectionHandler<P> {
         let items = self.views.items(&keys).await?;
         let verify = |stream: &&StreamId| {
             let (stream, item) = ((*stream).clone(), items.get(stream.key()));
-            async move { (self.verify_view(events, &stream, item).await, stream) }
+            async move { (self.verify_stream(events, &stream, item).await, stream) }
         };
         let views: Vec<_> = streams.iter().map(verify).collect();
         let mut verified = VerifiedViews { views: streams.len(), ..VerifiedViews::default() };
         let mut statuses = stream::iter(views).buffer_unordered(CONCURRENCY);
         while let Some((status, stream)) = statuses.next().await {
-            match status? {
+            let (status, counted) = status?;
+            verified.add_counters(&counted);
+            match status {
                 ViewStatus::Correct => {}
                 ViewStatus::Defective(defect) => drop(verified.defective.insert(stream, defect)),
                 ViewStatus::Behind(since) => drop(verified.behind.insert(stream, since)),
@@ -82,41 +94,102 @@ impl<P: Projection> ProjectionHandler<P> {
         Ok(verified)
     }
 
-    async fn verify_view(
+    /// Verifies the view of one stream. Also returns the counted events of the stream, by table of counters.
+    async fn verify_stream(
         &self,
         events: &EventStore,
         stream: &StreamId,
         item: Option<&Item>,
-    ) -> Result<ViewStatus, StoreError> {
+    ) -> Result<(ViewStatus, BTreeMap<String, Counters>), StoreError> {
         let (commits, _) = events.load_valid(stream, Version::NONE).await?;
         let Some(item) = item else {
             // A new stream has no view for a moment. The caller compares the age of the first commit with its patience.
             let first = commits.first().map(|first| first.recorded_at);
-            return Ok(first.map_or(ViewStatus::Defective(ViewDefect::Missing), ViewStatus::Behind));
+            let status = first.map_or(ViewStatus::Defective(ViewDefect::Missing), ViewStatus::Behind);
+            return Ok((status, BTreeMap::new()));
         };
         let stored = views::decode::<P>(item.clone());
+        let counted = counted(&self.model, &stored.bookkeeping, &commits);
+        let (status, beside) = self.verify_view(stream, item, stored, commits)?;
+        let status = match (beside, status) {
+            (Some(beside), status) => self.verify_rows(stream, item, &beside).await?.unwrap_or(status),
+            (None, status) => status,
+        };
+        Ok((status, counted))
+    }
+
+    /// Compares a view with the fold of its stream. Also returns what must be beside it, if that can be compared.
+    fn verify_view(
+        &self,
+        stream: &StreamId,
+        item: &Item,
+        stored: StoredView<P::View>,
+        commits: Vec<StoredCommit>,
+    ) -> Result<(ViewStatus, Option<Beside>), StoreError> {
         if stored.schema != P::SCHEMA {
             // A rebuild leaves the older view of a stream that this code cannot fold.
             let is_parked = stored.parked.is_some_and(|parked| parked.blocks(P::SCHEMA));
-            return Ok(if is_parked { ViewStatus::Parked } else { ViewStatus::Defective(ViewDefect::OtherSchema) });
+            let other_schema = ViewStatus::Defective(ViewDefect::OtherSchema);
+            return Ok((if is_parked { ViewStatus::Parked } else { other_schema }, None));
         }
-        let missing_since =
-            commits.iter().find(|commit| commit.version > stored.version).map(|commit| commit.recorded_at);
+        // The next view is being written in instalments: only the bookkeeping is ahead of the view.
+        let in_instalments = item.contains_key(INSTALMENTS);
+        let missing = commits.iter().find(|commit| commit.version > stored.version);
+        let missing = missing.or_else(|| commits.last().filter(|_| in_instalments));
+        let missing_since = missing.map(|commit| commit.recorded_at);
         let folded_commits = commits.into_iter().take_while(|commit| commit.version <= stored.version).collect();
-        let folded = fold(&self.model, Version::NONE, None, folded_commits);
+        let folded = fold(&self.model, &stored.bookkeeping, Version::NONE, None, folded_commits);
         if folded.version < stored.version {
-            return Ok(ViewStatus::Defective(ViewDefect::Ahead));
+            return Ok((ViewStatus::Defective(ViewDefect::Ahead), None));
         }
-        let bookkeeping = stored.bookkeeping.after(&self.model, folded.contribution);
-        let expected = views::encode::<P>(stream.key(), folded.version, folded.view.as_ref(), &bookkeeping)?;
+        let bookkeeping = stored.bookkeeping.after(&self.model, &folded);
+        let mut expected = views::encode::<P>(stream.key(), folded.version, folded.view.as_ref(), &bookkeeping)?;
         let mut found = item.clone();
         found.retain(|name, _| ![PARKED, PARKED_IN].contains(&name.as_str()));
-        Ok(match (found == expected, stored.parked, missing_since) {
-            (false, ..) => ViewStatus::Defective(ViewDefect::Different),
+        if in_instalments {
+            let ahead = |name: &str| Bookkeeping::ATTRIBUTES.contains(&name) || name == INSTALMENTS;
+            [&mut expected, &mut found].into_iter().for_each(|item| item.retain(|name, _| !ahead(name)));
+        }
+        let status = match (found == expected, stored.parked, missing_since) {
+            (false, ..) => return Ok((ViewStatus::Defective(ViewDefect::Different), None)),
             (true, Some(_), _) => ViewStatus::Parked,
             (true, None, Some(since)) => ViewStatus::Behind(since),
             (true, None, None) => ViewStatus::Correct,
-        })
+        };
+        Ok((status, Some(folded.beside).filter(|_| !in_instalments)))
+    }
+
+    /// Compares the rows of a view with the tables of rows. Returns the defect, if there is one.
+    async fn verify_rows(
+        &self,
+        stream: &StreamId,
+        item: &Item,
+        beside: &Beside,
+    ) -> Result<Option<ViewStatus>, StoreError> {
+        for (name, table) in &self.rows {
+            let Some(expected) = beside.rows.get(*name) else { continue };
+            let keys: Vec<Item> = expected.keys().map(|key| rows::item_key(key, stream.key())).collect();
+            let found = self.views.dynamo().get_items(table, keys).await?;
+            let mut defect = (found.len() < expected.len()).then_some(ViewDefect::RowMissing);
+            for (key, row) in expected {
+                let row = rows::encode::<P>(key, row, stream.key())?;
+                let is_its_own =
+                    |found: &&Item| rows::item_key(key, stream.key()).iter().all(|(k, v)| found.get(k) == Some(v));
+                if found.iter().find(is_its_own).is_some_and(|found| *found != row) {
+                    defect = defect.or(Some(ViewDefect::RowDifferent));
+                }
+            }
+            // The rows may be those of a later version that was written after the view was read.
+            if defect.is_some() && self.is_unchanged(stream, item).await? {
+                return Ok(defect.map(ViewStatus::Defective));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn is_unchanged(&self, stream: &StreamId, item: &Item) -> Result<bool, StoreError> {
+        let again = self.views.items(&[stream.key()]).await?;
+        Ok(again.get(stream.key()).is_some_and(|again| Revision::of(again) == Revision::of(item)))
     }
 }
 

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+        CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
         error::TransactionCanceledException,
     },
 };
 use cqrs::Projection;
 
-use super::{changes::Changes, handler::ProjectionHandler};
+use super::{
+    changes::{Changes, RowWrite},
+    handler::ProjectionHandler,
+};
 use crate::{
     StoreError,
     call::{ConditionalWrite, existing_item},
@@ -20,15 +23,23 @@ use crate::{
     views::{self, StoredView},
 };
 
-/// A view that is ready to be written.
+/// A write of a view's item, with the changes beside it.
 pub(super) struct ViewWrite {
-    pub(super) item: Item,
-    /// The size of `item` in bytes.
+    pub(super) action: ViewAction,
+    /// The size of all items in bytes, without counters.
     pub(super) bytes: usize,
     /// The revision that the stored item must still have.
     pub(super) revision: Revision,
     /// The changes of the tables beside the view.
     pub(super) changes: Changes,
+}
+
+/// The write of a view's item.
+pub(super) enum ViewAction {
+    /// Writes the view.
+    Put(Item),
+    /// Advances only the bookkeeping, in an instalment.
+    Advance(Box<Update>),
 }
 
 /// The outcome of writing one chunk.
@@ -51,15 +62,17 @@ impl<P: Projection> ProjectionHandler<P> {
         let mut changes = Changes::default();
         chunk.iter().for_each(|write| changes.add(&write.changes));
         let outcome = match chunk {
-            [single] if changes.is_empty() => self.put(single).await,
+            [ViewWrite { action: ViewAction::Put(item), revision, .. }] if changes.is_empty() => {
+                self.put(item, revision).await
+            }
             _ => self.transact(chunk, &changes).await,
         };
         outcome.unwrap_or_else(WriteOutcome::Failed)
     }
 
     /// Writes one view that changes nothing beside it. Costs one write unit per KB, and those of its indexes.
-    async fn put(&self, write: &ViewWrite) -> Result<WriteOutcome<P::View>, StoreError> {
-        let put = self.conditional_put(write)?;
+    async fn put(&self, item: &Item, revision: &Revision) -> Result<WriteOutcome<P::View>, StoreError> {
+        let put = self.conditional_put(item, revision)?;
         let dynamo = self.views.dynamo();
         let call = dynamo
             .client
@@ -79,16 +92,23 @@ impl<P: Projection> ProjectionHandler<P> {
         })
     }
 
-    /// Writes views and counters in one transaction. Costs two write units per KB, and those of the indexes.
+    /// Writes views, counters and rows in one transaction. Costs two write units per KB, and those of the indexes.
     async fn transact(&self, chunk: &[&ViewWrite], changes: &Changes) -> Result<WriteOutcome<P::View>, StoreError> {
         let mut actions = Vec::with_capacity(chunk.len() + 2);
         for write in chunk {
-            actions.push(TransactWriteItem::builder().put(self.conditional_put(write)?).build());
+            let action = TransactWriteItem::builder();
+            actions.push(match &write.action {
+                ViewAction::Put(item) => action.put(self.conditional_put(item, &write.revision)?).build(),
+                ViewAction::Advance(update) => action.update((**update).clone()).build(),
+            });
         }
         for (table, delta) in &changes.counters {
             let table = self.counters.get(table.as_str()).ok_or_else(|| undeclared(table))?;
             let updates = table.updates(delta)?.into_iter();
             actions.extend(updates.map(|update| TransactWriteItem::builder().update(update).build()));
+        }
+        for write in &changes.rows {
+            actions.push(self.row_action(write)?);
         }
         let dynamo = self.views.dynamo();
         let call = dynamo.client.transact_write_items().set_transact_items(Some(actions));
@@ -104,13 +124,33 @@ impl<P: Projection> ProjectionHandler<P> {
         })
     }
 
-    fn conditional_put(&self, write: &ViewWrite) -> Result<Put, StoreError> {
+    /// Builds the write of a row. It needs no condition: only this stream has the row, and the view's item in the same
+    /// transaction has one.
+    fn row_action(&self, RowWrite { table, key, put }: &RowWrite) -> Result<TransactWriteItem, StoreError> {
+        let deployed = self.rows.get(table.as_str()).ok_or_else(|| undeclared(table))?;
+        let action = TransactWriteItem::builder();
+        Ok(match put {
+            Some(item) => action.put(
+                Put::builder().table_name(&**deployed).set_item(Some(item.clone())).build().map_err(StoreError::bug)?,
+            ),
+            None => action.delete(
+                Delete::builder()
+                    .table_name(&**deployed)
+                    .set_key(Some(key.clone()))
+                    .build()
+                    .map_err(StoreError::bug)?,
+            ),
+        }
+        .build())
+    }
+
+    fn conditional_put(&self, item: &Item, revision: &Revision) -> Result<Put, StoreError> {
         let put = Put::builder()
             .table_name(self.views.table())
-            .set_item(Some(write.item.clone()))
-            .condition_expression(write.revision.condition())
-            .set_expression_attribute_names(Some(write.revision.names()))
-            .set_expression_attribute_values(write.revision.values())
+            .set_item(Some(item.clone()))
+            .condition_expression(revision.condition())
+            .set_expression_attribute_names(Some(revision.names()))
+            .set_expression_attribute_values(revision.values())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         put.build().map_err(StoreError::bug)
     }

@@ -1,6 +1,6 @@
 //! Writes one chunk, until each of its streams is written, parked, returned for another fold, or failed.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use cqrs::Projection;
 
@@ -9,7 +9,7 @@ use super::{
     handler::ProjectionHandler,
     plan::Work,
     report::CatchUpReport,
-    write::{ViewWrite, WriteOutcome},
+    write::{ViewAction, ViewWrite, WriteOutcome},
 };
 use crate::{
     StoreError,
@@ -23,15 +23,25 @@ const ATTEMPTS: u32 = 20;
 pub(super) struct PendingView<'a, V> {
     pub(super) work: Work<'a, V>,
     pub(super) write: ViewWrite,
-    /// The number of folded commits.
-    pub(super) commits: usize,
-    pub(super) fills_gap: bool,
-    /// The error that stopped the fold before the head. The view carries the parked mark.
-    pub(super) stopped: Option<StoreError>,
+    pub(super) part: WritePart<V>,
+}
+
+/// The part of a view that a write stores.
+pub(super) enum WritePart<V> {
+    /// The view, after all its instalments.
+    View {
+        /// The versions of the folded commits.
+        commits: RangeInclusive<u64>,
+        fills_gap: bool,
+        /// The error that stopped the fold before the head. The view carries the parked mark.
+        stopped: Option<StoreError>,
+    },
+    /// An instalment. Holds the stored view after it.
+    Instalment(Box<StoredView<V>>),
 }
 
 impl<V> PendingView<'_, V> {
-    /// Returns the size of the item in bytes, and the changes beside the view.
+    /// Returns the size of the items in bytes, and the changes beside the view.
     pub(super) fn bytes_and_changes(&self) -> (usize, &Changes) {
         (self.write.bytes, &self.write.changes)
     }
@@ -67,18 +77,23 @@ impl<'a, 'h, P: Projection> ChunkWriter<'a, 'h, P> {
         self
     }
 
-    /// Counts the views in the report. A stream that was parked is folded again, because the requests for its later
-    /// commits were skipped.
+    /// Counts the views in the report. A stream is folded again after an instalment, and if it was parked, because the
+    /// requests for its later commits were skipped.
     fn written(&mut self) {
-        for PendingView { work, write, commits, fills_gap, stopped } in self.pending.drain(..) {
-            self.report.views_written += 1;
-            self.report.commits += commits;
-            self.report.gaps_filled += usize::from(fills_gap);
-            if let Some(error) = stopped {
-                self.report.park(&work.request.stream, error);
-            } else if work.parked().is_some() {
-                let stored = Some(views::decode::<P>(write.item));
-                self.to_refold.push(Work { request: work.request, stored, unparked: true });
+        for PendingView { work, write, part } in self.pending.drain(..) {
+            match (part, write.action) {
+                (WritePart::Instalment(stored), _) => self.to_refold.push(Work { stored: Some(*stored), ..work }),
+                (WritePart::View { commits, fills_gap, stopped }, action) => {
+                    self.report.view_written(&work.request.stream, commits, fills_gap);
+                    match (stopped, action) {
+                        (Some(error), _) => self.report.park(&work.request.stream, error),
+                        (None, ViewAction::Put(item)) if work.parked().is_some() => {
+                            let stored = Some(views::decode::<P>(item));
+                            self.to_refold.push(Work { request: work.request, stored, unparked: true });
+                        }
+                        (None, _) => {}
+                    }
+                }
             }
         }
     }

@@ -1,0 +1,86 @@
+//! The tables beside the levels, and the check that they are what streams and views have added to them (invariant I8).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cqrs::{Counters, RowKey, Tally, Version};
+use cqrs_dynamodb::{StoredView, views::Content};
+use serde_dynamo::from_items;
+use serde_json::Value;
+
+use super::{
+    Jars,
+    jar::{JarEvent, JarLevel},
+    jar_beside::{Fillings, WordsWritten},
+};
+
+impl Jars {
+    pub(super) async fn items(&self, table: &str) -> Vec<Value> {
+        let scan = self.dynamo.client.scan().table_name(self.table(table)).consistent_read(true);
+        let items: Result<Vec<_>, _> = scan.into_paginator().items().send().collect().await;
+        from_items(items.unwrap()).unwrap()
+    }
+
+    /// The stored levels, by jar.
+    pub(super) async fn stored_levels<const SCHEMA: u32>(&self) -> BTreeMap<String, StoredView<JarLevel>> {
+        let items = self.items("levels").await;
+        let keys: Vec<&str> = items.iter().map(|item| item["jar"].as_str().unwrap()).collect();
+        self.levels::<SCHEMA>().get_many(&keys).await.unwrap()
+    }
+
+    pub(super) async fn level<const SCHEMA: u32>(&self, key: &str) -> (u64, Content<JarLevel>) {
+        let stored = self.levels::<SCHEMA>().get(key).await.unwrap().unwrap();
+        (stored.version.get(), stored.content)
+    }
+
+    /// All counters of a table.
+    pub(super) async fn counters(&self, table: &str) -> Counters {
+        let mut counters = Counters::default();
+        for shard in self.items(table).await {
+            let row = shard["row"].as_str().unwrap();
+            let columns =
+                shard.as_object().unwrap().iter().filter(|(name, _)| !["shard", "row"].contains(&name.as_str()));
+            columns.for_each(|(column, amount)| counters.add(row, column, amount.as_i64().unwrap().into()));
+        }
+        counters
+    }
+
+    /// The keys of all rows, as partition and sort key.
+    pub(super) async fn labels(&self) -> BTreeSet<(String, String)> {
+        let text = |item: &Value, name: &str| item[name].as_str().unwrap().to_owned();
+        self.items("labels").await.iter().map(|item| (text(item, "partition"), text(item, "sort"))).collect()
+    }
+
+    /// Checks that every table of counters is the sum of the stored contributions and the counted events, and that the
+    /// rows are those that the views' items list. Holds at every instant.
+    pub(super) async fn check_tables(&self) {
+        let (mut expected, mut rows) = (BTreeMap::<String, Counters>::new(), BTreeSet::new());
+        for (jar, stored) in self.stored_levels::<1>().await {
+            for (table, contribution) in &stored.bookkeeping.contribution {
+                *expected.entry(table.clone()).or_default() += contribution;
+            }
+            let stream = cqrs::StreamId::of::<JarEvent>(&jar);
+            for commit in self.events().load::<JarEvent>(&stream).await.unwrap() {
+                let is_counted = |tally: &str| {
+                    let through = stored.bookkeeping.counted.get(tally).copied().unwrap_or(Version::NONE);
+                    commit.version <= through
+                };
+                for recorded in commit.recorded().filter(|_| is_counted("fillings")) {
+                    *expected.entry("inventory".to_owned()).or_default() += &Fillings::<1>::count(recorded);
+                }
+                for recorded in commit.recorded().filter(|_| is_counted("words-written")) {
+                    *expected.entry("words-written".to_owned()).or_default() += &WordsWritten::<1>::count(recorded);
+                }
+            }
+            let keys = stored.bookkeeping.rows.values().flat_map(BTreeMap::keys);
+            rows.extend(
+                keys.map(|RowKey { partition, sort }| {
+                    (partition.clone(), format!("{sort}#{}", jar.replace('#', "%23")))
+                }),
+            );
+        }
+        for table in ["inventory", "words", "words-written"] {
+            assert_eq!(self.counters(table).await, expected.remove(table).unwrap_or_default(), "{table}");
+        }
+        assert_eq!(self.labels().await, rows);
+    }
+}
