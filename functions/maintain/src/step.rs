@@ -134,7 +134,7 @@ async fn verify_views(app: &App, checkpoint: &mut Checkpoint) -> Result<Totals, 
         let defective = report.views.defective.iter().map(|(stream, defect)| (stream, format!("{defect:?}")));
         let late = report.late.iter().map(|(stream, since)| (stream, format!("behind since {since}")));
         for (stream, defect) in defective.chain(late) {
-            tracing::error!(projection, %stream, defect, "the view differs from the fold of its stream");
+            tracing::error!(projection, %stream, defect, "the view or a row beside it differs from the fold of its stream");
             totals.wrong += 1;
         }
         totals.parked += report.views.parked;

@@ -87,6 +87,11 @@ pub(crate) fn item_key(row_key: &RowKey, stream_key: &str) -> Item {
     key(&row_key.partition, &format!("{}#{stream_key}", row_key.sort))
 }
 
+/// Returns partition and sort key of an item.
+pub(crate) fn position(item: &Item) -> (Option<&str>, Option<&str>) {
+    (text_of(item, PARTITION), text_of(item, SORT))
+}
+
 /// Encodes a row of the stream `stream_key`.
 ///
 /// # Errors

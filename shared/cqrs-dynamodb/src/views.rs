@@ -156,3 +156,40 @@ fn is_beside<P: Projection>(attribute: &str) -> bool {
     let beside = [P::KEY, VERSION, SCHEMA, INSTALMENTS, PARKED, PARKED_IN];
     beside.iter().chain(&Bookkeeping::ATTRIBUTES).any(|beside| *beside == attribute)
 }
+
+#[cfg(test)]
+mod tests {
+    use cqrs::Recorded;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::sample::SampleEvent;
+
+    struct Labels;
+
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct LabelView {
+        rows: Vec<String>,
+    }
+
+    impl Projection for Labels {
+        type Event = SampleEvent;
+        type View = LabelView;
+
+        const NAME: &'static str = "labels";
+        const KEY: &'static str = "jar_id";
+        const SCHEMA: u32 = 1;
+
+        fn evolve(view: Option<LabelView>, _: Recorded<'_, SampleEvent>) -> Option<LabelView> {
+            view
+        }
+    }
+
+    #[test]
+    fn a_view_with_a_reserved_field_is_not_stored() {
+        let view = LabelView { rows: vec!["tea".to_owned()] };
+        let error = encode::<Labels>("a", Version::FIRST, Some(&view), &Bookkeeping::default()).unwrap_err();
+        let StoreError::Bug(cause) = error else { panic!("{error}") };
+        assert_eq!(cause.to_string(), "the views of labels have a field with the reserved name rows");
+    }
+}

@@ -20,8 +20,8 @@ pub trait Projection: Send + Sync + 'static {
     /// The field of the view that holds the key of its stream. It is also the partition key of the view table.
     const KEY: &'static str;
     /// The schema version of the view, from 1. Raise it with every change to [`evolve`](Self::evolve), to
-    /// [`index`](Self::index), to a rollup's contribution or to rows, and for a new tally. A view of an older schema
-    /// version is folded anew.
+    /// [`index`](Self::index), to a rollup's contribution or to rows, and for a new rollup or new rows. A view of an
+    /// older schema version is folded anew.
     const SCHEMA: u32;
 
     /// Returns the view after `recorded`. `None` means no view: before the first event, or after one that deletes it.

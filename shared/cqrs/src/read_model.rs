@@ -1,6 +1,9 @@
 //! Read models: what a domain declares once, and what the projector, maintenance, tests and lists of tables follow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{
     Aggregate, Projection, Rollup, Rows, Tally,
@@ -113,7 +116,7 @@ impl<P: Projection> Default for ReadModel<P> {
 }
 
 /// A mistake in the declared read models, or in the deployed tables for them. The code or the deployment must change.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeclarationError {
     /// Two of all projections, rollups, tallies and rows have the same name.
     #[error("the name {0} is declared twice")]
@@ -125,6 +128,13 @@ pub enum DeclarationError {
     NoTable(&'static str),
     #[error("{0} and {1} have the same deployed table")]
     SameTable(&'static str, &'static str),
+}
+
+/// `main` prints its error with `Debug`, so this is the readable message.
+impl fmt::Debug for DeclarationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// Collects the declared tables of any number of domains, and checks that no two declarations collide.

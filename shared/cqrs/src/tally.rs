@@ -8,9 +8,9 @@ use crate::{Counters, Projection, Recorded};
 /// changes together with the counters. Neither the view nor its item grows with the number of events. An event stays
 /// counted if its view is deleted. Events of a parked stream are counted up to the parked commit.
 ///
-/// A new tally counts each stream from its first commit, when the stream is next caught up: raise
-/// [`Projection::SCHEMA`] and rebuild. An event is never counted again. So a change of [`count`](Self::count) needs a new
-/// `NAME` and a new `TABLE`.
+/// A new tally counts each stream from its first commit, when the stream is next caught up; a rebuild catches up all
+/// streams. An event is never counted again. So a change of [`count`](Self::count) needs a new `NAME` and, to start from
+/// zero, a new `TABLE`.
 ///
 /// Costs, for each row that a write changes, one action of its transaction and two write units. One commit may change at
 /// most 99 rows; a commit that counts in more rows parks its stream.

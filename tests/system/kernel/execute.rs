@@ -1,13 +1,13 @@
 //! Execution of commands.
 
-use cqrs::{CommandId, Fingerprint, StreamId, Version};
+use cqrs::{CommandId, Fingerprint, StreamId, Version, spec::given};
 use cqrs_dynamodb::{CommandError, CommandRequest, Executed, create, create_or_execute, execute};
 use futures_util::future::join_all;
 use local::engine::interceptor::Fault;
 
 use super::{
     Jars,
-    jar::{Jar, JarCommand, JarEvent, JarRejection},
+    jar::{Jar, JarCommand, JarEvent, JarRejection, filled},
 };
 
 fn request(key: &str, command: JarCommand) -> CommandRequest<JarCommand> {
@@ -181,6 +181,13 @@ async fn racing_commands_create_their_stream_once() {
     let versions: Vec<u64> = outcomes.into_iter().map(|outcome| outcome.unwrap().version.get()).collect();
     let history = jars.events().load::<JarEvent>(&request("", JarCommand::Look).stream).await.unwrap();
     assert_eq!((history.len(), versions.iter().sum::<u64>()), (4, 1 + 2 + 3 + 4));
+}
+
+#[test]
+fn a_specification_decides_at_a_given_time() {
+    let take = || JarCommand::TakeBefore { amount: 1, due: "2026-12-24T18:00:00Z".parse().unwrap() };
+    given::<Jar>([filled(5)]).when(take()).then([JarEvent::Emptied { amount: 1 }]);
+    given::<Jar>([filled(5)]).when_at(take(), "2026-12-24T18:00:01Z").then_rejected(JarRejection::TooLate);
 }
 
 #[tokio::test]

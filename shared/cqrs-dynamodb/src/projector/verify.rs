@@ -170,13 +170,14 @@ impl<P: Projection> ProjectionHandler<P> {
             let Some(expected) = beside.rows.get(*name) else { continue };
             let keys: Vec<Item> = expected.keys().map(|key| rows::item_key(key, stream.key())).collect();
             let found = self.views.dynamo().get_items(table, keys).await?;
-            let mut defect = (found.len() < expected.len()).then_some(ViewDefect::RowMissing);
+            let found: BTreeMap<_, _> = found.iter().map(|row| (rows::position(row), row)).collect();
+            let mut defect = None;
             for (key, row) in expected {
                 let row = rows::encode::<P>(key, row, stream.key())?;
-                let is_its_own =
-                    |found: &&Item| rows::item_key(key, stream.key()).iter().all(|(k, v)| found.get(k) == Some(v));
-                if found.iter().find(is_its_own).is_some_and(|found| *found != row) {
-                    defect = defect.or(Some(ViewDefect::RowDifferent));
+                match found.get(&rows::position(&row)) {
+                    None => defect = Some(ViewDefect::RowMissing),
+                    Some(found) if **found != row => defect = defect.or(Some(ViewDefect::RowDifferent)),
+                    Some(_) => {}
                 }
             }
             // The rows may be those of a later version that was written after the view was read.
