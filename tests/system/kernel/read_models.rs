@@ -85,7 +85,7 @@ async fn events_are_tallied_once_despite_duplicates_and_lost_responses() {
 async fn a_refold_of_a_stale_view_tallies_no_event_again() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(12), filled(24)]).await;
-    jars.projector_of_all::<1>().catch_up(&[a.clone()]).await;
+    jars.projector_of_all::<1>().catch_up(std::slice::from_ref(&a)).await;
     let report = jars.projector_of_all::<2>().catch_up(&[a]).await;
     assert_eq!((report.views_written, report.gaps_filled), (1, 0));
     assert_eq!((fillings(&jars).await, jars.counters("inventory").await.get("all", "content")), (2, 3));

@@ -80,7 +80,7 @@ async fn a_missing_and_a_changed_row_are_found() {
 async fn a_stream_that_a_new_tally_has_not_counted_is_found() {
     let jars = Jars::start().await;
     let a = stream(&jars, "a", &[filled(1)]).await;
-    jars.projector::<1>().catch_up(&[a.clone()]).await;
+    jars.projector::<1>().catch_up(std::slice::from_ref(&a)).await;
     let projector = jars.projector_of_all::<1>();
     assert_eq!(verify(&projector).await.defective[&a.stream], ViewDefect::Different);
     projector.catch_up(&[a]).await;
