@@ -18,6 +18,7 @@ use serde_json::json;
 
 pub use self::event::ApiEvent;
 use crate::{
+    Deployment,
     authorizer::{AuthError, Authorizer},
     functions::{Function, FunctionError},
     template::RouteDefinition,
@@ -33,6 +34,7 @@ type PathParameters = Vec<(String, String)>;
 
 pub struct Gateway {
     pub routes: Vec<(RouteDefinition, Function)>,
+    pub deployment: Arc<Deployment>,
     pub authorizer: Arc<Authorizer>,
     pub environment: Environment,
     /// The URL of DynamoDB, for `GET /health`.

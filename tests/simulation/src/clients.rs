@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
+use check::Reply;
 use jiff::Timestamp;
-use local::{Stack, check::Reply, gateway::ApiEvent};
+use local::{Stack, gateway::ApiEvent};
 use orders::Dashboard;
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time};
@@ -134,7 +135,7 @@ impl SimulatedClient<'_> {
             (reply, _) => reply,
         };
         trace.record(&format!("{} {} of {} → {reply:?}", number, command.path, command.caller), &json!(null));
-        if let Reply::Accepted { order, version } = &reply {
+        if let Reply::Accepted { stream: order, version } = &reply {
             let mut orders = self.orders.lock().unwrap();
             match orders.iter_mut().find(|(known, _)| known == order) {
                 Some((_, highest)) => *highest = (*highest).max(*version),
@@ -154,7 +155,10 @@ impl SimulatedClient<'_> {
             match self.send(command, &mut abandoned).await {
                 Some((200 | 201, document)) => {
                     let order = document["order_id"].as_str().unwrap_or_default().to_owned();
-                    return Reply::Accepted { order, version: document["version"].as_u64().unwrap_or_default() };
+                    return Reply::Accepted {
+                        stream: order,
+                        version: document["version"].as_u64().unwrap_or_default(),
+                    };
                 }
                 Some((status, _)) if REFUSALS.contains(&status) => match abandoned.is_empty() {
                     true => return Reply::Refused(status),

@@ -8,9 +8,10 @@ use std::{
 };
 
 use app::TableNames;
+use check::Reply;
 use cqrs::{Commit, Counters, Projection, Rollup, StoredCommit};
 use jiff::Timestamp;
-use local::{Engine, check::Reply, engine::interceptor::EngineCall};
+use local::{Engine, engine::interceptor::EngineCall};
 use orders::{Dashboard, OrderEvent, OrderSummaries, OrderSummary};
 use serde_json::{Map, Value, json};
 
@@ -106,7 +107,7 @@ impl InvariantChecker {
         let history = self.history.lock().unwrap();
         let is_its_commit = |commit: &Value| commit["trace"] == *command.trace;
         match reply {
-            Reply::Accepted { order, version } => {
+            Reply::Accepted { stream: order, version } => {
                 let commit = history.commits.get(&(order.clone(), *version));
                 if !commit.is_some_and(is_its_commit) {
                     return Err(format!(

@@ -4,19 +4,18 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     fmt,
-    path::Path,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
 use app::Metrics;
 use aws_sdk_dynamodb::{Client as Sdk, config::retry::RetryPartition};
+use check::Reply;
 use futures_util::future::join_all;
 use local::{
     Engine, Stack, Template,
     authorizer::Authorizer,
     chaos::Chaos,
-    check::Reply,
     event_source_mapping::{DeliveryStep, EventSourceMapping},
     stack,
 };
@@ -108,9 +107,16 @@ impl SimulationRun {
         let faults =
             Faults { chaos: Arc::clone(&chaos), world: Arc::clone(&world), checker: Arc::clone(&checker), mutation };
         let authorizer = Authorizer::new().unwrap();
-        let stack = Stack::start(template, engine.with_interceptor(Arc::new(faults)), authorizer, environment, "")
-            .await
-            .unwrap();
+        let stack = Stack::start(
+            deployment::deployment(),
+            template,
+            engine.with_interceptor(Arc::new(faults)),
+            authorizer,
+            environment,
+            "",
+        )
+        .await
+        .unwrap();
         let stack = over_the_network(stack, &world);
         Self { seed, world, checker, chaos, stack, orders: Mutex::default() }
     }
@@ -279,7 +285,7 @@ impl SimulationRun {
 fn template() -> Template {
     static TEMPLATE: OnceLock<Template> = OnceLock::new();
     let read = || {
-        let mut template = Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap();
+        let mut template = deployment::template();
         let mappings = template.functions.values_mut().flat_map(|function| &mut function.mappings);
         mappings.for_each(|mapping| mapping.max_age = None);
         template

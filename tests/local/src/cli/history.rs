@@ -1,13 +1,14 @@
-//! `cargo local history`: the events of an order as a timeline.
+//! `cargo local history`: the events of an aggregate as a timeline.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::requests;
+use crate::Deployment;
 
-pub(super) async fn run(url: &str, order: &str) -> Result<(), String> {
-    let history = requests::get(url, &format!("/orders/{order}/events")).await?;
-    println!("order {order}");
+pub(super) async fn run(deployment: &Deployment, url: &str, id: &str) -> Result<(), String> {
+    let history = requests::get(deployment, url, &(deployment.history_path)(id)).await?;
+    println!("{id}");
     let mut before: Option<Timestamp> = None;
     for event in history["events"].as_array().into_iter().flatten() {
         let at: Option<Timestamp> = event["recorded_at"].as_str().and_then(|time| time.parse().ok());

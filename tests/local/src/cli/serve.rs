@@ -11,7 +11,10 @@ use clap::{Args, ValueEnum};
 use cqrs_dynamodb::Environment;
 use tokio::net::TcpListener;
 
-use crate::{Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos, event_source_mapping::files::MappingFiles};
+use crate::{
+    Deployment, Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos,
+    event_source_mapping::files::MappingFiles,
+};
 
 /// The number of virtual shards of the stream, about that of a new table on AWS.
 const SHARDS: usize = 4;
@@ -43,9 +46,9 @@ pub(super) struct ServeOptions {
     /// Inject faults into the stream and into the calls to DynamoDB; the same seed gives the same faults
     #[arg(long, value_name = "SEED")]
     chaos: Option<u64>,
-    /// The SAM template to run; the one of this repository by default
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"), hide_default_value = true)]
-    template: PathBuf,
+    /// The SAM template to run; the one of the project by default
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -54,14 +57,15 @@ enum OnOff {
     Off,
 }
 
-pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
-    let template = Template::read(&options.template).map_err(|error| format!("{error}. See --template."))?;
+pub(super) async fn run(deployment: &Deployment, options: ServeOptions) -> Result<(), String> {
+    let template = options.template.as_deref().unwrap_or(&deployment.template);
+    let template = Template::read(template).map_err(|error| format!("{error}. See --template."))?;
     let listener = listen(options.listen, options.port).await?;
     let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed)));
     let direct = engine(&options)?;
     let engine = chaos.iter().fold(direct.clone(), |engine, chaos| engine.with_interceptor(chaos.clone()));
     let authorizer = authorizer(options.data.as_deref())?.required(options.auth);
-    let stack = Stack::start(template, engine, authorizer, Environment::system(), "").await;
+    let stack = Stack::start(deployment.clone(), template, engine, authorizer, Environment::system(), "").await;
     let stack = stack.map_err(|error| error.to_string())?;
     let stack = options.lambda.iter().fold(stack, |stack, url| stack.with_functions_at(url));
 
@@ -127,7 +131,7 @@ fn startup_message(stack: &Stack, port: u16, endpoint: &str, options: &ServeOpti
     let is_local = options.listen.is_loopback() || options.listen.is_unspecified();
     let host = if is_local { "localhost".to_owned() } else { options.listen.to_string() };
     let url = format!("http://{host}:{port}");
-    let mut lines = vec![format!("Orders are served at {url}, and DynamoDB at {endpoint}.")];
+    let mut lines = vec![format!("{} at {url}, DynamoDB at {endpoint}.", stack.deployment.name)];
     if let Some(lambda) = &options.lambda {
         lines.push(format!("Invoking the functions at {lambda}. Set their AWS_ENDPOINT_URL_DYNAMODB to {endpoint}."));
     }
@@ -145,21 +149,18 @@ fn startup_message(stack: &Stack, port: u16, endpoint: &str, options: &ServeOpti
     lines.extend(routes.into_iter().map(|route| format!("  {:4} {}", route.method, route.path)));
     lines.push(String::new());
     lines.push(format!("The API is described at {url}/docs, where you can try it in a browser.\n"));
+    let example = &stack.deployment.example;
     let authorization = if options.auth {
         lines.push("Requests without a token are refused. Try:\n".to_owned());
-        let token = "cargo local token --sub alice --scope 'orders/write orders/read'";
+        let token = format!("cargo local token --sub {} --scope '{}'", example.caller, example.scopes);
         lines.push(format!("  TOKEN=$({token} --url {url})"));
         " -H \"Authorization: Bearer $TOKEN\""
     } else {
         lines.push("Requests without a token act as an operator with all scopes. Try:\n".to_owned());
         ""
     };
-    lines.push(format!(
-        r#"  curl -i {url}/orders{authorization} -H 'Content-Type: application/json' -H 'Idempotency-Key: first' -d '{{
-    "customer_id": "alice", "currency": "EUR", "shipping_address": "1 Main Street, Springfield",
-    "items": [{{"sku": "BOOK-1", "quantity": 2, "unit_price": 1250}}]}}'
-"#
-    ));
+    let headers = "-H 'Content-Type: application/json' -H 'Idempotency-Key: first'";
+    lines.push(format!("  curl -i {url}{}{authorization} {headers} -d '{}'\n", example.path, example.body));
     lines.push(match &options.data {
         Some(directory) => format!("Press Ctrl-C to stop. The data stays in {}.", directory.display()),
         None => "Press Ctrl-C to stop. All data is then discarded.".to_owned(),

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use http_body_util::Full;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{self, connect::HttpConnector},
@@ -11,7 +9,7 @@ use hyper_util::{
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-pub(super) type HttpsClient = legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+pub(super) type HttpsClient = legacy::Client<HttpsConnector<HttpConnector>, String>;
 
 /// A client for `url`. Reads the machine's root certificates only for HTTPS.
 pub(super) fn client(url: &str) -> Result<HttpsClient, String> {

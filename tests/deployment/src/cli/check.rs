@@ -1,17 +1,15 @@
 //! `cargo local check`: checks the promises of a running system under load.
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
+use check::{Api, Load, Summary, check};
 use clap::Args;
 use cqrs_dynamodb::Environment;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::SignedDuration;
+use local::cli::requests;
 
-use super::requests;
-use crate::{
-    authorizer::OPERATOR_SCOPES,
-    check::{Api, Load, Summary, check},
-};
+use crate::{OPERATOR_SCOPES, OrderWorkload};
 
 pub(super) const AFTER_HELP: &str = "\
 The system may contain other data: each run uses its own customers and keys, and leaves its orders behind. The clients
@@ -68,19 +66,21 @@ async fn run_check(url: &str, options: CheckOptions) -> Result<Summary, String> 
         // One day more than the load: the check after it takes time, too.
         None => requests::token(url, "check", OPERATOR_SCOPES, i64::from(options.seconds) + 86_400).await?,
     };
-    let api = Api::new(url, token)?;
-    api.ping().await?;
-    let load = Load::new(api, Environment::system(), options.clients, options.seed);
+    let environment = Environment::system();
+    let (run, now) = (format!("{:08x}", environment.random_below(1 << 32)), environment.clone());
+    let clock = Arc::new(move || now.now());
+    let load = Load::new(Api::new(url, token)?, OrderWorkload, clock, run, options.clients, options.seed);
+    load.ping().await?;
 
     let seconds = SignedDuration::from_secs(options.seconds.into());
     let patience = SignedDuration::from_secs(options.patience.into());
-    let began = load.environment.now();
+    let began = environment.now();
     let progress = ProgressBar::new(options.seconds.into()).with_style(
         ProgressStyle::with_template("{bar:40} {pos}/{len} s  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     progress.enable_steady_tick(Duration::from_millis(200));
     let should_continue = || {
-        let elapsed = load.environment.now().duration_since(began);
+        let elapsed = environment.now().duration_since(began);
         progress.set_position(u64::try_from(elapsed.as_secs()).unwrap_or_default());
         progress.set_message(format!("{} commands acknowledged", load.acknowledged()));
         elapsed < seconds

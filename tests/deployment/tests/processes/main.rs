@@ -1,8 +1,8 @@
-//! The local stack and `cargo operate` as child processes that the tests kill.
+//! `cargo local` and `cargo operate` as child processes that the tests kill.
 //!
 //! ```sh
-//! KILLS=50 cargo test -p local --test processes survival -- --nocapture
-//! ORDERS=100000 cargo test -p local --test processes rebuild -- --nocapture
+//! KILLS=50 cargo test -p deployment --test processes survival -- --nocapture
+//! ORDERS=100000 cargo test -p deployment --test processes rebuild -- --nocapture
 //! ```
 
 #![allow(
@@ -23,7 +23,12 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
+    sync::Arc,
 };
+
+use check::{Api, Load};
+use cqrs_dynamodb::Environment;
+use deployment::OrderWorkload;
 
 /// A local stack in a child process. Drop kills it.
 struct StackProcess {
@@ -98,4 +103,12 @@ async fn token(port: u16) -> String {
     let response = reqwest::Client::new().post(issuer).body(body).send().await.unwrap();
     let response: serde_json::Value = response.json().await.unwrap();
     response["access_token"].as_str().unwrap().to_owned()
+}
+
+/// The load of `cargo local check` on the stack at this port.
+async fn load(port: u16, clients: u64) -> Load<OrderWorkload> {
+    let api = Api::new(format!("http://127.0.0.1:{port}"), token(port).await).unwrap();
+    let environment = Environment::system();
+    let run = format!("{:08x}", environment.random_below(1 << 32));
+    Load::new(api, OrderWorkload, Arc::new(move || environment.now()), run, clients, 1)
 }

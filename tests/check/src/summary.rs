@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use super::{
+use crate::{
     RunHistory, Violation,
     history::{CommandOutcome, Reply},
 };
@@ -15,7 +15,7 @@ const MAX_SHOWN: usize = 20;
 
 #[derive(Debug, Serialize)]
 pub struct Summary {
-    /// Its customers are `check-<run>-<client>`.
+    /// The owners of its streams are `check-<run>-<client>`.
     pub run: String,
     pub seed: u64,
     pub clients: u64,
@@ -25,7 +25,7 @@ pub struct Summary {
     /// Number of reads with a response.
     pub reads: usize,
     pub reads_unanswered: usize,
-    pub orders: usize,
+    pub streams: usize,
     pub events: usize,
     /// Seconds from the end of the load until the views had caught up. `None` if they did not, or were not checked.
     pub caught_up_after: Option<f64>,
@@ -95,7 +95,7 @@ impl fmt::Display for Summary {
         writeln!(f, "          {}", self.command_ms)?;
         writeln!(f, "reads     {}, and {} without a response", self.reads, self.reads_unanswered)?;
         writeln!(f, "          {}", self.read_ms)?;
-        writeln!(f, "history   {} orders, {} events", self.orders, self.events)?;
+        writeln!(f, "history   {} streams, {} events", self.streams, self.events)?;
         match self.caught_up_after {
             Some(seconds) => writeln!(f, "views     caught up {seconds:.1} s after the load")?,
             None => writeln!(f, "views     not caught up, or not checked")?,

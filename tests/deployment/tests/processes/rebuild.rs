@@ -11,17 +11,14 @@ use std::{
 
 use app::App;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use check::check;
 use cqrs_dynamodb::{Environment, Segment, StreamFilter};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
-use local::{
-    Engine, Template,
-    check::{Api, Load, check},
-    stack,
-};
+use local::{Engine, stack};
 use serde_json::{Value, json};
 
-use super::{DataDirectory, StackProcess, free_port, number_from_env, token};
+use super::{DataDirectory, StackProcess, free_port, load, number_from_env, token};
 
 const KILLS: u64 = 3;
 const CLIENTS: u64 = 4;
@@ -41,8 +38,7 @@ async fn a_rebuild_that_is_killed_under_load_continues_at_its_checkpoint() {
     let ids = make_all_stale(&app).await;
     operate.refuses_the_checkpoint_of_another_rebuild();
 
-    let api = Api::new(&url, token(port).await).unwrap();
-    let (load, ended) = (Load::new(api, Environment::system(), CLIENTS, 1), AtomicBool::new(false));
+    let (load, ended) = (load(port, CLIENTS).await, AtomicBool::new(false));
     let should_continue = || !ended.load(Ordering::SeqCst);
     let rebuilding = async {
         let duration = operate.rebuild_with_kills(&app).await;
@@ -70,8 +66,7 @@ async fn a_rebuild_that_is_killed_under_load_continues_at_its_checkpoint() {
 
 /// The tables in this DynamoDB.
 fn app(dynamodb: &str) -> App {
-    let template = Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap();
-    stack::app(&template, &Engine::remote(dynamodb), &Environment::system(), "").unwrap()
+    stack::app(&deployment::template(), &Engine::remote(dynamodb), &Environment::system(), "").unwrap()
 }
 
 /// Runs `cargo local` with these arguments. Returns whether it succeeded.

@@ -2,21 +2,17 @@
 //!
 //! It executes the domain's own commands, each with a clock that shows the time of the command.
 
-use std::path::Path;
-
 use app::App;
 use cqrs::{CommandId, Fingerprint, StreamId};
 use cqrs_dynamodb::{CommandError, CommandRequest, Dynamo, Environment, StoreError, create, execute};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
+use local::{Deployment, Engine, Template, cli::requests, hash, stack};
 use orders::{
     Order, OrderCommand, OrderEvent,
     order::{CancelOrder, Currency, OrderId, OrderItem, OrderItems, PlaceOrder, ShipOrder, Text},
 };
-
-use super::requests;
-use crate::{Engine, Template, hash, stack};
 
 /// The number of orders that are created concurrently.
 const CONCURRENCY: usize = 8;
@@ -37,12 +33,10 @@ const CATALOGUE: [(&str, u64); 10] = [
 const STREETS: [&str; 5] = ["Main Street", "Station Road", "Mill Lane", "Harbour Way", "Church Street"];
 const REASONS: [&str; 3] = ["changed my mind", "ordered twice", "takes too long"];
 
-pub(super) async fn run(url: &str, orders: u64) -> Result<(), String> {
-    let health = requests::health(url).await?;
-    let dynamodb = health["dynamodb"].as_str().ok_or("the system does not show the URL of its DynamoDB")?;
-    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
-    let template = Template::read(&template).map_err(|error| error.to_string())?;
-    let engine = Engine::remote(dynamodb);
+pub(super) async fn run(deployment: &Deployment, url: &str, orders: u64) -> Result<(), String> {
+    let dynamodb = requests::dynamodb(url).await?;
+    let template = Template::read(&deployment.template).map_err(|error| error.to_string())?;
+    let engine = Engine::remote(&dynamodb);
     let app = stack::app(&template, &engine, &Environment::system(), "").map_err(|error| error.to_string())?;
 
     let now = Environment::system().now();

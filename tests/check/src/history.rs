@@ -1,4 +1,4 @@
-//! Commands, replies and reads of a run, and the final state of its orders.
+//! Commands, replies and reads of a run, and the final state of its streams.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use serde::Serialize;
 pub struct RunHistory {
     pub commands: Vec<SentCommand>,
     pub reads: Vec<Read>,
-    /// The final events of each order.
-    pub orders: BTreeMap<String, Vec<RecordedEvent>>,
-    /// The final views of each order. Empty if the views are not checked.
+    /// The final events of each stream.
+    pub streams: BTreeMap<String, Vec<RecordedEvent>>,
+    /// The final views of each stream. Empty if the views are not checked.
     pub views: BTreeMap<String, FinalViews>,
 }
 
 /// A command with its idempotency key, sent once or several times.
 #[derive(Clone, Debug)]
 pub struct SentCommand {
-    /// The text that identifies the command's event. Deliveries of one order share their mark.
+    /// The text that identifies the command's event. Commands without a text of their own share their mark.
     pub mark: String,
     /// Tick of the shared clock before the first request.
     pub began: u64,
@@ -31,8 +31,8 @@ pub struct SentCommand {
 /// The reply to one request of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// 2xx, with the order and its version after the command.
-    Accepted { order: String, version: u64 },
+    /// 2xx, with the stream and its version after the command.
+    Accepted { stream: String, version: u64 },
     /// 4xx, with the status.
     Refused(u16),
     /// 5xx, a timeout, a lost connection, or no reply yet. The command may have been executed.
@@ -60,20 +60,20 @@ impl SentCommand {
         }
     }
 
-    /// Order and version of the first acknowledgement.
+    /// Stream and version of the first acknowledgement.
     pub fn accepted(&self) -> Option<(&str, u64)> {
         self.replies.iter().find_map(|reply| match reply {
-            Reply::Accepted { order, version } => Some((order.as_str(), *version)),
+            Reply::Accepted { stream, version } => Some((stream.as_str(), *version)),
             Reply::Refused(_) | Reply::Unknown => None,
         })
     }
 }
 
-/// An event in the history of an order.
+/// An event in the history of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedEvent {
     pub version: u64,
-    /// The status of the order after the event.
+    /// The status of the stream after the event, as its view shows it.
     pub status: String,
     /// The mark of its command.
     pub mark: String,
@@ -83,37 +83,42 @@ pub struct RecordedEvent {
 #[derive(Clone, Debug)]
 pub struct Read {
     pub source: ReadSource,
-    pub order: String,
+    pub stream: String,
     /// The lowest version that the response may show.
     pub at_least: u64,
-    /// `None` if the response does not contain the order.
-    pub state: Option<OrderState>,
+    /// `None` if the response does not contain the stream.
+    pub state: Option<StreamState>,
 }
 
 /// The route of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReadSource {
-    /// `GET /orders/{order_id}`
-    Order,
-    /// `GET /orders/{order_id}/events`
+    /// The view of one stream, for example `GET /orders/{order_id}`.
+    View,
+    /// The events of one stream, for example `GET /orders/{order_id}/events`.
     Events,
-    /// `GET /customers/{customer_id}/orders`
+    /// The list of an owner, for example `GET /customers/{customer_id}/orders`.
     List,
 }
 
-/// An order as a response shows it.
+/// A stream as a response shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OrderState {
+pub struct StreamState {
     pub version: u64,
     pub status: String,
 }
 
-/// The final views of an order.
+/// The final states of the view and of the row of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FinalViews {
-    /// In `GET /orders/{order_id}`.
-    pub summary: Option<OrderState>,
-    /// In `GET /customers/{customer_id}/orders`.
-    pub row: Option<OrderState>,
+    pub view: Option<StreamState>,
+    /// The row in the list of its owner.
+    pub row: Option<StreamState>,
+}
+
+impl From<RecordedEvent> for StreamState {
+    fn from(event: RecordedEvent) -> Self {
+        Self { version: event.version, status: event.status }
+    }
 }

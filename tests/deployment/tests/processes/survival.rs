@@ -3,11 +3,11 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use check::check;
 use cqrs_dynamodb::Environment;
 use jiff::SignedDuration;
-use local::check::{Api, Load, check};
 
-use super::{DataDirectory, StackProcess, free_port, number_from_env, token};
+use super::{DataDirectory, StackProcess, free_port, load, number_from_env};
 
 const CLIENTS: u64 = 8;
 
@@ -16,11 +16,9 @@ async fn no_acknowledged_command_is_lost_when_the_stack_is_killed_under_load() {
     let (data, kills) = (DataDirectory::new("survival"), number_from_env("KILLS", 10));
     // On one port, the clients see a single system that sometimes does not answer.
     let port = free_port();
-    let environment = Environment::system();
-    let random = environment.clone();
+    let random = Environment::system();
     let mut process = StackProcess::start(port, Some(&data.0));
-    let api = Api::new(format!("http://127.0.0.1:{port}"), token(port).await).unwrap();
-    let load = Load::new(api, environment, CLIENTS, 1);
+    let load = load(port, CLIENTS).await;
     let ended = AtomicBool::new(false);
 
     let killing = async {

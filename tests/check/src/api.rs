@@ -5,11 +5,14 @@ mod https;
 use std::time::Duration;
 
 use http::{Request, StatusCode, header, request::Builder};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use serde_json::Value;
 
 use self::https::HttpsClient;
-use super::history::Reply;
+use crate::{
+    history::Reply,
+    workload::{PlannedCommand, Workload},
+};
 
 /// The timeout of a request. An HTTP API waits 30 seconds for its function.
 const TIMEOUT: Duration = Duration::from_secs(31);
@@ -34,14 +37,16 @@ impl Api {
     }
 
     /// Sends one request of a command. A 408, a 5xx or no response gives [`Reply::Unknown`].
-    pub(super) async fn command(&self, path: &str, key: &str, body: &Value) -> Reply {
-        let request = Request::post(format!("{}{path}", self.url)).header(header::CONTENT_TYPE, "application/json");
-        let response = self.send(request.header("Idempotency-Key", key), body.to_string()).await;
-        let Some((status, document)) = response else { return Reply::Unknown };
-        let accepted = || Some((document["order_id"].as_str()?.to_owned(), document["version"].as_u64()?));
+    pub(crate) async fn command(&self, workload: &impl Workload, key: &str, command: &PlannedCommand) -> Reply {
+        let request = Request::post(format!("{}{}", self.url, command.path));
+        let request = request.header(header::CONTENT_TYPE, "application/json").header("Idempotency-Key", key);
+        let Some((status, document)) = self.send(request, command.body.to_string()).await else {
+            return Reply::Unknown;
+        };
+        let accepted = || Some((workload.stream(&document)?, document.get("version")?.as_u64()?));
         match status {
             status if status.is_success() => {
-                accepted().map_or(Reply::Unknown, |(order, version)| Reply::Accepted { order, version })
+                accepted().map_or(Reply::Unknown, |(stream, version)| Reply::Accepted { stream, version })
             }
             StatusCode::REQUEST_TIMEOUT => Reply::Unknown,
             status if status.is_client_error() => Reply::Refused(status.as_u16()),
@@ -53,7 +58,7 @@ impl Api {
     ///
     /// # Errors
     /// Fails for any other status, and if there is no response.
-    pub(super) async fn read(&self, path: &str) -> Result<Option<Value>, String> {
+    pub(crate) async fn read(&self, path: &str) -> Result<Option<Value>, String> {
         match self.get(path).await {
             Some((StatusCode::OK, document)) if !document.is_null() => Ok(Some(document)),
             Some((StatusCode::NOT_FOUND, _)) => Ok(None),
@@ -66,7 +71,7 @@ impl Api {
     ///
     /// # Errors
     /// Fails with the last error after `MAX_ATTEMPTS` attempts.
-    pub(super) async fn read_until_answered(&self, path: &str) -> Result<Option<Value>, String> {
+    pub(crate) async fn read_until_answered(&self, path: &str) -> Result<Option<Value>, String> {
         for _ in 1..MAX_ATTEMPTS {
             if let Ok(document) = self.read(path).await {
                 return Ok(document);
@@ -76,17 +81,17 @@ impl Api {
         self.read(path).await
     }
 
-    /// Checks that the URL is an order service and accepts the token.
+    /// Checks that the API answers at `path` and accepts the token.
     ///
     /// # Errors
     /// Fails with a message that names the cause.
-    pub async fn ping(&self) -> Result<(), String> {
-        match self.get("/dashboard?days=1").await {
-            Some((StatusCode::OK, document)) if document["orders"].is_number() => Ok(()),
+    pub(crate) async fn ping(&self, path: &str) -> Result<(), String> {
+        match self.get(path).await {
+            Some((StatusCode::OK, document)) if document.is_object() => Ok(()),
             Some((StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _)) => {
-                Err(format!("{} refuses the token. The token needs the scope orders/admin.", self.url))
+                Err(format!("{} refuses the token. The token needs the scopes of an operator.", self.url))
             }
-            Some((status, _)) => Err(format!("{} is not an order service: GET /dashboard returns {status}.", self.url)),
+            Some((status, _)) => Err(format!("{} is not the checked service: GET {path} returns {status}.", self.url)),
             None => Err(format!("no response from {}. Set the URL of the system with --url.", self.url)),
         }
     }
@@ -98,7 +103,7 @@ impl Api {
     /// Status and document of a complete response. The document is `Null` if it is not JSON. `None` without a response.
     async fn send(&self, request: Builder, body: String) -> Option<(StatusCode, Value)> {
         let request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
-        let request = request.body(Full::from(body)).ok()?;
+        let request = request.body(body).ok()?;
         let response = async {
             let response = self.client.request(request).await.ok()?;
             let status = response.status();

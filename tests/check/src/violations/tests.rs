@@ -1,10 +1,10 @@
 //! Histories with one violation each.
 
 use super::*;
-use crate::check::history::{FinalViews, Reply};
+use crate::history::FinalViews;
 
 fn accepted(version: u64) -> Reply {
-    Reply::Accepted { order: "one".to_owned(), version }
+    Reply::Accepted { stream: "one".to_owned(), version }
 }
 
 fn command(mark: &str, (began, ended): (u64, u64), replies: &[Reply]) -> SentCommand {
@@ -15,11 +15,11 @@ fn event(version: u64, status: &str, mark: &str) -> RecordedEvent {
     RecordedEvent { version, status: status.to_owned(), mark: mark.to_owned() }
 }
 
-fn state(version: u64, status: &str) -> Option<OrderState> {
-    Some(OrderState { version, status: status.to_owned() })
+fn state(version: u64, status: &str) -> Option<StreamState> {
+    Some(StreamState { version, status: status.to_owned() })
 }
 
-/// An order that was placed, shipped with a retry and a repeat, not cancelled in time, and delivered without a reply.
+/// A stream that was placed, shipped with a retry and a repeat, not cancelled in time, and delivered without a reply.
 fn valid_history() -> RunHistory {
     let delivered = state(3, "delivered");
     RunHistory {
@@ -30,14 +30,14 @@ fn valid_history() -> RunHistory {
             command("deliver", (8, 9), &[Reply::Unknown]),
         ],
         reads: vec![
-            Read { source: ReadSource::Order, order: "one".to_owned(), at_least: 2, state: state(2, "shipped") },
-            Read { source: ReadSource::List, order: "one".to_owned(), at_least: 1, state: state(3, "delivered") },
+            Read { source: ReadSource::View, stream: "one".to_owned(), at_least: 2, state: state(2, "shipped") },
+            Read { source: ReadSource::List, stream: "one".to_owned(), at_least: 1, state: state(3, "delivered") },
         ],
-        orders: BTreeMap::from([(
+        streams: BTreeMap::from([(
             "one".to_owned(),
             vec![event(1, "placed", "place"), event(2, "shipped", "ship"), event(3, "delivered", "deliver")],
         )]),
-        views: BTreeMap::from([("one".to_owned(), FinalViews { summary: delivered.clone(), row: delivered })]),
+        views: BTreeMap::from([("one".to_owned(), FinalViews { view: delivered.clone(), row: delivered })]),
     }
 }
 
@@ -45,10 +45,10 @@ fn valid_history() -> RunHistory {
 #[track_caller]
 fn expect(change: impl Fn(&mut RunHistory, &mut Vec<RecordedEvent>), violations: &[Violation]) {
     let mut history = valid_history();
-    let mut events = history.orders.remove("one").unwrap();
+    let mut events = history.streams.remove("one").unwrap();
     history.views.clear();
     change(&mut history, &mut events);
-    history.orders.insert("one".to_owned(), events);
+    history.streams.insert("one".to_owned(), events);
     assert_eq!(find_violations(&history), violations);
 }
 
@@ -64,7 +64,7 @@ fn a_valid_history_has_no_violations() {
         |_, events| assert!(events.pop().is_some()),
         &[Violation::ImpossibleRead {
             read: ReadSource::List,
-            order: name("one"),
+            stream: name("one"),
             state: state(3, "delivered").unwrap(),
         }],
     );
@@ -118,7 +118,7 @@ fn two_clients_with_the_same_mark_need_one_event_each() {
 fn an_event_without_a_command_is_unrequested() {
     expect(
         |_, events| events.push(event(4, "cancelled", "nobody")),
-        &[Violation::Unrequested { order: name("one"), version: 4 }],
+        &[Violation::Unrequested { stream: name("one"), version: 4 }],
     );
 }
 
@@ -166,14 +166,14 @@ fn a_repeated_command_gets_the_same_acknowledgement() {
 }
 
 #[test]
-fn the_versions_of_an_order_have_no_gap() {
+fn the_versions_of_a_stream_have_no_gap() {
     expect(
         |_, events| events[2].version = 4,
         &[
-            Violation::Gap { order: name("one") },
+            Violation::Gap { stream: name("one") },
             Violation::ImpossibleRead {
                 read: ReadSource::List,
-                order: name("one"),
+                stream: name("one"),
                 state: state(3, "delivered").unwrap(),
             },
         ],
@@ -183,12 +183,12 @@ fn the_versions_of_an_order_have_no_gap() {
 #[test]
 fn a_read_of_an_older_version_than_required_is_stale() {
     for (wrong, version) in [(state(1, "placed"), 2), (None, 1)] {
-        let read = Read { source: ReadSource::List, order: name("one"), at_least: version, state: wrong.clone() };
+        let read = Read { source: ReadSource::List, stream: name("one"), at_least: version, state: wrong.clone() };
         expect(
             |history, _| history.reads.push(read.clone()),
             &[Violation::StaleRead {
                 read: ReadSource::List,
-                order: name("one"),
+                stream: name("one"),
                 at_least: version,
                 state: wrong.clone(),
             }],
@@ -198,12 +198,12 @@ fn a_read_of_an_older_version_than_required_is_stale() {
 
 #[test]
 fn a_read_of_a_state_that_never_existed_is_impossible() {
-    let wrong = Read { source: ReadSource::Order, order: name("one"), at_least: 1, state: state(2, "delivered") };
+    let wrong = Read { source: ReadSource::View, stream: name("one"), at_least: 1, state: state(2, "delivered") };
     expect(
         |history, _| history.reads.push(wrong.clone()),
         &[Violation::ImpossibleRead {
-            read: ReadSource::Order,
-            order: name("one"),
+            read: ReadSource::View,
+            stream: name("one"),
             state: state(2, "delivered").unwrap(),
         }],
     );
@@ -212,10 +212,10 @@ fn a_read_of_a_state_that_never_existed_is_impossible() {
 #[test]
 fn the_final_views_show_the_end_of_the_history() {
     let mut history = valid_history();
-    history.views.insert(name("one"), FinalViews { summary: state(2, "shipped"), row: None });
-    let behind = |read, state| Violation::Behind { read, order: name("one"), version: 3, state };
+    history.views.insert(name("one"), FinalViews { view: state(2, "shipped"), row: None });
+    let behind = |read, state| Violation::Behind { read, stream: name("one"), version: 3, state };
     assert_eq!(
         find_violations(&history),
-        [behind(ReadSource::Order, state(2, "shipped")), behind(ReadSource::List, None)]
+        [behind(ReadSource::View, state(2, "shipped")), behind(ReadSource::List, None)]
     );
 }
