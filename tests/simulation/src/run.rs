@@ -16,6 +16,7 @@ use local::{
     Engine, Stack, Template,
     authorizer::Authorizer,
     chaos::Chaos,
+    engine::call_keys::CallKeys,
     event_source_mapping::{DeliveryStep, EventSourceMapping},
     stack,
 };
@@ -99,9 +100,9 @@ struct SimulationRun {
 
 impl SimulationRun {
     async fn start(seed: u64, mutation: Option<Mutation>) -> Self {
-        let (world, chaos) = (World::of(seed), Arc::new(Chaos::new(seed)));
-        let (engine, environment) = (Engine::embedded_at(START).unwrap(), world.environment(seed));
         let template = template();
+        let (world, chaos) = (World::of(seed), Arc::new(Chaos::new(seed, &template)));
+        let (engine, environment) = (Engine::embedded_at(START).unwrap(), world.environment(seed));
         let tables = stack::app(&template, &engine, &environment, "").unwrap().tables;
         let checker = Arc::new(InvariantChecker::new(engine.clone(), tables));
         let faults =
@@ -299,7 +300,7 @@ fn over_the_network(mut stack: Stack, world: &Arc<World>) -> Stack {
     let transport = sdk.config().http_client().unwrap();
     let config = sdk.config().to_builder();
     let config = config
-        .http_client(Network { transport, world: Arc::clone(world) })
+        .http_client(Network { transport, keys: CallKeys::of(&stack.template), world: Arc::clone(world) })
         .retry_partition(RetryPartition::custom("simulation").build())
         .time_source(world.clock.clone());
     *sdk = Sdk::from_conf(config.build());

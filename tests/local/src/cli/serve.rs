@@ -68,7 +68,7 @@ pub(super) async fn run(deployment: &Deployment, options: ServeOptions) -> Resul
     let template = options.template.as_deref().unwrap_or(&deployment.template);
     let template = Template::read(template).map_err(|error| format!("{error}. See --template."))?;
     let listener = listen(options.listen, options.port, "--port").await?;
-    let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed)));
+    let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed, &template)));
     let direct = engine(&options)?;
     let engine = chaos.iter().fold(direct.clone(), |engine, chaos| engine.with_interceptor(chaos.clone()));
     let authorizer = authorizer(options.data.as_deref())?.required(options.auth);
