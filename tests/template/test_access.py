@@ -21,6 +21,21 @@ LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 # X-Ray has no resource-level permissions, so these two actions are granted on *.
 TRACE = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 
+# A table whose key is a shard and a row contains counters. Every other table except the events contains views.
+COUNTERS_KEY = ["shard", "row"]
+READ_TABLES = {
+    name: [key["AttributeName"] for key in table["KeySchema"]] == COUNTERS_KEY
+    for name, table in sam.resources("AWS::DynamoDB::Table").items()
+    if name != "EventsTable"
+}
+
+
+def read_models(counters: set[str]) -> dict[str, set[str]]:
+    """Returns the actions of a role that updates all read models, by table."""
+    views = {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+    return {f"{name}.Arn": counters if is_counters else views for name, is_counters in READ_TABLES.items()}
+
+
 ROLES = {
     "CommandRole": {
         "EventsTable.Arn": {"dynamodb:PutItem", "dynamodb:Query"},
@@ -31,8 +46,7 @@ ROLES = {
         "EventsTable.StreamArn": {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
         "${EventsTable.Arn}/stream/*": {"dynamodb:ListStreams"},
         "EventsTable.Arn": {"dynamodb:Query"},
-        "OrderSummariesTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
-        "DashboardTable.Arn": {"dynamodb:UpdateItem"},
+        **read_models(counters={"dynamodb:UpdateItem"}),
         "FailedBatches.Arn": {"sqs:SendMessage"},
         "ProjectorLogs.Arn": LOG,
         "*": TRACE,
@@ -57,8 +71,7 @@ ROLES = {
     },
     "MaintainRole": {
         "EventsTable.Arn": {"dynamodb:Query", "dynamodb:Scan"},
-        "OrderSummariesTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
-        "DashboardTable.Arn": {"dynamodb:Query", "dynamodb:UpdateItem"},
+        **read_models(counters={"dynamodb:Query", "dynamodb:UpdateItem"}),
         "MaintainLogs.Arn": LOG,
         "*": TRACE,
     },
