@@ -25,8 +25,8 @@ use serde_json::{Value, json};
 use tokio::{runtime::Builder, time};
 
 use crate::{
-    Mutation, clients::SimulatedClient, clock::START, delivery, faults::Faults, invariant_checker::InvariantChecker,
-    network::Network, world::World,
+    Mutation, clients::SimulatedClient, clock::START, delivery, domain, faults::Faults,
+    invariant_checker::InvariantChecker, network::Network, world::World,
 };
 
 const CLIENTS: usize = 3;
@@ -104,7 +104,8 @@ impl SimulationRun {
         let (world, chaos) = (World::of(seed), Arc::new(Chaos::new(seed, &template)));
         let (engine, environment) = (Engine::embedded_at(START).unwrap(), world.environment(seed));
         let tables = stack::app(&template, &engine, &environment, "").unwrap().tables;
-        let checker = Arc::new(InvariantChecker::new(engine.clone(), tables));
+        let checker =
+            Arc::new(InvariantChecker::new(engine.clone(), tables.events.clone(), domain::view_models(&tables)));
         let faults =
             Faults { chaos: Arc::clone(&chaos), world: Arc::clone(&world), checker: Arc::clone(&checker), mutation };
         let authorizer = Authorizer::new().unwrap();
@@ -119,6 +120,8 @@ impl SimulationRun {
         .await
         .unwrap();
         let stack = over_the_network(stack, &world);
+        let projections = maintain::projector(&stack.app).projections();
+        assert!(checker.projections().iter().eq(projections.keys()), "a projection has no model");
         Self { seed, world, checker, chaos, stack, orders: Mutex::default() }
     }
 
@@ -266,7 +269,7 @@ impl SimulationRun {
                     .trace
                     .report_violation(format!("I5: the repeat of {} got another reply", logged.command.path));
             }
-            self.record_violation(self.checker.check_reply(&logged.command, &logged.reply));
+            self.record_violation(self.checker.check_reply(domain::CATEGORY, &logged.command, &logged.reply));
         }
     }
 

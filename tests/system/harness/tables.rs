@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use app::TableNames;
 use aws_sdk_dynamodb::types::AttributeValue;
-use cqrs::{Commit, Counters, Projection, Rollup, StreamId, Version};
-use cqrs_dynamodb::{CountersTable, Views, views::Content};
+use cqrs::{Commit, Counters, StreamId, Version};
 use local::event_source_mapping::record::Record;
-use orders::{Dashboard, OrderEvent, OrderSummaries};
+use orders::OrderEvent;
 use serde_dynamo::from_items;
 use serde_json::{Value, json};
 
 use super::System;
+
+const EVENTS: &str = "EventsTable";
+/// The key of a table of counters. All other read tables contain views.
+const COUNTERS_KEY: [&str; 2] = ["shard", "row"];
 
 impl System {
     /// All records of the stream, as Lambda delivers them.
@@ -56,31 +58,46 @@ impl System {
         self.items(&self.direct.tables.order_summaries).await.iter().map(|item| (id(item), version(item))).collect()
     }
 
-    /// Checks invariant I8: the counters are the sum of the contributions, after any delivery.
+    /// Checks invariant I8: the counters are the sum of the contributions of all views, after any delivery.
     ///
     /// Counters change only together with a view. So counters that are read between two equal reads of all views are of
     /// the same instant as the views.
     pub async fn check_counters(&self) {
-        let TableNames { order_summaries, dashboard, .. } = &self.direct.tables;
-        let mut views = self.items(order_summaries).await;
+        let (views, counters): (Vec<_>, Vec<_>) = self.read_tables().partition(|(_, key)| *key != COUNTERS_KEY);
+        let mut view_items = self.items_of(&views).await;
         let shards = loop {
-            let shards = self.items(dashboard).await;
-            let again = self.items(order_summaries).await;
-            if again == views {
+            let shards = self.items_of(&counters).await;
+            let again = self.items_of(&views).await;
+            if again == view_items {
                 break shards;
             }
-            views = again;
+            view_items = again;
         };
         let mut contributions = Counters::default();
-        for (row, columns) in views.iter().flat_map(|view| fields(&view["contribution"])) {
+        for (row, columns) in view_items.iter().flat_map(|view| fields(&view["contribution"])) {
             fields(columns).for_each(|(column, amount)| contributions.add(row, column, number(amount)));
         }
         let mut counters = Counters::default();
         for shard in &shards {
-            let columns = fields(shard).filter(|(name, _)| !["shard", "row"].contains(&name.as_str()));
+            let columns = fields(shard).filter(|(name, _)| !COUNTERS_KEY.contains(&name.as_str()));
             columns.for_each(|(column, amount)| counters.add(shard["row"].as_str().unwrap(), column, number(amount)));
         }
         assert_eq!(counters, contributions);
+    }
+
+    /// The tables of the read models, with their keys.
+    fn read_tables(&self) -> impl Iterator<Item = (String, Vec<String>)> {
+        let prefix = self.direct.tables.events.strip_suffix(EVENTS).unwrap();
+        let tables = self.stack.template.tables.iter().filter(|(id, _)| *id != EVENTS);
+        tables.map(move |(id, table)| (format!("{prefix}{id}"), table.key.clone()))
+    }
+
+    async fn items_of(&self, tables: &[(String, Vec<String>)]) -> Vec<Value> {
+        let mut items = Vec::new();
+        for (table, _) in tables {
+            items.extend(self.items(table).await);
+        }
+        items
     }
 
     async fn items(&self, table: &str) -> Vec<Value> {
@@ -89,22 +106,24 @@ impl System {
         from_items(items.unwrap()).unwrap()
     }
 
-    /// Checks invariant I6: every view is the fold of its stream, and the counters are the sum over the folds.
+    /// Checks invariant I6 for all projections: every view is the fold of its stream, and the counters are the sum over
+    /// the folds.
     pub async fn check_read_models(&self) {
         self.check_counters().await;
-        let views = self.views();
-        let mut counters = Counters::default();
-        let streams = self.streams().await;
-        assert_eq!(streams.len(), self.view_versions().await.len());
-        for (stream, commits) in streams {
-            let stored = views.get(stream.key()).await.unwrap().unwrap();
-            let folded = OrderSummaries::fold(None, &commits).unwrap();
-            counters += &Dashboard::contribution(&folded);
-            assert_eq!(stored.contribution, Dashboard::contribution(&folded));
-            assert_eq!(stored.content, Content::Current(folded));
-            assert_eq!((stored.version, stored.schema), (commits.last().unwrap().version, OrderSummaries::SCHEMA));
+        let streams: Vec<StreamId> = self.streams().await.into_keys().collect();
+        let projector = maintain::projector(&self.direct);
+        let counters = projector.counters().await.unwrap();
+        let mut verified_views = 0;
+        for (projection, verified) in projector.verify(&streams).await.unwrap() {
+            assert_eq!(verified.defective, BTreeMap::new(), "{projection}");
+            assert_eq!((verified.behind, verified.parked), (BTreeMap::new(), 0), "{projection}");
+            if let Some(counters) = counters.get(projection) {
+                assert_eq!(*counters, verified.contribution, "{projection}");
+            }
+            verified_views += verified.views;
         }
-        assert_eq!(self.counters().await, counters);
+        let views: Vec<_> = self.read_tables().filter(|(_, key)| *key != COUNTERS_KEY).collect();
+        assert_eq!(self.items_of(&views).await.len(), verified_views, "a view has no stream");
     }
 
     /// Overwrites an attribute of an order's view without the checks of the store.
@@ -130,17 +149,6 @@ impl System {
         for (attribute, value) in [("schema", "0"), ("total", "1")] {
             self.overwrite_attribute(order_id, attribute, AttributeValue::N(value.to_owned())).await;
         }
-    }
-
-    fn views(&self) -> Views<OrderSummaries> {
-        Views::new(self.direct.dynamo.clone(), self.direct.tables.order_summaries.clone())
-    }
-
-    async fn counters(&self) -> Counters {
-        let table = CountersTable::new(self.direct.dynamo.clone(), self.direct.tables.dashboard.clone());
-        let mut counters = table.row(Dashboard::TOTALS).await.unwrap();
-        counters += &table.rows("day#", "day#~").await.unwrap();
-        counters
     }
 }
 
