@@ -83,7 +83,8 @@ impl OrderGenerator {
 
         let mut commands = vec![(placed_at, OrderCommand::Place(order))];
         if random("cancels", 100) < 8 {
-            let reason = text(REASONS[usize::try_from(random("reason", 3)).unwrap_or_default()]);
+            let reason = usize::try_from(random("reason", 3)).unwrap_or_default();
+            let reason = REASONS.get(reason).and_then(|reason| text(reason));
             let at = placed_at + hours(1 + random("cancelled", 10));
             commands.extend(reason.map(|reason| (at, OrderCommand::Cancel(CancelOrder { reason }))));
         } else {
@@ -151,7 +152,7 @@ fn order(random: &impl Fn(&str, u64) -> u64, orders: u64) -> Option<PlaceOrder> 
         })
     };
     let items: Option<Vec<OrderItem>> = (0..=random("items", 4)).map(item).collect();
-    let street = STREETS[usize::try_from(random("street", 5)).unwrap_or_default()];
+    let street = STREETS.get(usize::try_from(random("street", 5)).unwrap_or_default())?;
     Some(PlaceOrder {
         customer_id: text(&format!("customer-{customer}"))?,
         currency,
