@@ -127,3 +127,20 @@ async fn execute<C: Subcommand>(
     }
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn a_project_without_commands_of_its_own_has_the_common_ones() {
+        let cli = LocalCli::<Infallible>::command();
+        assert!(cli.get_subcommands().map(clap::Command::get_name).eq(["token", "history", "openapi"]));
+        cli.debug_assert();
+        let parsed = LocalCli::<Infallible>::try_parse_from(["local", "history", "7"]).unwrap();
+        assert!(matches!(parsed.command, Some(LocalCommand::History { id, .. }) if id == "7"));
+        assert!(LocalCli::<Infallible>::try_parse_from(["local", "demo"]).is_err());
+    }
+}
