@@ -7,14 +7,34 @@ use std::{
     process::Command,
 };
 
+use deployment::deployment;
+use domains::Domains;
+use local::testing::assert_template;
 use serde_json::Value;
 
-use crate::harness::{System, template};
-
-const FUNCTIONS: [&str; 6] = ["command", "projector", "get-order", "list-orders", "get-dashboard", "maintain"];
+use crate::harness::template;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The crates of the toolkit in `shared/`. Every other crate there is a domain, except the list of domains.
+const TOOLKIT: [&str; 3] = ["cqrs", "cqrs-dynamodb", "app"];
+
+/// The crates in this folder.
+fn crates_in(folder: &str) -> BTreeSet<String> {
+    let metadata = cargo_metadata();
+    let folder = fs::canonicalize(root().join(folder)).unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let packages =
+        packages.filter(|package| Path::new(package["manifest_path"].as_str().unwrap()).starts_with(&folder));
+    packages.map(|package| package["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn domains() -> BTreeSet<String> {
+    let mut shared = crates_in("shared");
+    shared.retain(|name| !TOOLKIT.contains(&name.as_str()) && name != "domains");
+    shared
 }
 
 /// The direct and indirect dependencies of a crate, from `cargo tree`.
@@ -35,29 +55,34 @@ fn used_through(edges: &str, package: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn a_crate_depends_only_on_the_crates_that_the_architecture_allows() {
-    let ours: BTreeSet<&str> =
-        [&["cqrs", "cqrs-dynamodb", "orders", "app", "local", "system"][..], &FUNCTIONS].concat().into_iter().collect();
+fn dependencies_between_crates_lead_down_only() {
+    let tests = crates_in("tests");
+    let (functions, domains) = (crates_in("functions"), domains());
+    let ours: BTreeSet<String> = &(&crates_in("shared") | &functions) | &tests;
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let below_domains = names(&["cqrs"]);
+    let below_functions = &(&names(&["domains"]) | &names(&TOOLKIT)) | &domains;
     let mut allowed = BTreeMap::from([
-        ("cqrs", vec![]),
-        ("cqrs-dynamodb", vec!["cqrs"]),
-        ("orders", vec!["cqrs"]),
-        ("app", vec!["cqrs-dynamodb", "cqrs"]),
+        ("cqrs".to_owned(), names(&[])),
+        ("cqrs-dynamodb".to_owned(), names(&["cqrs"])),
+        ("app".to_owned(), names(&["cqrs-dynamodb", "cqrs"])),
+        ("domains".to_owned(), &below_domains | &domains),
+        // The checker knows neither a stack nor a domain, and the local stack no domain and no function.
+        ("check".to_owned(), names(&["cqrs"])),
+        ("local".to_owned(), names(&TOOLKIT)),
     ]);
-    for function in FUNCTIONS {
-        allowed.insert(function, vec!["orders", "app", "cqrs-dynamodb", "cqrs"]);
-    }
+    allowed.extend(domains.into_iter().map(|domain| (domain, below_domains.clone())));
+    allowed.extend(functions.into_iter().map(|function| (function, below_functions.clone())));
     for (package, allowed) in allowed {
-        let used = used_by(package);
-        let used: BTreeSet<&str> = used.iter().map(String::as_str).filter(|name| ours.contains(name)).collect();
-        assert_eq!(used, allowed.into_iter().collect(), "{package}");
+        let used: BTreeSet<String> = &used_by(&package) & &ours;
+        assert!(used.is_subset(&allowed), "{package} uses {:?}", &used - &allowed);
     }
 }
 
 #[test]
 fn the_pure_crates_depend_on_no_async_runtime_and_on_no_aws_crate() {
-    for package in ["cqrs", "orders"] {
-        for used in used_through("normal,dev,build", package) {
+    for package in domains().into_iter().chain(["cqrs".to_owned()]) {
+        for used in used_through("normal,dev,build", &package) {
             let does_io = used.starts_with("aws") || used.starts_with("lambda") || used.starts_with("tokio");
             assert!(!does_io, "{package} uses {used}");
         }
@@ -66,8 +91,8 @@ fn the_pure_crates_depend_on_no_async_runtime_and_on_no_aws_crate() {
 
 #[test]
 fn no_function_depends_on_an_emulator() {
-    for package in FUNCTIONS {
-        let used = used_by(package);
+    for package in crates_in("functions") {
+        let used = used_by(&package);
         assert!(!used.contains("dynoxide-rs"), "{package}");
         // Functions have one TLS stack, and no chain of credential providers.
         for unwanted in ["aws-config", "aws-lc-rs", "native-tls", "chrono-tz"] {
@@ -79,58 +104,66 @@ fn no_function_depends_on_an_emulator() {
 
 #[test]
 fn no_function_contains_its_api_description() {
-    for package in FUNCTIONS {
-        assert!(!used_by(package).contains("utoipa"), "{package}");
+    for package in crates_in("functions") {
+        assert!(!used_by(&package).contains("utoipa"), "{package}");
     }
-    assert!(used_by("local").contains("utoipa"));
+    assert!(used_by("deployment").contains("utoipa"));
+}
+
+#[test]
+fn the_checker_depends_on_no_aws_crate() {
+    for used in used_by("check") {
+        assert!(!used.starts_with("aws") && !used.starts_with("lambda"), "check uses {used}");
+    }
+}
+
+/// The source files of all binaries of the packages that `cargo lambda build` builds, by the names of the binaries.
+fn lambda_binaries() -> BTreeMap<String, PathBuf> {
+    let built: BTreeSet<String> = serde_json::from_value(cargo_lambda()["build"]["packages"].clone()).unwrap();
+    let metadata = cargo_metadata();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    let packages = packages.filter(|package| built.contains(package["name"].as_str().unwrap()));
+    let targets = packages.flat_map(|package| package["targets"].as_array().unwrap());
+    // `cargo operate` needs a feature, so cargo-lambda does not build it.
+    let binaries = targets.filter(|target| target["kind"][0] == "bin" && target["required-features"].is_null());
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    binaries.map(|target| (text(&target["name"]), text(&target["src_path"]).into())).collect()
 }
 
 #[test]
 fn a_main_file_has_at_most_fifteen_lines() {
-    for function in template().functions.keys() {
-        let main = root().join("functions").join(function).join("src/main.rs");
+    for (_, main) in lambda_binaries() {
         let lines = fs::read_to_string(&main).unwrap().lines().count();
         assert!(lines <= 15, "{} has {lines} lines", main.display());
     }
 }
 
 #[test]
-fn the_routes_of_the_template_are_those_of_the_functions() {
-    let routes = BTreeMap::from([
-        ("command", command::routes()),
-        ("get-order", get_order::routes()),
-        ("list-orders", list_orders::routes()),
-        ("get-dashboard", get_dashboard::routes()),
-        ("projector", app::Routes::default()),
-        ("maintain", app::Routes::default()),
-    ]);
+fn the_template_agrees_with_the_functions_and_the_read_models() {
+    assert_template::<Domains>(&deployment());
     let template = template();
-    assert!(template.functions.keys().eq(routes.keys()));
-    for (binary, function) in &template.functions {
-        let deployed: BTreeSet<_> =
-            function.routes.iter().map(|route| (route.method.as_str(), route.path.as_str())).collect();
-        let served: BTreeSet<_> = routes[binary.as_str()].listed().iter().copied().collect();
-        assert_eq!(deployed, served, "{binary}");
-        assert!(function.routes.iter().all(|route| !route.scopes.is_empty()), "{binary}");
-    }
+    let routes = template.functions.values().flat_map(|function| &function.routes);
+    assert!(routes.into_iter().all(|route| !route.scopes.is_empty()), "a route without scopes");
 }
 
-/// The configuration of cargo-lambda in the root manifest.
-fn cargo_lambda() -> Value {
+fn cargo_metadata() -> Value {
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--offline", "--no-deps", "--format-version", "1"])
         .current_dir(root())
         .output()
         .unwrap();
     assert!(metadata.status.success(), "{}", String::from_utf8_lossy(&metadata.stderr));
-    serde_json::from_slice::<Value>(&metadata.stdout).unwrap()["metadata"]["lambda"].clone()
+    serde_json::from_slice::<Value>(&metadata.stdout).unwrap()
+}
+
+/// The configuration of cargo-lambda in the root manifest.
+fn cargo_lambda() -> Value {
+    cargo_metadata()["metadata"]["lambda"].clone()
 }
 
 #[test]
 fn cargo_lambda_builds_the_functions_of_the_template_and_nothing_else() {
-    let packages = cargo_lambda()["build"]["packages"].clone();
-    let packages: BTreeSet<String> = serde_json::from_value(packages).unwrap();
-    assert!(packages.iter().eq(template().functions.keys()));
+    assert!(lambda_binaries().keys().eq(template().functions.keys()));
 }
 
 #[test]
@@ -142,38 +175,18 @@ fn panics_unwind_in_the_binaries_of_cargo_lambda() {
 }
 
 #[test]
-fn cargo_lambda_watch_has_the_routes_and_variables_of_the_template() {
-    let watch = cargo_lambda()["watch"].clone();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let mut served = BTreeSet::new();
-    for route in watch["router"].as_array().unwrap() {
-        let methods = route["methods"].as_array().unwrap().iter();
-        served.extend(methods.map(|method| (text(&route["function"]), text(method), text(&route["path"]))));
-    }
-    let template = template();
-    let mut deployed = BTreeSet::new();
-    for (binary, function) in &template.functions {
-        let routes = function.routes.iter();
-        deployed.extend(routes.map(|route| (binary.clone(), route.method.clone(), route.path.clone())));
-    }
-    assert_eq!(served, deployed);
-
-    let variables: BTreeMap<String, String> = serde_json::from_value(watch["env"].clone()).unwrap();
-    for (binary, function) in template.functions {
+fn cargo_lambda_watch_has_the_variables_of_the_template() {
+    let variables: BTreeMap<String, String> = serde_json::from_value(cargo_lambda()["watch"]["env"].clone()).unwrap();
+    for (binary, function) in template().functions {
         let mut environment = function.environment;
+        // With the endpoint of an emulator, the tables have their names in the local stack.
+        environment.retain(|name, _| !name.ends_with("_TABLE"));
         // These variables have other values than on AWS.
         for (name, value) in [("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000"), ("METRICS_NAMESPACE", "orders")] {
             assert!(environment.insert(name.to_owned(), value.to_owned()).is_some());
         }
         assert_eq!(variables, environment, "{binary}");
     }
-}
-
-#[tokio::test]
-async fn maintenance_and_the_projector_have_the_same_projections() {
-    let app = System::start().await.stack.app;
-    let [maintain, projector] = [maintain::projector(&app), projector::projector(&app)];
-    assert_eq!(maintain.unwrap().projections(), projector.unwrap().projections());
 }
 
 #[test]
@@ -186,6 +199,6 @@ fn the_template_maps_the_stream_of_the_events_to_the_projector() {
     assert!(mapping.reports_failures && mapping.bisects);
     assert_eq!((mapping.retries, mapping.max_age.unwrap().as_secs()), (Some(1000), 23 * 3600));
     // The projector's own tables have no stream, so it does not invoke itself.
-    let others = ["OrderSummariesTable", "DashboardTable"];
-    assert!(others.iter().all(|table| template.tables[*table].stream.is_none()));
+    let others = template.tables.iter().filter(|(id, _)| *id != "EventsTable");
+    assert!(others.into_iter().all(|(_, table)| table.stream.is_none()));
 }

@@ -10,10 +10,10 @@ use futures_util::future::join_all;
 use local::chaos::Chaos;
 use serde_json::{Value, json};
 
-use crate::harness::{System, TestCaller, cancellation, engine, order, shipment};
+use crate::harness::{System, TestCaller, cancellation, engine, order, shipment, template};
 
 async fn start_with_chaos(seed: u64, shards: usize) -> (System, Arc<Chaos>) {
-    let chaos = Arc::new(Chaos::new(seed));
+    let chaos = Arc::new(Chaos::new(seed, &template()));
     let engine = engine().with_interceptor(chaos.clone());
     let faults = chaos.clone();
     (System::start_on(engine, move |mapping| mapping.with_shards(shards).with_chaos(faults)).await, chaos)

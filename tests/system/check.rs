@@ -2,25 +2,25 @@
 
 use std::{cell::Cell, sync::Arc};
 
+use check::{Api, Load, check};
 use cqrs_dynamodb::Environment;
+use deployment::OrderWorkload;
 use jiff::SignedDuration;
-use local::{
-    chaos::Chaos,
-    check::{Api, Load, check},
-};
+use local::chaos::Chaos;
 
-use crate::harness::{FAR_FUTURE, System, engine};
+use crate::harness::{FAR_FUTURE, System, engine, template};
 
 const COMMANDS: u64 = 300;
 
 #[tokio::test]
 async fn the_check_finds_no_violation_under_chaos() {
-    let chaos = Arc::new(Chaos::new(21));
+    let chaos = Arc::new(Chaos::new(21, &template()));
     let (engine, faults) = (engine().with_interceptor(chaos.clone()), chaos.clone());
     let system = System::start_on(engine, move |mapping| mapping.with_shards(4).with_chaos(faults)).await;
     let token = system.stack.authorizer.token("check", "orders/admin", FAR_FUTURE).unwrap();
-    let load = Load::new(Api::new(system.url(), token).unwrap(), Environment::system(), 20, 21);
-    load.api.ping().await.unwrap();
+    let (api, environment) = (Api::new(system.url(), token).unwrap(), Environment::system());
+    let load = Load::new(api, OrderWorkload, Arc::new(move || environment.now()), "run".to_owned(), 20, 21);
+    load.ping().await.unwrap();
 
     let done = Cell::new(false);
     let checking = async {

@@ -1,6 +1,7 @@
 //! The capacity units of requests, as DynamoDB reports them (`ReturnConsumedCapacity`).
 
 use ::maintain::{rebuild::rebuild, segments::Checkpoint};
+use domains::Domains;
 
 use crate::harness::System;
 
@@ -95,7 +96,7 @@ async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_i
     system.project().await;
     system.interceptor.take_costs();
     let app = &system.stack.app;
-    rebuild(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
+    rebuild::<Domains>(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     // 1 for the view, and 1 for its index, which contains a changed attribute.
     let (views, stream, view) = (("BatchGetItem", 3.0), ("Query", 1.0), ("PutItem", 2.0));
     expect_costs(&system, &[("Scan", 0.5), views, stream, stream, stream]);
@@ -103,6 +104,6 @@ async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_i
         system.make_stale(id).await;
     }
     system.interceptor.take_costs();
-    rebuild(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
+    rebuild::<Domains>(app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     expect_costs(&system, &[("Scan", 0.5), views, stream, stream, stream, view, view, view]);
 }

@@ -41,7 +41,7 @@ impl EngineProbe {
         let mut item = json!({ "stream": "probe#1", "version": version });
         item.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let app = &self.0.stack.app;
-        let put = app.dynamo.client.put_item().table_name(&*app.tables.events);
+        let put = app.dynamo.client.put_item().table_name(&*app.tables.get("events").unwrap());
         put.set_item(Some(serde_dynamo::to_item(item).unwrap())).send().await.unwrap();
     }
 
@@ -128,8 +128,8 @@ async fn dynamodb_local_counts_units_differently() {
     let probe = EngineProbe::start().await;
     let app = &probe.0.stack.app;
     let client = &app.dynamo.client;
-    let update = Update::builder().table_name(&*app.tables.order_summaries).key("order_id", text("1"));
-    let update = update.update_expression("SET customer_id = :c, placed = :p");
+    let update = Update::builder().table_name(&*app.tables.get("order-summaries").unwrap()).key("order_id", text("1"));
+    let update = update.update_expression("SET customer_id = :c, placed_at = :p");
     let update = update.expression_attribute_values(":c", text("alice")).expression_attribute_values(":p", text("now"));
     let write = client.transact_write_items().return_consumed_capacity(ReturnConsumedCapacity::Total);
     let action = TransactWriteItem::builder().update(update.build().unwrap()).build();
@@ -137,7 +137,7 @@ async fn dynamodb_local_counts_units_differently() {
     EngineDifference { embedded: Some(3.0), dynamodb_local: Some(4.0) }
         .expect(probe.engine(), &written[0].capacity_units);
 
-    let query = client.query().table_name(&*app.tables.events).key_condition_expression("#s = :s");
+    let query = client.query().table_name(&*app.tables.get("events").unwrap()).key_condition_expression("#s = :s");
     let query = query.expression_attribute_names("#s", "stream").expression_attribute_values(":s", text("nobody"));
     let empty = query.return_consumed_capacity(ReturnConsumedCapacity::Total).send().await.unwrap();
     EngineDifference { embedded: Some(0.5), dynamodb_local: Some(0.0) }
@@ -151,10 +151,19 @@ async fn an_index_is_never_behind_its_table() {
     let app = &probe.0.stack.app;
     for number in 0..20 {
         let customer = format!("customer-{number}");
-        let put =
-            app.dynamo.client.put_item().table_name(&*app.tables.order_summaries).item("order_id", text(&customer));
-        put.item("customer_id", text(&customer)).item("placed", text("now")).send().await.unwrap();
-        let query = app.dynamo.client.query().table_name(&*app.tables.order_summaries).index_name("by-customer");
+        let put = app
+            .dynamo
+            .client
+            .put_item()
+            .table_name(&*app.tables.get("order-summaries").unwrap())
+            .item("order_id", text(&customer));
+        put.item("customer_id", text(&customer)).item("placed_at", text("now")).send().await.unwrap();
+        let query = app
+            .dynamo
+            .client
+            .query()
+            .table_name(&*app.tables.get("order-summaries").unwrap())
+            .index_name("by-customer");
         let query = query.key_condition_expression("customer_id = :c");
         let found = query.expression_attribute_values(":c", text(&customer)).send().await.unwrap();
         assert_eq!(found.count, 1);
@@ -167,8 +176,10 @@ async fn transactions_on_one_item_never_conflict() {
     let probe = EngineProbe::start().await;
     let app = &probe.0.stack.app;
     let add = |_| {
-        let update =
-            Update::builder().table_name(&*app.tables.dashboard).key("shard", text("0")).key("row", text("totals"));
+        let update = Update::builder()
+            .table_name(&*app.tables.get("dashboard").unwrap())
+            .key("shard", text("0"))
+            .key("row", text("totals"));
         let update = update.update_expression("ADD orders :one");
         let update = update.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).build().unwrap();
         let action = TransactWriteItem::builder().update(update).build();
@@ -183,7 +194,7 @@ async fn transactions_on_one_item_never_conflict() {
 async fn a_recreated_table_shows_the_records_of_its_predecessor() {
     let probe = EngineProbe::start().await;
     probe.put(1, json!({})).await;
-    let (client, name) = (&probe.0.stack.app.dynamo.client, &*probe.0.stack.app.tables.events);
+    let (client, name) = (&probe.0.stack.app.dynamo.client, &*probe.0.stack.app.tables.get("events").unwrap());
     client.delete_table().table_name(name).send().await.unwrap();
     let table = &harness::template().tables["EventsTable"];
     let arn = local::tables::create(client, name, table).await.unwrap().unwrap();

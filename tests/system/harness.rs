@@ -7,7 +7,6 @@ pub mod tables;
 use std::{
     collections::BTreeMap,
     future::{Future, IntoFuture},
-    path::Path,
     pin::Pin,
     sync::{
         Arc,
@@ -17,9 +16,10 @@ use std::{
 
 use app::{App, Metrics};
 use cqrs_dynamodb::Environment;
+pub use deployment::template;
 use jiff::Timestamp;
 use local::{
-    Engine, Stack, Template,
+    Engine, Stack,
     authorizer::Authorizer,
     event_source_mapping::{DeliveryStep, EventSourceMapping},
     gateway::ApiEvent,
@@ -67,11 +67,6 @@ impl TestClock {
     }
 }
 
-/// The deployed template.
-pub fn template() -> Template {
-    Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap()
-}
-
 /// A new embedded engine, or the DynamoDB at `AWS_ENDPOINT_URL_DYNAMODB`.
 pub fn engine() -> Engine {
     match std::env::var("AWS_ENDPOINT_URL_DYNAMODB") {
@@ -115,7 +110,10 @@ impl System {
             move || u128::from(random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
         );
         let (prefix, direct) = (prefix(), engine.direct());
-        let stack = Stack::start(template(), engine, authorizer, environment.clone(), &prefix).await.unwrap();
+        let stack =
+            Stack::start(deployment::deployment(), template(), engine, authorizer, environment.clone(), &prefix)
+                .await
+                .unwrap();
         let metrics = Arc::new(MetricLines::default());
         let lines = Arc::clone(&metrics);
         let stack = stack
@@ -124,7 +122,7 @@ impl System {
                 lines.lock().unwrap().push(line);
             }))
             .unwrap();
-        let direct = stack::app(&stack.template, &direct, &environment, &prefix).unwrap();
+        let direct = stack::app(&stack.deployment, &stack.template, &direct, &environment, &prefix).unwrap();
         let mapping = Mutex::new(configure(stack.event_source_mappings().pop().unwrap()));
         let url = serve(&stack).await;
         Self { stack, interceptor: Arc::default(), clock, metrics, direct, url, client: Client::new(), mapping }
@@ -188,7 +186,7 @@ impl System {
             "stream": format!("order#{order_id}"), "version": version, "command_id": "raw", "fingerprint": "raw",
             "recorded_at": START, "caller": "raw", "events": events,
         });
-        let put = self.stack.app.dynamo.client.put_item().table_name(&*self.stack.app.tables.events);
+        let put = self.stack.app.dynamo.client.put_item().table_name(&*self.stack.app.tables.get("events").unwrap());
         put.set_item(Some(serde_dynamo::to_item(commit).unwrap())).send().await.unwrap();
     }
 

@@ -26,7 +26,7 @@ use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, P
 use jiff::Timestamp;
 use local::{
     tables,
-    template::{IndexDefinition, TableDefinition},
+    template::{IndexDefinition, Key, TableDefinition},
 };
 
 use self::{
@@ -64,10 +64,10 @@ impl Jars {
                     .chain(&attributes)
                     .map(|(name, kind)| ((*name).to_owned(), (*kind).to_owned()))
                     .collect(),
-                key: attributes.iter().map(|(name, _)| (*name).to_owned()).collect(),
+                key: Key::new(&[attributes[0].0], &attributes[1..].iter().map(|(name, _)| *name).collect::<Vec<_>>()),
                 indexes: vec![IndexDefinition {
                     name: "parked".to_owned(),
-                    key: vec![PARKED_IN.to_owned(), attributes[0].0.to_owned()],
+                    key: Key::new(&[PARKED_IN], &[attributes[0].0]),
                     projection: "ALL".to_owned(),
                     attributes: Vec::new(),
                 }],
@@ -128,8 +128,7 @@ fn key_of(kind: TableKind) -> Vec<(&'static str, &'static str)> {
 }
 
 fn settings(endpoint: &str) -> Result<Settings, SettingError> {
-    Settings::read(|name| match name {
-        "EVENTS_TABLE" | "ORDER_SUMMARIES_TABLE" | "DASHBOARD_TABLE" => Some("unused".to_owned()),
+    Settings::read(&[], |name| match name {
         "AWS_ENDPOINT_URL_DYNAMODB" => Some(endpoint.to_owned()),
         _ => None,
     })

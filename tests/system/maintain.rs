@@ -12,6 +12,7 @@ use ::maintain::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::StreamId;
 use cqrs_dynamodb::{Segment, ViewDefect};
+use domains::Domains;
 use jiff::SignedDuration;
 use orders::OrderEvent;
 use serde_json::json;
@@ -37,7 +38,7 @@ async fn with_orders(number: usize) -> (System, Vec<String>) {
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 async fn report(system: &System, segments: u16) -> VerifyReport {
-    verify(&system.stack.app, PATIENCE, Checkpoint::start(segments), |_, _| {}).await.unwrap()
+    verify::<Domains>(&system.stack.app, PATIENCE, Checkpoint::start(segments), |_, _| {}).await.unwrap()
 }
 
 fn order_views(report: &VerifyReport) -> &ProjectionReport {
@@ -81,7 +82,7 @@ async fn changed_views_and_counters_are_found() {
     assert!(found.is_wrong());
 
     let app = &system.stack.app;
-    let counters = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
+    let counters = app.dynamo.client.update_item().table_name(&*app.tables.get("dashboard").unwrap());
     let counters =
         counters.key("shard", AttributeValue::S("0".to_owned())).key("row", AttributeValue::S("totals".to_owned()));
     let counters = counters.update_expression("ADD orders :one").expression_attribute_values(":one", number("1"));
@@ -99,7 +100,7 @@ async fn a_view_that_is_behind_for_too_long_is_wrong() {
     assert!(!found.is_wrong());
     // The duration of the verification itself does not count.
     let advance_clock = |_, _: &Checkpoint| system.clock.advance_ms(600_000);
-    let found = verify(&system.stack.app, PATIENCE, Checkpoint::start(1), advance_clock).await.unwrap();
+    let found = verify::<Domains>(&system.stack.app, PATIENCE, Checkpoint::start(1), advance_clock).await.unwrap();
     assert!(!found.is_wrong());
     let found = report(&system, 1).await;
     assert_eq!((order_views(&found).late.len(), found.is_wrong()), (2, true));
@@ -111,7 +112,7 @@ async fn the_verification_of_one_segment_does_not_compare_the_counters() {
     let mut views = 0;
     for number in 0..4 {
         let part = Checkpoint::start_of(Segment { number, of: 4 });
-        let report = verify(&system.stack.app, PATIENCE, part, |_, _| {}).await.unwrap();
+        let report = verify::<Domains>(&system.stack.app, PATIENCE, part, |_, _| {}).await.unwrap();
         assert_eq!(report.counters["dashboard"], CountersStatus::NotCompared);
         views += report.projections.get("order-summaries").map_or(0, |report| report.views.views);
     }
@@ -126,10 +127,10 @@ async fn a_rebuild_folds_stale_views_anew_and_a_second_one_writes_nothing() {
     }
     // The projector has not delivered this commit.
     system.customer("alice").cancels(&ids[11]).await;
-    let rebuilt = rebuild(&system.stack.app, Checkpoint::start(3), |_, _| {}).await.unwrap();
+    let rebuilt = rebuild::<Domains>(&system.stack.app, Checkpoint::start(3), |_, _| {}).await.unwrap();
     assert_eq!((rebuilt.streams, rebuilt.written, rebuilt.unchanged, rebuilt.failed.len()), (20, 11, 9, 0));
     system.check_read_models().await;
-    let again = rebuild(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
+    let again = rebuild::<Domains>(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     assert_eq!(again, RebuildReport { streams: 20, unchanged: 20, ..RebuildReport::default() });
 }
 
@@ -140,13 +141,14 @@ async fn an_interrupted_rebuild_continues_at_its_checkpoint() {
         system.make_stale(id).await;
     }
     let mut checkpoints = Vec::new();
-    rebuild(&system.stack.app, Checkpoint::start(4), |rebuilt, checkpoint| {
+    rebuild::<Domains>(&system.stack.app, Checkpoint::start(4), |rebuilt, checkpoint| {
         checkpoints.push((rebuilt.streams, serde_json::to_string(checkpoint).unwrap()));
     })
     .await
     .unwrap();
     let (done, checkpoint) = checkpoints.swap_remove(1);
-    let rest = rebuild(&system.stack.app, serde_json::from_str(&checkpoint).unwrap(), |_, _| {}).await.unwrap();
+    let rest =
+        rebuild::<Domains>(&system.stack.app, serde_json::from_str(&checkpoint).unwrap(), |_, _| {}).await.unwrap();
     assert_eq!(rest.streams, 12 - done);
     system.check_read_models().await;
 }
@@ -165,7 +167,7 @@ async fn a_rebuild_runs_beside_commands_and_the_projector() {
             system.customer("alice").get(format!("/orders/{id}?min_version=2")).await.expect(200);
         }
     };
-    let rebuilding = rebuild(&system.stack.app, Checkpoint::start(4), |_, _| {});
+    let rebuilding = rebuild::<Domains>(&system.stack.app, Checkpoint::start(4), |_, _| {});
     let (rebuilt, ()) = tokio::join!(rebuilding, commands);
     assert_eq!(rebuilt.unwrap().failed.len(), 0);
     system.project().await;
@@ -182,17 +184,17 @@ async fn a_redrive_retries_all_parked_streams() {
     }
     system.project().await;
     let app = &system.stack.app;
-    assert_eq!(redrive::parked(app).await.unwrap()["order-summaries"].len(), 2);
+    assert_eq!(redrive::parked::<Domains>(app).await.unwrap()["order-summaries"].len(), 2);
     assert_eq!(order_views(&report(&system, 1).await).views.parked, 2);
 
     let shipped = json!([{ "type": "order.shipped", "schema": 1, "data": shipment() }]);
     system.append_raw(&ids[1], 2, shipped).await;
     let twice = [&ids[1], &ids[2], &ids[1]].map(StreamId::of::<OrderEvent>);
-    assert_eq!(redrive::streams(app, &twice).await.unwrap().len(), 2, "a stream is redriven once");
-    let streams = redrive::streams(app, &[]).await.unwrap();
-    let reports = redrive::redrive(app, &streams).await.unwrap();
+    assert_eq!(redrive::streams::<Domains>(app, &twice).await.unwrap().len(), 2, "a stream is redriven once");
+    let streams = redrive::streams::<Domains>(app, &[]).await.unwrap();
+    let reports = redrive::redrive::<Domains>(app, &streams).await.unwrap();
     assert_eq!((reports[0].views_written, reports[0].parked.len()), (1, 1));
-    let still_parked = redrive::parked(app).await.unwrap().remove("order-summaries").unwrap();
+    let still_parked = redrive::parked::<Domains>(app).await.unwrap().remove("order-summaries").unwrap();
     assert_eq!(
         (still_parked[0].stream.key(), still_parked[0].parked.attempts, still_parked.len()),
         (ids[2].as_str(), 2, 1)
@@ -204,7 +206,7 @@ async fn a_redrive_reports_a_stream_that_no_projection_handles() {
     let (system, ids) = with_orders(1).await;
     let streams = [StreamId::of::<OrderEvent>(&ids[0]), StreamId::try_from("loan#C-1042".to_owned()).unwrap()];
     let mut report = RebuildReport::default();
-    for batch in redrive::redrive(&system.stack.app, &streams).await.unwrap() {
+    for batch in redrive::redrive::<Domains>(&system.stack.app, &streams).await.unwrap() {
         report.add(0, &batch);
     }
     assert_eq!((report.unchanged, report.unhandled, report.failed.len()), (1, 1, 0));
@@ -232,7 +234,7 @@ async fn a_sweep_catches_up_the_streams_of_discarded_batches() {
         let streams = sweep::streams(app, &discarded, Checkpoint::start(2)).await.unwrap();
         let keys: BTreeSet<&str> = streams.iter().map(|stream| stream.key()).collect();
         assert_eq!(keys, lost.iter().map(String::as_str).collect());
-        let swept = sweep::sweep(app, &discarded, Checkpoint::start(2), |_, _| {}).await.unwrap();
+        let swept = sweep::sweep::<Domains>(app, &discarded, Checkpoint::start(2), |_, _| {}).await.unwrap();
         assert_eq!((swept.streams, swept.failed.len()), (2, 0));
     }
     assert!(sweep::read("{}").is_err() && sweep::read("nonsense").is_err());

@@ -3,6 +3,7 @@
 use ::maintain::{rebuild::rebuild, segments::Checkpoint, verify::verify};
 use cqrs::{StreamId, Version};
 use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, ParkedView, Views, views::StoredView};
+use domains::Domains;
 use jiff::SignedDuration;
 use local::engine::interceptor::Fault;
 use orders::{OrderEvent, OrderSummaries, OrderSummary};
@@ -26,7 +27,7 @@ fn shipped() -> Value {
 }
 
 fn views(system: &System) -> Views<OrderSummaries> {
-    Views::new(system.stack.app.dynamo.clone(), system.stack.app.tables.order_summaries.clone())
+    Views::new(system.stack.app.dynamo.clone(), system.stack.app.tables.get("order-summaries").unwrap())
 }
 
 async fn view(system: &System, order_id: &str) -> StoredView<OrderSummary> {
@@ -39,7 +40,7 @@ async fn parked(system: &System) -> Vec<ParkedView> {
 
 async fn redrive(system: &System, order_id: &str) -> CatchUpReport {
     let request = CatchUpRequest::redrive(StreamId::of::<OrderEvent>(order_id));
-    projector::projector(&system.stack.app).unwrap().catch_up(&[request]).await
+    system.stack.app.projector::<Domains>().unwrap().catch_up(&[request]).await
 }
 
 /// Three projected orders. The second commit of the second order is `poison`.
@@ -208,7 +209,7 @@ async fn a_projector_that_began_before_a_stream_was_parked_does_not_remove_its_m
         assert_eq!(system.deliver(&next).await, json!({ "batchItemFailures": [] }));
         system.interceptor.clear_faults();
     };
-    let projector = projector::projector(&system.stack.app).unwrap();
+    let projector = system.stack.app.projector::<Domains>().unwrap();
     let requests = [request];
     let (report, ()) = tokio::join!(projector.catch_up(&requests), meanwhile);
     assert_eq!((report.views_written, report.skipped), (0, 1));
@@ -245,10 +246,11 @@ async fn a_stale_view_of_an_unreadable_stream_is_parked_and_not_wrong() {
     // Code of a newer schema version cannot read an event that is already in this view.
     system.append_raw(&id, 2, poisons()[0].clone()).await;
     system.make_stale(&id).await;
-    let rebuilt = rebuild(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
+    let rebuilt = rebuild::<Domains>(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     assert_eq!((rebuilt.parked, rebuilt.parked_now.len()), (1, 1));
     let stored = view(&system, &id).await;
     assert_eq!((stored.version, stored.schema), (Version::new(2), 0));
-    let report = verify(&system.stack.app, SignedDuration::ZERO, Checkpoint::start(1), |_, _| {}).await.unwrap();
+    let report =
+        verify::<Domains>(&system.stack.app, SignedDuration::ZERO, Checkpoint::start(1), |_, _| {}).await.unwrap();
     assert_eq!((report.projections["order-summaries"].views.parked, report.is_wrong()), (1, false));
 }

@@ -5,6 +5,8 @@ mod sandbox;
 
 use std::{collections::BTreeMap, net::UdpSocket, process::Command, time::Duration};
 
+use app::tables;
+use deployment::deployment;
 use serde_json::{Value, json};
 
 use self::{
@@ -16,21 +18,19 @@ use crate::{
     harness::{System, event, order},
 };
 
-/// The environment variables of a function on the tables of `system`, behind `proxy`, and one more variable.
-fn environment<'a>(system: &'a System, proxy: &'a Proxy, more: (&'a str, &'a str)) -> [(&'a str, &'a str); 5] {
-    let tables = &system.stack.app.tables;
-    [
-        ("EVENTS_TABLE", &*tables.events),
-        ("ORDER_SUMMARIES_TABLE", &*tables.order_summaries),
-        ("DASHBOARD_TABLE", &*tables.dashboard),
-        ("AWS_ENDPOINT_URL_DYNAMODB", &proxy.url),
-        more,
-    ]
+/// The environment variables of a function on its tables of `system`, behind `proxy`, and one more variable.
+fn environment(system: &System, proxy: &Proxy, function: &str, more: (&str, &str)) -> Vec<(String, String)> {
+    let deployed = &system.stack.app.tables;
+    let tables = system.stack.deployment.tables_of(function);
+    let tables = tables.iter().map(|name| (tables::variable(name), deployed.get(name).unwrap().to_string()));
+    let rest =
+        [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.url), more].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    tables.chain(rest).collect()
 }
 
 /// Starts a function on the tables of `system`, behind `proxy`.
 async fn start(system: &System, proxy: &Proxy, function: &str) -> Sandbox {
-    Sandbox::start(function, &environment(system, proxy, ("METRICS_NAMESPACE", "orders"))).await
+    Sandbox::start(function, &environment(system, proxy, function, ("METRICS_NAMESPACE", "orders"))).await
 }
 
 /// A request by a caller with these scopes.
@@ -153,17 +153,15 @@ async fn a_malformed_batch_is_a_function_error() {
 
 #[tokio::test]
 async fn a_missing_or_malformed_setting_is_one_line_that_names_it() {
-    let all = [
-        ("EVENTS_TABLE", "events"),
-        ("ORDER_SUMMARIES_TABLE", "order-summaries"),
-        ("DASHBOARD_TABLE", "dashboard"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1"),
-    ];
-    for function in ["command", "projector", "get-order", "list-orders", "get-dashboard", "maintain"] {
+    for (function, _) in deployment().functions() {
+        let tables: Vec<String> = deployment().tables_of(function).into_iter().map(tables::variable).collect();
+        let mut all: Vec<(&str, &str)> = tables.iter().map(|name| (name.as_str(), "table")).collect();
+        all.extend([("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")]);
+        let table = tables[0].as_str();
         for (name, value) in [
-            ("EVENTS_TABLE", ""),
-            ("ORDER_SUMMARIES_TABLE", "?"),
-            ("DASHBOARD_TABLE", ""),
+            (table, ""),
+            (table, "?"),
+            ("AWS_REGION", ""),
             ("AWS_ENDPOINT_URL_DYNAMODB", "localhost"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "much"),
             ("AWS_LAMBDA_RUNTIME_API", ""),
@@ -191,7 +189,7 @@ async fn metrics_go_to_standard_output_and_the_batch_links_to_the_traces_of_its_
 
     let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = daemon.local_addr().unwrap().to_string();
-    let traced = environment(&system, &proxy, ("AWS_XRAY_DAEMON_ADDRESS", &address));
+    let traced = environment(&system, &proxy, "projector", ("AWS_XRAY_DAEMON_ADDRESS", &address));
     let mut projector = Sandbox::start("projector", &traced).await;
     let records: Vec<_> = system.stream_records().await.into_iter().map(|record| record.json).collect();
     projector.invoke(json!({ "Records": records })).await.unwrap().unwrap();

@@ -129,7 +129,7 @@ async fn a_verification_counts_drift_and_writes_nothing() {
 async fn a_verification_in_one_step_also_compares_the_counters() {
     let (system, _) = with_orders(2).await;
     let app = &system.stack.app;
-    let counters = app.dynamo.client.update_item().table_name(&*app.tables.dashboard);
+    let counters = app.dynamo.client.update_item().table_name(&*app.tables.get("dashboard").unwrap());
     let key = ["shard", "row"]
         .into_iter()
         .zip(["0", "totals"])

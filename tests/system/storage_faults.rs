@@ -76,7 +76,7 @@ async fn a_permanent_error_gets_500_without_details() {
     system.interceptor.inject("GetItem", Fault::AccessDenied, 1);
     system.operator().get(format!("/orders/{id}")).await.expect_problem(500, "internal");
     let tables = &system.stack.app.tables;
-    system.stack.app.dynamo.client.delete_table().table_name(&*tables.dashboard).send().await.unwrap();
+    system.stack.app.dynamo.client.delete_table().table_name(&*tables.get("dashboard").unwrap()).send().await.unwrap();
     system.operator().get("/dashboard").await.expect_problem(500, "internal");
 }
 

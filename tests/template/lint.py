@@ -1,10 +1,13 @@
 """Runs cfn-lint with its serverless rules, and checkov, on the CloudFormation template that SAM makes of template.yaml.
 
+An argument names another SAM template to lint.
+
 cfn-lint accepts invalid properties in a SAM template, so the linters read the translated template.
 Needs: pip install -r tests/template/requirements.txt
 """
 
 import json
+import pathlib
 import subprocess
 import sys
 import tempfile
@@ -38,9 +41,9 @@ SKIPPED_BY_CHECKOV = {
 }
 
 
-def main() -> int:
+def main(template: str) -> int:
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(sam.translated(), file, indent=1)
+        json.dump(sam.translate(pathlib.Path(template).read_text()), file, indent=1)
         file.flush()
         cfn_lint = ["cfn-lint", "--regions", REGION, "--append-rules", "cfn_lint_serverless.rules"]
         cfn_lint += ["--template", file.name, "--ignore-checks", *SKIPPED_BY_CFN_LINT]
@@ -51,4 +54,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:] or [sam.ROOT / "template.yaml"]))

@@ -26,6 +26,11 @@ class NoManagedPolicies:
         return {}
 
 
+def source() -> dict:
+    """Returns template.yaml before the translation."""
+    return yaml_parse(SOURCE)
+
+
 @functools.cache
 def translate(source: str) -> dict:
     template = yaml_parse(source)

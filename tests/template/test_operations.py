@@ -3,6 +3,7 @@
 import json
 import re
 import unittest
+from collections.abc import Iterable
 
 import sam
 from test_safety import FUNCTIONS, TABLES
@@ -11,7 +12,8 @@ from test_safety import FUNCTIONS, TABLES
 EMITTED = re.compile(r'\.(?:count|one_of|milliseconds)\("([A-Z]\w+)"')
 OUR_METRICS = {
     metric
-    for source in (sam.ROOT / "functions").glob("*/src/**/*.rs")
+    for folder in ("functions", "shared/app/src/command")
+    for source in (sam.ROOT / folder).glob("**/*.rs")
     for metric in EMITTED.findall(source.read_text())
 }
 
@@ -39,15 +41,38 @@ def all_watched(name: str, dimension: str) -> list[str]:
     return [value for metric in metrics for value in values(metric, dimension)]
 
 
-def page(name: str) -> str:
-    """Returns the name of an alarm's runbook page: projector-behind for ProjectorBehind."""
+def kebab(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+
+
+def page(name: str) -> str:
+    """Returns the name of an alarm's runbook page: projector-behind for ProjectorBehind.
+
+    The alarms of all tables share a page: tables-failing for TablesFailingEvents.
+    """
+    tables = "|".join(table.removesuffix("Table") for table in TABLES)
+    return kebab(re.sub(rf"^(Tables[A-Z][a-z]+)(?:{tables})$", r"\1", name))
+
+
+def indexes(table: str) -> list[str]:
+    """Returns the watched indexes of a table. The index parked is nearly always empty."""
+    named = sam.resources("AWS::DynamoDB::Table")[table].get("GlobalSecondaryIndexes", [])
+    return [index["IndexName"] for index in named if index["IndexName"] != "parked"]
+
+
+def of_tables() -> dict[str, dict]:
+    return {name: alarm for name, alarm in alarms().items() if name.startswith("Tables")}
+
+
+def cost(chosen: Iterable[dict]) -> float:
+    """Returns the cost of alarms in dollars a month."""
+    return 0.10 * sum(len(watched(alarm)) for alarm in chosen)
 
 
 class Alarms(unittest.TestCase):
     def test_each_alarm_has_a_description_that_names_its_runbook_page(self):
         for name, alarm in alarms().items():
-            self.assertEqual(sam.text(alarm["AlarmName"]), "${AWS::StackName}-${Stage}-" + page(name))
+            self.assertEqual(sam.text(alarm["AlarmName"]), "${AWS::StackName}-${Stage}-" + kebab(name))
             self.assertRegex(alarm["AlarmDescription"], rf"^[A-Z].+\. See docs/runbooks/{page(name)}\.md\.$")
 
     def test_each_alarm_has_a_runbook_page_and_each_page_has_an_alarm(self):
@@ -70,11 +95,20 @@ class Alarms(unittest.TestCase):
         for metric in ("Errors", "Duration"):
             self.assertCountEqual(all_watched(metric, "FunctionName"), FUNCTIONS - {"MaintainFunction"}, metric)
 
-    def test_alarms_watch_throttling_and_errors_of_every_table_and_throttling_of_the_list_index(self):
-        for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
-            self.assertEqual(set(all_watched(metric, "TableName")), TABLES, metric)
-            self.assertEqual(all_watched(metric, "GlobalSecondaryIndexName"), ["by-customer"], metric)
-        self.assertEqual(set(all_watched("SystemErrors", "TableName")), TABLES)
+    def test_alarms_watch_throttling_and_errors_of_every_table_and_throttling_of_its_indexes(self):
+        found = {name: {table for metric in watched(alarm) for table in values(metric, "TableName")}
+                 for name, alarm in of_tables().items()}
+        names = {table: table.removesuffix("Table") for table in TABLES}
+        kinds = ("TablesThrottled", "TablesFailing")
+        self.assertEqual(found, {kind + name: {table} for table, name in names.items() for kind in kinds})
+        for table, name in names.items():
+            metrics = watched(alarms()[f"TablesThrottled{name}"])
+            throttled = [(metric["MetricName"], *values(metric, "GlobalSecondaryIndexName")) for metric in metrics]
+            kinds = ("ReadThrottleEvents", "WriteThrottleEvents")
+            every = [(kind, *index) for index in [[], *[[name] for name in indexes(table)]] for kind in kinds]
+            self.assertCountEqual(throttled, every, table)
+            failing = watched(alarms()[f"TablesFailing{name}"])
+            self.assertEqual({metric["MetricName"] for metric in failing}, {"SystemErrors"}, table)
 
     def test_the_threshold_of_a_slow_function_is_80_percent_of_its_timeout(self):
         functions = sam.resources("AWS::Lambda::Function")
@@ -97,8 +131,11 @@ class Alarms(unittest.TestCase):
             self.assertLessEqual(used, {query["Id"] for query in queries}, name)
             self.assertLessEqual(len(watched(alarm)), 10, name)  # CloudWatch's limit
 
-    def test_all_alarms_cost_at_most_five_dollars_a_month(self):
-        self.assertLessEqual(0.10 * sum(len(watched(alarm)) for alarm in alarms().values()), 5)
+    def test_the_alarms_of_a_table_cost_at_most_a_dollar_a_month_and_all_others_three_dollars_and_a_quarter(self):
+        for table in TABLES:
+            name = table.removesuffix("Table")
+            self.assertLessEqual(cost(alarms()[f"Tables{kind}{name}"] for kind in ("Throttled", "Failing")), 1, table)
+        self.assertLessEqual(cost(alarm for name, alarm in alarms().items() if name not in of_tables()), 3.25)
 
 
 class Dashboard(unittest.TestCase):

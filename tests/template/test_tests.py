@@ -35,7 +35,9 @@ HARMFUL_CHANGES = [
     ("[dynamodb:Query, dynamodb:Scan]", "[dynamodb:Query, dynamodb:DeleteItem]", "no_role_may_change"),
     ("      Timeout: 60\n", "      Timeout: 30\n", "the_threshold_of_a_slow_function"),
     ("100 * failed / requests", "100 * failed / all", "alarm_expressions_use_metrics"),
-    ('"${TablesFailing.Arn}"\n', '"${Api.Arn}"\n', "the_dashboard_begins_with_all_alarms"),
+    ('"${TablesFailingEvents.Arn}"', '"${Api.Arn}"', "the_dashboard_begins_with_all_alarms"),
+    ("Name: GlobalSecondaryIndexName, Value: by-customer", "Name: GlobalSecondaryIndexName, Value: parked",
+     "throttling_of_its_indexes"),
     ('[".", "GapsFilled"]', '[".", "GapsMended"]', "the_dashboard_shows_every_metric"),
 ]
 

@@ -1,15 +1,19 @@
 //! Converts request bodies to commands, and reports all invalid fields at once.
 
-use std::fmt::Display;
-
-use app::{Caller, Problem, Scope, problem::FieldError};
-use orders::order::{CancelOrder, Currency, OrderItem, PlaceOrder, ShipOrder};
+use app::{
+    Caller, Problem,
+    command::{FieldValidation, JsonObject},
+};
+use orders::{
+    order::{CancelOrder, Currency, OrderItem, PlaceOrder, ShipOrder},
+    scope::ADMIN,
+};
 use serde::Deserialize;
 
-use crate::body::JsonObject;
 #[cfg(feature = "openapi")]
 use {
-    crate::openapi::{CurrencyCode, NewItems},
+    crate::openapi::NewItems,
+    orders::openapi::CurrencyCode,
     orders::order::{Carrier, CustomerId, Quantity, Reason, ShippingAddress, Sku, TrackingNumber, UnitPrice},
 };
 
@@ -85,7 +89,7 @@ impl PlaceOrderDocument {
     pub(crate) fn into_command(self, caller: &Caller) -> Result<PlaceOrder, Problem> {
         let customer_id = self.customer_id.unwrap_or_else(|| caller.subject.clone());
         if customer_id != caller.subject {
-            caller.require_any(&[Scope::Admin])?;
+            caller.require_any(&[ADMIN])?;
         }
         let mut fields = FieldValidation::default();
         let customer_id = fields.check("/customer_id", customer_id.try_into());
@@ -95,16 +99,18 @@ impl PlaceOrderDocument {
         );
         let number = self.items.len();
         let items: Vec<OrderItem> =
-            (0..).zip(self.items).filter_map(|(index, item)| fields.check_item(index, item)).collect();
+            (0..).zip(self.items).filter_map(|(index, document)| item(&mut fields, index, document)).collect();
         // The number and the total of the items are checked only if every item is valid.
         let items = if items.len() == number { fields.check("/items", items.try_into()) } else { None };
         let shipping_address = fields.check("/shipping_address", self.shipping_address.try_into());
-        match (customer_id, currency, items, shipping_address) {
-            (Some(customer_id), Some(currency), Some(items), Some(shipping_address)) => {
-                Ok(PlaceOrder { customer_id, currency, items, shipping_address })
-            }
-            _ => Err(fields.into_problem()),
-        }
+        fields.finish(|| {
+            Some(PlaceOrder {
+                customer_id: customer_id?,
+                currency: currency?,
+                items: items?,
+                shipping_address: shipping_address?,
+            })
+        })
     }
 }
 
@@ -115,10 +121,7 @@ impl ShipOrderDocument {
         let mut fields = FieldValidation::default();
         let carrier = fields.check("/carrier", self.carrier.try_into());
         let tracking_number = fields.check("/tracking_number", self.tracking_number.try_into());
-        match (carrier, tracking_number) {
-            (Some(carrier), Some(tracking_number)) => Ok(ShipOrder { carrier, tracking_number }),
-            _ => Err(fields.into_problem()),
-        }
+        fields.finish(|| Some(ShipOrder { carrier: carrier?, tracking_number: tracking_number? }))
     }
 }
 
@@ -128,36 +131,13 @@ impl CancelOrderDocument {
     pub(crate) fn into_command(self) -> Result<CancelOrder, Problem> {
         let mut fields = FieldValidation::default();
         let reason = fields.check("/reason", self.reason.try_into());
-        reason.map(|reason| CancelOrder { reason }).ok_or_else(|| fields.into_problem())
+        fields.finish(|| Some(CancelOrder { reason: reason? }))
     }
 }
 
-/// Validates fields and collects their errors.
-#[derive(Debug, Default)]
-struct FieldValidation {
-    errors: Vec<FieldError>,
-}
-
-impl FieldValidation {
-    /// Returns the value, or records its error for the field at `pointer`.
-    fn check<T>(&mut self, pointer: impl Into<String>, value: Result<T, impl Display>) -> Option<T> {
-        match value {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.errors.push(FieldError { pointer: pointer.into(), detail: error.to_string() });
-                None
-            }
-        }
-    }
-
-    fn check_item(&mut self, index: usize, JsonObject(item): JsonObject<ItemDocument>) -> Option<OrderItem> {
-        let sku = self.check(format!("/items/{index}/sku"), item.sku.try_into());
-        let quantity = self.check(format!("/items/{index}/quantity"), item.quantity.try_into());
-        let unit_price = self.check(format!("/items/{index}/unit_price"), item.unit_price.try_into());
-        Some(OrderItem { sku: sku?, quantity: quantity?, unit_price: unit_price? })
-    }
-
-    fn into_problem(self) -> Problem {
-        Problem::invalid(self.errors)
-    }
+fn item(fields: &mut FieldValidation, index: usize, JsonObject(item): JsonObject<ItemDocument>) -> Option<OrderItem> {
+    let sku = fields.check(format!("/items/{index}/sku"), item.sku.try_into());
+    let quantity = fields.check(format!("/items/{index}/quantity"), item.quantity.try_into());
+    let unit_price = fields.check(format!("/items/{index}/unit_price"), item.unit_price.try_into());
+    Some(OrderItem { sku: sku?, quantity: quantity?, unit_price: unit_price? })
 }

@@ -1,10 +1,5 @@
 //! The list-orders function on Lambda.
 
-use app::App;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), lambda_http::Error> {
-    let app = App::from_env()?;
-    app.warm_up().await;
-    lambda_http::run(list_orders::router(app)).await
+fn main() -> Result<(), lambda_http::Error> {
+    list_orders::function().run()
 }

@@ -1,4 +1,5 @@
-//! The maintain function and `cargo operate`: verify, rebuild, redrive and sweep the read models of a live system.
+//! The maintain function and `cargo operate`: verify, rebuild, redrive and sweep the read models of a live system. The
+//! functions take the domain `D` that declares the read models.
 //!
 //! Every operation may be interrupted at any point and repeated. All writes go through [`Projector::catch_up`] and are
 //! conditional. No operation writes an event. Read the crate in this order:
@@ -9,7 +10,10 @@
 //! 4. [`sweep`]: catches up the streams of discarded batches.
 //! 5. [`segments`]: walks all streams in parallel segments.
 //! 6. [`step`]: the part of a job that fits into one invocation. A state machine invokes the function step by step.
+//! 7. `operate`: the operator's command line, with the feature of this name.
 
+#[cfg(feature = "operate")]
+pub mod operate;
 pub mod rebuild;
 pub mod redrive;
 pub mod segments;
@@ -18,21 +22,11 @@ pub mod sweep;
 pub mod verify;
 
 use app::{App, problem::causes};
-use cqrs::DeclarationError;
-use cqrs_dynamodb::{Projector, StoreError};
+use cqrs::Domain;
+use cqrs_dynamodb::StoreError;
 use lambda_runtime::{Error, LambdaEvent};
-use orders::Orders;
 
 use crate::step::MaintenanceStep;
-
-/// Builds the projector with every read model of the system. A test compares the projections with those of the
-/// projector function.
-///
-/// # Errors
-/// [`DeclarationError`]. `main` builds the projector once, so that such a mistake stops the function at its start.
-pub fn projector(app: &App) -> Result<Projector, DeclarationError> {
-    app.projector::<Orders>()
-}
 
 /// Formats an error and its chain of sources as one line.
 pub fn with_causes(error: &StoreError) -> String {
@@ -42,10 +36,19 @@ pub fn with_causes(error: &StoreError) -> String {
     }
 }
 
+/// Runs the function on Lambda for all read models of `D`: the only line of its `main`.
+///
+/// # Errors
+/// The first environment variable that is missing or malformed, a mistake in the declarations, or an error of the
+/// runtime.
+pub fn run<D: Domain>() -> Result<(), Error> {
+    app::start::run::<D, _, _, _>(|app, event| async move { handle::<D>(&app, event).await })
+}
+
 /// Runs one step of a job and returns the updated step. Safe to repeat: all writes are conditional.
 ///
 /// # Errors
 /// [`step::StepError`]. The state machine retries the step from its input.
-pub async fn handle(app: &App, event: LambdaEvent<MaintenanceStep>) -> Result<MaintenanceStep, Error> {
-    Ok(event.payload.run(&app.with_deadline(event.context.deadline)).await?)
+pub async fn handle<D: Domain>(app: &App, event: LambdaEvent<MaintenanceStep>) -> Result<MaintenanceStep, Error> {
+    Ok(event.payload.run::<D>(&app.with_deadline(event.context.deadline)).await?)
 }

@@ -5,12 +5,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use app::App;
-use cqrs::StreamId;
+use cqrs::{Domain, StreamId};
 use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, StoreError, StreamFilter};
 use serde::Serialize;
 
 use crate::{
-    projector,
     segments::{Checkpoint, walk},
     with_causes,
 };
@@ -52,23 +51,23 @@ impl RebuildReport {
 ///
 /// # Errors
 /// [`StoreError`], if a read of the events table fails. Views that cannot be written are in the report.
-pub async fn rebuild(
+pub async fn rebuild<D: Domain>(
     app: &App,
     checkpoint: Checkpoint,
     on_page: impl FnMut(&RebuildReport, &Checkpoint),
 ) -> Result<RebuildReport, StoreError> {
-    catch_up(app, StreamFilter::All, CatchUpRequest::new, checkpoint, on_page).await
+    catch_up::<D>(app, StreamFilter::All, CatchUpRequest::new, checkpoint, on_page).await
 }
 
 /// Catches up the streams that match `filter`, from `checkpoint` on, with a request that `request` builds for each.
-pub(crate) async fn catch_up(
+pub(crate) async fn catch_up<D: Domain>(
     app: &App,
     filter: StreamFilter,
     request: fn(StreamId) -> CatchUpRequest,
     checkpoint: Checkpoint,
     mut on_page: impl FnMut(&RebuildReport, &Checkpoint),
 ) -> Result<RebuildReport, StoreError> {
-    let projector = &projector(app)?;
+    let projector = &app.projector::<D>()?;
     let mut total = RebuildReport::default();
     let catch_up_page = |streams: Vec<StreamId>| async move {
         let requests: Vec<CatchUpRequest> = streams.into_iter().map(request).collect();

@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use app::App;
-use cqrs::StreamId;
+use cqrs::{Domain, StreamId};
 use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, ParkedView, StoreError};
-
-use crate::projector;
 
 /// The number of streams that are caught up at once.
 const BATCH: usize = 100;
@@ -15,16 +13,16 @@ const BATCH: usize = 100;
 ///
 /// # Errors
 /// [`StoreError`], if a read fails.
-pub async fn parked(app: &App) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, StoreError> {
-    projector(app)?.parked().await
+pub async fn parked<D: Domain>(app: &App) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, StoreError> {
+    app.projector::<D>()?.parked().await
 }
 
 /// Returns `streams`, or all parked streams if `streams` is empty. Each stream occurs once.
 ///
 /// # Errors
 /// [`StoreError`], if a read fails.
-pub async fn streams(app: &App, streams: &[StreamId]) -> Result<Vec<StreamId>, StoreError> {
-    let parked = if streams.is_empty() { parked(app).await? } else { BTreeMap::new() };
+pub async fn streams<D: Domain>(app: &App, streams: &[StreamId]) -> Result<Vec<StreamId>, StoreError> {
+    let parked = if streams.is_empty() { parked::<D>(app).await? } else { BTreeMap::new() };
     let parked = parked.into_values().flatten().map(|view| view.stream);
     let streams: BTreeSet<StreamId> = parked.chain(streams.iter().cloned()).collect();
     Ok(streams.into_iter().collect())
@@ -34,8 +32,8 @@ pub async fn streams(app: &App, streams: &[StreamId]) -> Result<Vec<StreamId>, S
 ///
 /// # Errors
 /// [`StoreError::Bug`], if the read models are declared wrongly. Views that cannot be written are in the reports.
-pub async fn redrive(app: &App, streams: &[StreamId]) -> Result<Vec<CatchUpReport>, StoreError> {
-    let projector = projector(app)?;
+pub async fn redrive<D: Domain>(app: &App, streams: &[StreamId]) -> Result<Vec<CatchUpReport>, StoreError> {
+    let projector = app.projector::<D>()?;
     let mut reports = Vec::new();
     for batch in streams.chunks(BATCH) {
         let requests: Vec<CatchUpRequest> = batch.iter().cloned().map(CatchUpRequest::redrive).collect();

@@ -49,7 +49,7 @@ pub async fn walk<T, F: Future<Output = Result<T, StoreError>>>(
     work: impl Fn(Vec<StreamId>) -> F,
     mut on_page: impl FnMut(T, &Checkpoint),
 ) -> Result<(), StoreError> {
-    let (events, work) = (app.events(), &work);
+    let (events, work) = (app.events()?, &work);
     let page = |number: u16, after: Option<ScanCursor>| {
         let (events, segment) = (events.clone(), Segment { number, of: checkpoint.of });
         async move {

@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, num::NonZeroU16, ops::Add};
 
 use app::{App, Measurements};
+use cqrs::Domain;
 use cqrs_dynamodb::{ScanCursor, StoreError};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -85,14 +86,16 @@ impl MaintenanceStep {
     ///
     /// # Errors
     /// [`StepError`], if a read fails or a stream was not caught up.
-    pub async fn run(self, app: &App) -> Result<Self, StepError> {
+    pub async fn run<D: Domain>(self, app: &App) -> Result<Self, StepError> {
         let start = self.checkpoint();
         let mut reached = start.clone();
         let on_page = |_: &RebuildReport, checkpoint: &Checkpoint| reached.clone_from(checkpoint);
         let totals = match &self.job.task {
-            MaintenanceTask::Verify => verify_views(app, &mut reached).await?,
-            MaintenanceTask::Rebuild => catch_up(app, rebuild(app, start, on_page)).await?,
-            MaintenanceTask::Sweep { discarded } => catch_up(app, sweep::sweep(app, discarded, start, on_page)).await?,
+            MaintenanceTask::Verify => verify_views::<D>(app, &mut reached).await?,
+            MaintenanceTask::Rebuild => catch_up(app, rebuild::<D>(app, start, on_page)).await?,
+            MaintenanceTask::Sweep { discarded } => {
+                catch_up(app, sweep::sweep::<D>(app, discarded, start, on_page)).await?
+            }
         };
         let after = reached.at.remove(&self.segment);
         Ok(Self { done: after.is_none(), after: after.flatten(), totals: self.totals + totals, ..self })
@@ -123,9 +126,9 @@ async fn catch_up(
 }
 
 /// Verifies from `checkpoint` on, advances it, and emits metrics and logs.
-async fn verify_views(app: &App, checkpoint: &mut Checkpoint) -> Result<Totals, StepError> {
+async fn verify_views<D: Domain>(app: &App, checkpoint: &mut Checkpoint) -> Result<Totals, StepError> {
     let mut totals = Totals::default();
-    let report = verify::verify(app, PATIENCE, checkpoint.clone(), |orders, reached| {
+    let report = verify::verify::<D>(app, PATIENCE, checkpoint.clone(), |orders, reached| {
         totals.orders = orders;
         checkpoint.clone_from(reached);
     });

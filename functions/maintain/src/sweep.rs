@@ -4,7 +4,7 @@
 //! stream keeps records for 24 hours only. A sweep therefore reads the events table and finds the commits of that time.
 
 use app::App;
-use cqrs::StreamId;
+use cqrs::{Domain, StreamId};
 use cqrs_dynamodb::{CatchUpRequest, StoreError, StreamFilter};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -68,14 +68,14 @@ pub fn read(text: &str) -> Result<Vec<DiscardedBatch>, serde_json::Error> {
 ///
 /// # Errors
 /// [`StoreError`], if a read of the events table fails. Views that cannot be written are in the report.
-pub async fn sweep(
+pub async fn sweep<D: Domain>(
     app: &App,
     discarded: &[DiscardedBatch],
     checkpoint: Checkpoint,
     mut on_page: impl FnMut(&RebuildReport, &Checkpoint),
 ) -> Result<RebuildReport, StoreError> {
     if let Some(filter) = recorded_around(discarded) {
-        return catch_up(app, filter, CatchUpRequest::redrive, checkpoint, on_page).await;
+        return catch_up::<D>(app, filter, CatchUpRequest::redrive, checkpoint, on_page).await;
     }
     let nothing = RebuildReport::default();
     on_page(&nothing, &Checkpoint::start(0));

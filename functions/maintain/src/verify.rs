@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 
 use app::App;
-use cqrs::{Counters, StreamId};
+use cqrs::{Counters, Domain, StreamId};
 use cqrs_dynamodb::{StoreError, StreamFilter, VerifiedViews};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::{
-    projector,
-    segments::{Checkpoint, walk},
-};
+use crate::segments::{Checkpoint, walk};
 
 /// The result of verifying views and counters.
 #[derive(Debug, Default, Serialize)]
@@ -56,13 +53,13 @@ impl VerifyReport {
 ///
 /// # Errors
 /// [`StoreError`], if a read fails.
-pub async fn verify(
+pub async fn verify<D: Domain>(
     app: &App,
     patience: SignedDuration,
     checkpoint: Checkpoint,
     mut on_page: impl FnMut(usize, &Checkpoint),
 ) -> Result<VerifyReport, StoreError> {
-    let projector = &projector(app)?;
+    let projector = &app.projector::<D>()?;
     // The time is measured from the start of the walk, so that a long walk makes no view late.
     let late_before = app.dynamo.environment.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
     let from_the_start = checkpoint == Checkpoint::start(checkpoint.of);

@@ -1,6 +1,7 @@
-//! The projector function: catches the read models up with a batch of stream records. Read it in this order:
+//! The projector function: catches the read models of any domain up with a batch of stream records. Read it in this
+//! order:
 //!
-//! 1. [`handle`]: one invocation; [`projector()`]: the projections of the system.
+//! 1. [`run`]: the function on Lambda. [`handle`]: one invocation.
 //! 2. [`batch`]: sorts the records of a batch by stream.
 //! 3. [`telemetry`]: metrics, logs and traces of a batch.
 
@@ -12,19 +13,18 @@ use aws_lambda_events::{
     dynamodb::Event,
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use cqrs::DeclarationError;
-use cqrs_dynamodb::Projector;
+use cqrs::Domain;
 use lambda_runtime::{Error, LambdaEvent};
-use orders::Orders;
 
 use crate::batch::Batch;
 
-/// Builds the projector with every read model of the system.
+/// Runs the projector of all read models of `D` on Lambda: the only line of its `main`.
 ///
 /// # Errors
-/// [`DeclarationError`]. `main` builds the projector once, so that such a mistake stops the function at its start.
-pub fn projector(app: &App) -> Result<Projector, DeclarationError> {
-    app.projector::<Orders>()
+/// The first environment variable that is missing or malformed, a mistake in the declarations, or an error of the
+/// runtime.
+pub fn run<D: Domain>() -> Result<(), Error> {
+    app::start::run::<D, _, _, _>(|app, event| async move { handle::<D>(&app, event).await })
 }
 
 /// Catches up every stream that has a record in the batch. Safe to repeat.
@@ -33,11 +33,11 @@ pub fn projector(app: &App) -> Result<Projector, DeclarationError> {
 /// again.
 ///
 /// # Errors
-/// [`DeclarationError`], or if that record has no sequence number, without which the response cannot name it.
-pub async fn handle(app: &App, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
+/// If that record has no sequence number, without which the response cannot name it.
+pub async fn handle<D: Domain>(app: &App, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
     let (app, began) = (app.with_deadline(event.context.deadline), app.dynamo.environment.now());
     let batch = Batch::read(event.payload.records);
-    let report = projector(&app)?.catch_up(&batch.requests).await;
+    let report = app.projector::<D>()?.catch_up(&batch.requests).await;
     telemetry::emit(&app, &event.context, began, &batch, &report);
 
     let mut response = DynamoDbEventResponse::default();

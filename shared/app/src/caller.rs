@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::extract::FromRequestParts;
+use cqrs::Scope;
 use http::request::Parts;
 use lambda_http::{RequestExt, request::RequestContext};
 
@@ -14,31 +15,6 @@ pub struct Caller {
     /// The token's `sub`.
     pub subject: String,
     scopes: BTreeSet<String>,
-}
-
-/// A permission that a token grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Place and cancel the caller's own orders.
-    Write,
-    /// Read the caller's own orders.
-    Read,
-    /// Read, ship and deliver any order.
-    Fulfil,
-    /// Everything, including the dashboard.
-    Admin,
-}
-
-impl Scope {
-    /// Returns the scope's name in a token.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Write => "orders/write",
-            Self::Read => "orders/read",
-            Self::Fulfil => "orders/fulfil",
-            Self::Admin => "orders/admin",
-        }
-    }
 }
 
 impl Caller {
@@ -58,7 +34,7 @@ impl Caller {
     /// Reads the claims that an HTTP API's JWT authorizer adds to the request.
     ///
     /// API Gateway passes every claim as text, and a list as `[a b]`.
-    fn from_claims(parts: &Parts) -> Option<Self> {
+    pub(crate) fn from_claims(parts: &Parts) -> Option<Self> {
         let Some(RequestContext::ApiGatewayV2(context)) = parts.request_context_ref() else { return None };
         let claims = &context.authorizer.as_ref()?.jwt.as_ref()?.claims;
         let subject = claims.get("sub").filter(|subject| !subject.is_empty())?.clone();

@@ -1,37 +1,44 @@
 //! HTTP, settings and telemetry for all functions.
 //!
-//! 1. [`settings`]: the settings of a function, read from its environment.
-//! 2. [`start`]: builds an [`App`] from settings; [`client`] builds its DynamoDB client.
-//! 3. [`routes`]: the routes of a function.
-//! 4. [`caller`]: the authenticated caller and its scopes.
-//! 5. [`parameters`], [`etag`], [`cursor`]: path and query parameters, entity tags, list cursors.
-//! 6. [`problem`]: error responses; [`response`]: successful responses; [`versioned`]: views with their version.
-//! 7. [`metrics`], [`trace`]: telemetry.
-//! 8. `openapi`: the OpenAPI description of a function, compiled only for the local stack.
+//! 1. [`function`]: an HTTP function, with its tables and routes.
+//! 2. [`command`]: executes commands; [`query`]: responds with views, histories and lists.
+//! 3. [`caller`]: the authenticated caller and its scopes.
+//! 4. [`parameters`], [`etag`], [`cursor`]: path and query parameters, entity tags, list cursors.
+//! 5. [`problem`]: error responses; [`response`]: successful responses; [`versioned`]: views with their version.
+//! 6. [`settings`]: the settings of a function, read from its environment; [`tables`]: the names of its tables.
+//! 7. [`start`]: builds an [`App`] from settings; [`client`] builds its DynamoDB client.
+//! 8. [`metrics`], [`trace`]: telemetry.
+//! 9. `openapi`: the OpenAPI description of a function, compiled only for the local stack.
 
 pub mod caller;
 pub mod client;
+pub mod command;
 pub mod cursor;
 pub mod etag;
+pub mod function;
 pub mod metrics;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod parameters;
 pub mod problem;
+pub mod query;
 pub mod response;
-pub mod routes;
 pub mod settings;
 pub mod start;
+pub mod tables;
 pub mod trace;
 pub mod versioned;
 
-pub use caller::{Caller, Scope};
+pub use caller::Caller;
+pub use command::CommandContext;
 pub use cursor::Cursor;
+pub use function::{HttpFunction, Route};
 pub use metrics::{Measurements, Metrics};
-pub use parameters::{Parameters, PathKey};
+pub use parameters::{Parameters, PathKey, PathText};
 pub use problem::Problem;
+pub use query::QueryContext;
 pub use response::json;
-pub use routes::Routes;
-pub use settings::{Settings, TableNames};
+pub use settings::Settings;
 pub use start::{App, WithDeadline};
+pub use tables::Tables;
 pub use versioned::Versioned;

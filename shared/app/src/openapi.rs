@@ -1,15 +1,18 @@
 //! Builds the OpenAPI 3.1 description of operations. Compiled only for the local stack, not for deployed functions.
 //!
 //! This module adds the parts that all operations share: scopes, common problems, and the responses of API Gateway
-//! itself. Types, titles and examples of the problems are taken from the same [`Problem`] values that the functions
-//! return.
+//! itself. [`commands`] and [`queries`] add what all commands and all queries share. Types, titles and examples of the
+//! problems are taken from the same [`Problem`] values that the functions return.
 
-use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData};
+mod commands;
+mod queries;
+
+use std::collections::BTreeMap;
 
 use http::StatusCode;
 use serde_json::Value;
 use utoipa::{
-    PartialSchema, ToSchema,
+    ToSchema,
     openapi::{
         ContentBuilder, Header, HttpMethod, ObjectBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Type,
         example::ExampleBuilder,
@@ -20,7 +23,8 @@ use utoipa::{
     },
 };
 
-use crate::{Problem, Scope, parameters::MAX_VERSION};
+pub use self::queries::VersionedSchema;
+use crate::{HttpFunction, Problem, Route, parameters::MAX_VERSION};
 
 /// The name of the security scheme.
 pub const BEARER: &str = "bearer";
@@ -43,37 +47,43 @@ pub struct Operation {
     pub schemas: Vec<(String, RefOr<Schema>)>,
     operation: OperationBuilder,
     problems: BTreeMap<u16, Vec<Problem>>,
+    is_described: bool,
+}
+
+impl HttpFunction {
+    /// Describes each route. `describe` completes the description of the operation with this id.
+    pub fn operations(&self, describe: impl Fn(&str, Operation) -> Operation) -> Vec<Operation> {
+        self.routes().iter().map(|route| describe(route.operation, Operation::new(route))).collect()
+    }
 }
 
 impl Operation {
-    /// Describes `GET` on `path`.
-    pub fn get(path: &'static str, id: &str, summary: &str) -> Self {
-        Self::new(HttpMethod::Get, path, id, summary)
-    }
-
-    /// Describes `POST` on `path`.
-    pub fn post(path: &'static str, id: &str, summary: &str) -> Self {
-        Self::new(HttpMethod::Post, path, id, summary)
-    }
-
-    fn new(method: HttpMethod, path: &'static str, id: &str, summary: &str) -> Self {
-        let operation = OperationBuilder::new().operation_id(Some(id)).summary(Some(summary));
-        Self { method, path, schemas: Vec::new(), operation, problems: BTreeMap::new() }
+    /// Begins the description of a route, with its method, its path and its scopes.
+    fn new(route: &Route) -> Self {
+        let method = if route.method == http::Method::GET { HttpMethod::Get } else { HttpMethod::Post };
+        let scopes = route.scopes.iter().map(|scope| SecurityRequirement::new(BEARER, [scope.as_str()]));
+        let operation = OperationBuilder::new().operation_id(Some(route.operation)).securities(Some(scopes));
+        let (schemas, problems) = (Vec::new(), BTreeMap::new());
+        Self { method, path: route.path, schemas, operation, problems, is_described: false }
             .add_schema::<Problem>()
             .add_schema::<GatewayMessage>()
             .problem(Problem::unavailable())
     }
 
+    /// Sets the summary. An operation without one counts as not described.
+    #[must_use]
+    pub fn summary(self, summary: &str) -> Self {
+        Self { operation: self.operation.summary(Some(summary)), is_described: true, ..self }
+    }
+
+    /// Returns whether the operation has a summary.
+    pub fn is_described(&self) -> bool {
+        self.is_described
+    }
+
     #[must_use]
     pub fn description(self, description: &str) -> Self {
         Self { operation: self.operation.description(Some(description)), ..self }
-    }
-
-    /// Sets the scopes. A caller needs one of them.
-    #[must_use]
-    pub fn scopes(self, scopes: &[Scope]) -> Self {
-        let requirements = scopes.iter().map(|scope| SecurityRequirement::new(BEARER, [scope.as_str()]));
-        Self { operation: self.operation.securities(Some(requirements)), ..self }
     }
 
     /// Adds a required path parameter.
@@ -113,9 +123,20 @@ impl Operation {
     /// Adds a successful response with a JSON body.
     #[must_use]
     pub fn response<T: ToSchema>(self, status: StatusCode, description: &str, headers: &[(&str, Header)]) -> Self {
-        let content = ContentBuilder::new().schema(Some(reference::<T>())).build();
+        self.response_of(status, reference::<T>(), description, headers).add_schema::<T>()
+    }
+
+    /// Adds a successful response with a JSON body of this schema.
+    fn response_of(
+        self,
+        status: StatusCode,
+        schema: impl Into<RefOr<Schema>>,
+        description: &str,
+        headers: &[(&str, Header)],
+    ) -> Self {
+        let content = ContentBuilder::new().schema(Some(schema)).build();
         let response = ResponseBuilder::new().content("application/json", content);
-        self.add_response(status, response, description, headers).add_schema::<T>()
+        self.add_response(status, response, description, headers)
     }
 
     /// Adds a response without a body.
@@ -197,7 +218,7 @@ fn error_response(status: u16, problems: &[Problem]) -> ResponseBuilder {
             AllOfBuilder::new().item(reference::<Problem>()).item(ObjectBuilder::new().property("type", kinds));
         let example = |problem: &Problem| {
             let value = serde_json::to_value(problem).unwrap_or_default();
-            (problem.kind, ExampleBuilder::new().summary(problem.title).value(Some(value)).build())
+            (problem.kind, ExampleBuilder::new().summary(&*problem.title).value(Some(value)).build())
         };
         let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(problems.iter().map(example));
         response = response.content("application/problem+json", content.build());
@@ -223,15 +244,15 @@ pub fn text(pattern: &str, example: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern)).examples([Value::from(example)])
 }
 
-/// Describes a version of an order, from 1.
+/// Describes a version of a stream, from 1.
 pub fn version() -> ObjectBuilder {
     number(1, MAX_VERSION)
 }
 
 /// Describes the `ETag` response header.
-pub fn etag() -> Header {
+fn etag(noun: &str) -> Header {
     let mut header = Header::new(text(r#"^"[1-9][0-9]*"$"#, "\"3\""));
-    header.description = Some("The version of the order, in quotes.".to_owned());
+    header.description = Some(format!("The version of the {noun}, in quotes."));
     header
 }
 
@@ -239,34 +260,4 @@ fn retry_after() -> Header {
     let mut header = Header::new(number(1, 1));
     header.description = Some("The number of seconds to wait before a retry.".to_owned());
     header
-}
-
-const BEHIND: &str = "Present and true if the order has later changes that cannot be displayed yet.";
-
-/// The schema of [`crate::Versioned`]: a view with its version.
-#[derive(Debug)]
-pub struct VersionedSchema<V>(PhantomData<V>);
-
-impl<V: ToSchema> PartialSchema for VersionedSchema<V> {
-    fn schema() -> RefOr<Schema> {
-        match V::schema() {
-            RefOr::T(Schema::Object(view)) => {
-                let version = version().description(Some("The version of the order in this response."));
-                let behind = ObjectBuilder::new().schema_type(Type::Boolean).description(Some(BEHIND));
-                let view = ObjectBuilder::from(view).property("version", version).required("version");
-                view.property("behind", behind).into()
-            }
-            other => other,
-        }
-    }
-}
-
-impl<V: ToSchema> ToSchema for VersionedSchema<V> {
-    fn name() -> Cow<'static, str> {
-        V::name()
-    }
-
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        V::schemas(schemas);
-    }
 }

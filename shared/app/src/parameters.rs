@@ -3,24 +3,39 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use axum::extract::{FromRequestParts, Path};
-use cqrs::Version;
+use cqrs::{Aggregate, Event, Version};
 use http::request::Parts;
+use strum::VariantArray;
 
 use crate::Problem;
 
 /// The highest version in a request: the largest integer that a JSON number carries exactly.
 pub const MAX_VERSION: u64 = (1 << 53) - 1;
 
-/// The only parameter of a path. A text that does not parse as `K` gives 404, because no resource has that key.
-#[derive(Debug)]
-pub struct PathKey<K>(pub K);
+/// The only parameter of a path: the key of an instance of `A`. Any other text gives 404, because there is no such
+/// instance.
+pub struct PathKey<A: Aggregate>(pub A::Key);
 
-impl<K: FromStr, S: Send + Sync> FromRequestParts<S> for PathKey<K> {
+impl<A: Aggregate, S: Send + Sync> FromRequestParts<S> for PathKey<A> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
-        text.parse().map(Self).map_err(|_| Problem::not_found())
+        let not_found = || Problem::not_found(&A::Event::noun());
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_found())?;
+        text.parse().map(Self).map_err(|_| not_found())
+    }
+}
+
+/// The only parameter of a path, as text. A text that is not UTF-8 gives 404.
+#[derive(Debug)]
+pub struct PathText(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(text)| Self(text)).map_err(|_| Problem::not_found("resource"))
     }
 }
 
@@ -47,9 +62,9 @@ impl Parameters {
     ///
     /// # Errors
     /// 400 if there is an unknown parameter.
-    pub fn only(self, known: &[&str]) -> Result<Self, Problem> {
+    pub fn only(&self, known: &[&str]) -> Result<(), Problem> {
         if self.0.keys().all(|name| known.contains(&name.as_str())) {
-            return Ok(self);
+            return Ok(());
         }
         Err(Problem::malformed(match known {
             [] => "This operation has no query parameters.".to_owned(),
@@ -81,5 +96,20 @@ impl Parameters {
     /// 400 if the parameter is present but not such a version.
     pub fn version(&self, name: &str) -> Result<Option<Version>, Problem> {
         Ok(self.number(name, 1, MAX_VERSION)?.map(Version::new))
+    }
+
+    /// Parses a parameter as a variant of `T`.
+    ///
+    /// # Errors
+    /// 400 if the parameter is present but not the name of a variant.
+    pub fn variant<T>(&self, name: &str) -> Result<Option<T>, Problem>
+    where
+        T: Copy + FromStr + VariantArray + Into<&'static str> + 'static,
+    {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        text.parse().map(Some).map_err(|_| {
+            let names: Vec<&str> = T::VARIANTS.iter().map(|variant| (*variant).into()).collect();
+            Problem::malformed(format!("{name} must be one of: {}.", names.join(", ")))
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Error responses: problem details (RFC 9457).
 
-use std::{collections::BTreeMap, error::Error};
+use std::{borrow::Cow, collections::BTreeMap, error::Error};
 
 use axum::response::{IntoResponse, Response};
 use cqrs_dynamodb::StoreError;
@@ -16,7 +16,7 @@ pub struct Problem {
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
     /// A short summary of the problem, for people.
-    pub(crate) title: &'static str,
+    pub(crate) title: Cow<'static, str>,
     /// The HTTP status code.
     #[serde(serialize_with = "as_number")]
     #[cfg_attr(feature = "openapi", schema(value_type = u16, minimum = 400, maximum = 599))]
@@ -42,8 +42,14 @@ pub struct FieldError {
 
 impl Problem {
     /// Creates a problem. `detail` explains it to the client and must not reveal internals.
-    pub fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { kind, title, status, detail: detail.into(), errors: Vec::new(), extensions: BTreeMap::new() }
+    pub fn new(
+        status: StatusCode,
+        kind: &'static str,
+        title: impl Into<Cow<'static, str>>,
+        detail: impl Into<String>,
+    ) -> Self {
+        let (title, detail) = (title.into(), detail.into());
+        Self { kind, title, status, detail, errors: Vec::new(), extensions: BTreeMap::new() }
     }
 
     /// 400: the request is malformed.
@@ -63,22 +69,17 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Permission denied", detail)
     }
 
-    /// 404: the order does not exist or belongs to another customer. One problem for both, so that a caller cannot find
-    /// out which orders exist.
-    pub fn not_found() -> Self {
-        let detail = "The order does not exist or belongs to another customer.";
-        Self::new(StatusCode::NOT_FOUND, "not-found", "Order not found", detail)
+    /// 404: the resource does not exist, or the caller may not access it. One problem for both, so that a caller cannot
+    /// find out which resources exist. `noun` is the domain's word for the resource.
+    pub fn not_found(noun: &str) -> Self {
+        let title = format!("{} not found", capitalized(noun));
+        let detail = format!("The {noun} does not exist, or the caller may not access it.");
+        Self::new(StatusCode::NOT_FOUND, "not-found", title, detail)
     }
 
-    /// 404: no customer can have this id.
-    pub fn customer_not_found() -> Self {
-        let detail = "The customer id is invalid.";
-        Self::new(StatusCode::NOT_FOUND, "not-found", "Customer not found", detail)
-    }
-
-    /// 404: the order has not reached the requested version.
-    pub fn version_not_found() -> Self {
-        let detail = "The order has not reached the version in min_version.";
+    /// 404: the stream has not reached the requested version.
+    pub fn version_not_found(noun: &str) -> Self {
+        let detail = format!("The {noun} has not reached the version in min_version.");
         Self::new(StatusCode::NOT_FOUND, "version-not-found", "Version not found", detail)
     }
 
@@ -105,11 +106,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable", detail)
     }
 
-    /// 503: the order's stream cannot be folded to the requested version until the operators repair and redrive it.
-    pub fn view_parked() -> Self {
-        let detail = "The latest changes of the order cannot be displayed yet. The operators have been notified. \
-                      Without min_version, the response has the last state that can be displayed, if there is one.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "view-parked", "Order version unavailable", detail)
+    /// 503: the stream cannot be folded to the requested version until the operators repair and redrive it.
+    pub fn view_parked(noun: &str) -> Self {
+        let title = format!("{} version unavailable", capitalized(noun));
+        let detail = format!(
+            "The latest changes of the {noun} cannot be displayed yet. The operators have been notified. Without \
+             min_version, the response has the last state that can be displayed, if there is one."
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "view-parked", title, detail)
     }
 
     /// 503: the command may or may not have been executed.
@@ -186,6 +190,11 @@ impl IntoResponse for Problem {
     }
 }
 
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
 fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
 }
@@ -205,7 +214,7 @@ mod tests {
 
     #[test]
     fn extension_members_are_at_top_level() {
-        let body = serde_json::to_value(Problem::not_found().with("version", 3)).unwrap();
+        let body = serde_json::to_value(Problem::not_found("order").with("version", 3)).unwrap();
         assert_eq!((&body["status"], &body["version"], &body["type"]), (&404.into(), &3.into(), &"not-found".into()));
     }
 }

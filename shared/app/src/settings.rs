@@ -1,6 +1,8 @@
 //! The settings of a function, read once from environment variables.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{fmt, net::SocketAddr};
+
+use crate::{Tables, tables};
 
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
 
@@ -10,7 +12,7 @@ pub struct Settings {
     /// The URL of a DynamoDB emulator. `None` selects AWS.
     pub endpoint: Option<String>,
     pub credentials: Credentials,
-    pub tables: TableNames,
+    pub tables: Tables,
     /// The CloudWatch namespace of the metrics. `None` turns metrics off.
     pub metrics_namespace: Option<String>,
     /// The address of the X-Ray daemon, if tracing is active.
@@ -25,35 +27,13 @@ pub struct Credentials {
     pub(crate) session_token: Option<String>,
 }
 
-/// The names of the DynamoDB tables.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TableNames {
-    /// The table of the event store.
-    pub events: Arc<str>,
-    /// The table of the order views.
-    pub order_summaries: Arc<str>,
-    /// The table of the dashboard's counters.
-    pub dashboard: Arc<str>,
-}
-
-impl TableNames {
-    /// Returns the deployed table for the name of a declared one.
-    pub fn deployed(&self, declared: &str) -> Option<Arc<str>> {
-        match declared {
-            "order-summaries" => Some(Arc::clone(&self.order_summaries)),
-            "dashboard" => Some(Arc::clone(&self.dashboard)),
-            _ => None,
-        }
-    }
-}
-
 /// An environment variable that is missing or malformed.
 #[derive(thiserror::Error, PartialEq)]
 pub enum SettingError {
     #[error("the environment variable {0} is not set")]
-    Missing(&'static str),
+    Missing(String),
     #[error("the environment variable {0} must be {1}")]
-    Malformed(&'static str, &'static str),
+    Malformed(String, &'static str),
 }
 
 /// `main` prints its error with `Debug`, so this is the readable message.
@@ -67,44 +47,55 @@ impl fmt::Debug for SettingError {
 ///
 /// # Errors
 /// The first variable that is missing or malformed: the function does not run in Lambda or in a Lambda emulator.
-pub fn check_lambda_variables(variable: impl Fn(&'static str) -> Option<String>) -> Result<(), SettingError> {
+pub fn check_lambda_variables(variable: impl Fn(&str) -> Option<String>) -> Result<(), SettingError> {
     const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
     for name in ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", MEMORY] {
-        variable(name).filter(|value| !value.is_empty()).ok_or(SettingError::Missing(name))?;
+        variable(name).filter(|value| !value.is_empty()).ok_or_else(|| SettingError::Missing(name.to_owned()))?;
     }
     let memory: Option<i32> = variable(MEMORY).and_then(|size| size.parse().ok());
-    memory.map(drop).ok_or(SettingError::Malformed(MEMORY, "a number of MB"))
+    memory.map(drop).ok_or_else(|| SettingError::Malformed(MEMORY.to_owned(), "a number of MB"))
 }
 
 impl Settings {
-    /// Reads the settings. `variable` returns the value of an environment variable; an empty value counts as not set.
+    /// Reads the settings of a function with these tables. `variable` returns the value of an environment variable; an
+    /// empty value counts as not set.
     ///
     /// | variable | value |
     /// |---|---|
-    /// | `EVENTS_TABLE`, `ORDER_SUMMARIES_TABLE`, `DASHBOARD_TABLE` | the names of the tables |
+    /// | `<NAME>_TABLE` for each table, such as `EVENTS_TABLE` | the deployed name of the table |
     /// | `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` | set by Lambda |
     /// | `AWS_ENDPOINT_URL_DYNAMODB` | the URL of a DynamoDB emulator; not set for AWS |
     /// | `METRICS_NAMESPACE` | the CloudWatch namespace; not set to turn metrics off |
     /// | `AWS_XRAY_DAEMON_ADDRESS` | set by Lambda if tracing is active |
     ///
-    /// With `AWS_ENDPOINT_URL_DYNAMODB`, region and credentials are optional, because emulators accept any.
+    /// With `AWS_ENDPOINT_URL_DYNAMODB`, region and credentials are optional, because emulators accept any. So are the
+    /// names of the tables: the default is their name in the local stack, such as `EventsTable`.
     ///
     /// # Errors
     /// The first required variable that is not set, or the first that is malformed.
-    pub fn read(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingError> {
-        let optional = |name| variable(name).filter(|value| !value.is_empty());
+    pub fn read(tables: &[&'static str], variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+        let optional = |name: &str| variable(name).filter(|value| !value.is_empty());
         let endpoint = optional(ENDPOINT);
         if endpoint.as_deref().is_some_and(|endpoint| !is_url(endpoint)) {
-            return Err(SettingError::Malformed(ENDPOINT, "a URL such as http://localhost:8000, or empty for AWS"));
+            let expected = "a URL such as http://localhost:8000, or empty for AWS";
+            return Err(SettingError::Malformed(ENDPOINT.to_owned(), expected));
         }
-        let required = |name| optional(name).ok_or(SettingError::Missing(name));
-        let table = |name| match required(name)? {
-            value if is_table_name(&value) => Ok(value.into()),
-            _ => {
-                Err(SettingError::Malformed(name, "a table name: 3 to 255 of the characters a-z, A-Z, 0-9, _, - and ."))
+        let required = |name: &str| optional(name).ok_or_else(|| SettingError::Missing(name.to_owned()));
+        let table = |declared: &&'static str| {
+            let variable = tables::variable(declared);
+            let name = match &endpoint {
+                Some(_) => optional(&variable).unwrap_or_else(|| tables::logical_id(declared)),
+                None => required(&variable)?,
+            };
+            match name {
+                name if is_table_name(&name) => Ok((*declared, name.into())),
+                _ => {
+                    let expected = "a table name: 3 to 255 of the characters a-z, A-Z, 0-9, _, - and .";
+                    Err(SettingError::Malformed(variable, expected))
+                }
             }
         };
-        let aws = |name| match &endpoint {
+        let aws = |name: &str| match &endpoint {
             Some(_) => Ok(optional(name).unwrap_or_else(|| "local".to_owned())),
             None => required(name),
         };
@@ -115,11 +106,7 @@ impl Settings {
                 secret: aws("AWS_SECRET_ACCESS_KEY")?,
                 session_token: optional("AWS_SESSION_TOKEN"),
             },
-            tables: TableNames {
-                events: table("EVENTS_TABLE")?,
-                order_summaries: table("ORDER_SUMMARIES_TABLE")?,
-                dashboard: table("DASHBOARD_TABLE")?,
-            },
+            tables: tables.iter().map(table).collect::<Result<_, _>>()?,
             metrics_namespace: optional("METRICS_NAMESPACE"),
             // Lambda sets this variable, and a malformed address must not stop the function: it only turns tracing off.
             x_ray_daemon: optional("AWS_XRAY_DAEMON_ADDRESS").and_then(|address| address.parse().ok()),
@@ -150,19 +137,20 @@ impl fmt::Debug for Credentials {
 mod tests {
     use super::*;
 
-    const TABLES: [(&str, &str); 3] =
-        [("EVENTS_TABLE", "events"), ("ORDER_SUMMARIES_TABLE", "views"), ("DASHBOARD_TABLE", "days")];
+    const TABLES: [(&str, &str); 2] = [("EVENTS_TABLE", "events"), ("LOAN_SUMMARIES_TABLE", "views")];
     const AWS: [(&str, &str); 3] =
         [("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")];
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingError> {
-        Settings::read(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+        Settings::read(&["events", "loan-summaries"], |name| {
+            variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
+        })
     }
 
     #[test]
     fn a_missing_setting_is_named() {
-        assert_eq!(read(&AWS), Err(SettingError::Missing("EVENTS_TABLE")));
-        assert_eq!(read(&TABLES), Err(SettingError::Missing("AWS_REGION")));
+        assert_eq!(read(&AWS), Err(SettingError::Missing("EVENTS_TABLE".to_owned())));
+        assert_eq!(read(&TABLES), Err(SettingError::Missing("AWS_REGION".to_owned())));
     }
 
     #[test]
@@ -174,7 +162,7 @@ mod tests {
             ("EVENTS_TABLE", "my events"),
         ] {
             let error = read(&[&[(name, value)][..], &TABLES, &AWS].concat()).unwrap_err();
-            assert!(matches!(error, SettingError::Malformed(named, _) if named == name), "{error}");
+            assert!(matches!(&error, SettingError::Malformed(named, _) if named == name), "{error}");
         }
     }
 
@@ -186,16 +174,19 @@ mod tests {
             ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
         ];
-        let value = |name| all.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let value = |name: &str| all.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
         assert_eq!(check_lambda_variables(value), Ok(()));
         for (missing, _) in all {
             assert_eq!(
                 check_lambda_variables(|name| value(name).filter(|_| name != missing)),
-                Err(SettingError::Missing(missing))
+                Err(SettingError::Missing(missing.to_owned()))
             );
         }
         let malformed = check_lambda_variables(|name| value(name).map(|_| "much".to_owned()));
-        assert_eq!(malformed, Err(SettingError::Malformed("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "a number of MB")));
+        assert_eq!(
+            malformed,
+            Err(SettingError::Malformed("AWS_LAMBDA_FUNCTION_MEMORY_SIZE".to_owned(), "a number of MB"))
+        );
     }
 
     #[test]
@@ -206,9 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn an_emulator_needs_no_region_or_credentials() {
-        let all = [&TABLES[..], &[("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000")]].concat();
-        assert!(read(&all).is_ok());
+    fn an_emulator_needs_no_region_or_credentials_and_has_tables_of_the_local_stack() {
+        let settings = read(&[("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000")]).unwrap();
+        assert_eq!(&*settings.tables.get("loan-summaries").unwrap(), "LoanSummariesTable");
     }
 
     #[test]

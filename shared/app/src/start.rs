@@ -3,17 +3,22 @@
 use std::{convert::Infallible, env};
 
 use axum::extract::FromRequestParts;
-use cqrs::{DeclarationError, Domain, StreamId};
-use cqrs_dynamodb::{Dynamo, Environment, EventStore, Projector};
+use cqrs::{DeclarationError, Domain, Projection, StreamId, read_model::DeclaredTables};
+use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, Reader, StoreError, Views};
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
-use lambda_http::RequestExt;
+use lambda_http::{
+    RequestExt,
+    lambda_runtime::{self, LambdaEvent, service_fn},
+};
+use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    Metrics, Settings, TableNames,
+    Metrics, Settings, Tables,
     client::client,
     settings::{self, SettingError},
+    tables::EVENTS,
     trace::XRay,
 };
 
@@ -26,21 +31,22 @@ const DAY_MS: u64 = 86_400_000;
 #[derive(Clone, Debug)]
 pub struct App {
     pub dynamo: Dynamo,
-    pub tables: TableNames,
+    pub tables: Tables,
     pub metrics: Metrics,
     pub x_ray: XRay,
 }
 
 impl App {
-    /// Builds the app of a deployed function from environment variables, and sets up logging as JSON lines.
+    /// Builds the app of a deployed function with these tables from environment variables, and sets up logging as JSON
+    /// lines.
     ///
     /// # Errors
     /// The first environment variable that is missing or malformed.
-    pub fn from_env() -> Result<Self, SettingError> {
+    pub fn from_env(tables: &[&'static str]) -> Result<Self, SettingError> {
         tracing_subscriber::fmt().json().with_max_level(LevelFilter::INFO).without_time().init();
-        let variable = |name| env::var(name).ok();
+        let variable = |name: &str| env::var(name).ok();
         settings::check_lambda_variables(variable)?;
-        let settings = Settings::read(variable)?;
+        let settings = Settings::read(tables, variable)?;
         Ok(Self {
             dynamo: Dynamo::new(client(&settings), Environment::system()),
             metrics: settings.metrics_namespace.map_or_else(Metrics::none, Metrics::to_stdout),
@@ -49,25 +55,61 @@ impl App {
         })
     }
 
-    pub fn events(&self) -> EventStore {
-        EventStore::new(self.dynamo.clone(), self.tables.events.clone())
+    /// Returns the event store.
+    ///
+    /// # Errors
+    /// [`StoreError::Bug`] if the function does not declare its table, as for the other tables below.
+    pub fn events(&self) -> Result<EventStore, StoreError> {
+        Ok(EventStore::new(self.dynamo.clone(), self.tables.get(EVENTS)?))
+    }
+
+    /// Returns the views of `P`.
+    ///
+    /// # Errors
+    /// [`StoreError::Bug`]
+    pub fn views<P: Projection>(&self) -> Result<Views<P>, StoreError> {
+        Ok(Views::new(self.dynamo.clone(), self.tables.get(P::NAME)?))
+    }
+
+    /// Returns the reader of single views of `P`.
+    ///
+    /// # Errors
+    /// [`StoreError::Bug`]
+    pub fn reader<P: Projection>(&self) -> Result<Reader<P>, StoreError> {
+        Ok(Reader::new(self.views()?, self.events()?))
+    }
+
+    /// Returns the counters in the table `name`.
+    ///
+    /// # Errors
+    /// [`StoreError::Bug`]
+    pub fn counters(&self, name: &str) -> Result<CountersTable, StoreError> {
+        Ok(CountersTable::new(self.dynamo.clone(), self.tables.get(name)?))
+    }
+
+    /// Returns a copy that sees only these tables.
+    #[must_use]
+    pub fn with_tables(&self, declared: &[&str]) -> Self {
+        Self { tables: self.tables.only(declared), ..self.clone() }
     }
 
     /// Builds the projector of all read models that the domain declares.
     ///
     /// # Errors
-    /// [`DeclarationError`], if declarations collide or a declared table has no deployed one. A function builds the
-    /// projector once at its start, so that such a mistake stops the function there.
-    pub fn projector<D: Domain>(&self) -> Result<Projector, DeclarationError> {
-        D::read_models(Projector::builder(self.events(), |name| self.tables.deployed(name))).build()
+    /// If declarations collide, or the function does not declare a table. A function builds its projector once at its
+    /// start, so that such a mistake stops the function there.
+    pub fn projector<D: Domain>(&self) -> Result<Projector, StoreError> {
+        let builder = Projector::builder(self.events()?, |name| self.tables.get(name).ok());
+        D::read_models(builder).build().map_err(StoreError::bug)
     }
 
     /// Opens the connection to DynamoDB during Lambda's init phase, which has full CPU. Costs one read unit.
     ///
     /// Errors are ignored: if the cause persists, the first request fails and logs it.
     pub async fn warm_up(&self) {
-        if let Ok(unused_stream) = StreamId::try_from("warm-up#0".to_owned()) {
-            let _ = self.for_warm_up().events().load_after(&unused_stream, cqrs::Version::NONE).await;
+        let unused_stream = StreamId::try_from("warm-up#0".to_owned());
+        if let (Ok(stream), Ok(events)) = (unused_stream, self.for_warm_up().events()) {
+            let _ = events.load_after(&stream, cqrs::Version::NONE).await;
         }
     }
 
@@ -96,6 +138,45 @@ impl App {
             None => self.clone(),
         }
     }
+}
+
+/// Returns the tables of a function that keeps the read models of `D`: the event store, and all that `D` declares.
+///
+/// # Errors
+/// [`DeclarationError`] if declarations collide.
+pub fn tables<D: Domain>() -> Result<Vec<&'static str>, DeclarationError> {
+    let declared = D::read_models(DeclaredTables::default()).check()?;
+    Ok([EVENTS].into_iter().chain(declared.into_keys()).collect())
+}
+
+/// Runs a function on Lambda that keeps the read models of `D`: the only line of its `main`. `handle` handles one event.
+///
+/// # Errors
+/// The first environment variable that is missing or malformed, a mistake in the declarations, or an error of the
+/// runtime.
+pub fn run<D, E, A, F>(handle: impl Fn(App, LambdaEvent<E>) -> F) -> Result<(), lambda_http::Error>
+where
+    D: Domain,
+    E: DeserializeOwned,
+    A: Serialize,
+    F: Future<Output = Result<A, lambda_http::Error>>,
+{
+    block_on(async {
+        let app = App::from_env(&tables::<D>()?)?;
+        app.projector::<D>()?;
+        app.warm_up().await;
+        lambda_runtime::run(service_fn(|event| handle(app.clone(), event))).await
+    })
+}
+
+/// Runs a function on the current thread: a Lambda execution environment handles one event at a time.
+///
+/// # Errors
+/// The error of `function`, or of the runtime if it cannot start.
+pub(crate) fn block_on(
+    function: impl Future<Output = Result<(), lambda_http::Error>>,
+) -> Result<(), lambda_http::Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(function)
 }
 
 /// Extracts the [`App`] with the deadline of this invocation.

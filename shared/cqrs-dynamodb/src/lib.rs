@@ -40,7 +40,7 @@ pub use dynamo::Dynamo;
 pub use environment::Environment;
 pub use event_store::{AppendOutcome, EventStore};
 pub use execute::{CommandError, CommandRequest, Executed, create, create_or_execute, execute};
-pub use index::{IndexPage, IndexPosition, ViewIndex};
+pub use index::{IndexPage, IndexPosition, IndexRow};
 pub use parked::{Parked, ParkedView};
 pub use projector::{CatchUpReport, CatchUpRequest, Projector, ProjectorBuilder, VerifiedViews, ViewDefect};
 pub use reader::{ReadOutcome, Reader};

@@ -3,8 +3,7 @@
 //! | attribute | value |
 //! |---|---|
 //! | the projection's key (partition key) | the key of the stream, such as `order_id` |
-//! | the view's own fields | at top level, as the API returns them |
-//! | the attributes of [`Projection::index`] | keys of the table's indexes |
+//! | the view's own fields | at top level, as the API returns them; keys of the table's indexes |
 //! | `version` | the last folded commit |
 //! | `schema` | the schema version of the view |
 //! | `contribution`, `counted`, `rows` | what the stream has added to the tables beside the view ([`Bookkeeping`]) |
@@ -123,8 +122,6 @@ pub(crate) fn encode<P: Projection>(
             P::NAME
         )));
     }
-    let index = view.map(P::index).unwrap_or_default();
-    item.extend(index.into_iter().map(|(name, value)| (name.to_owned(), text(value))));
     item.insert(P::KEY.to_owned(), text(key));
     item.insert(VERSION.to_owned(), number(version));
     item.insert(SCHEMA.to_owned(), number(P::SCHEMA));

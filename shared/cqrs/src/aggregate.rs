@@ -1,5 +1,7 @@
 //! Aggregates: the consistency boundary. One instance decides one command at a time.
 
+use std::{fmt::Display, str::FromStr};
+
 use jiff::Timestamp;
 
 use crate::Event;
@@ -9,12 +11,19 @@ use crate::Event;
 ///
 /// Both functions are total, synchronous and without a clock. Ids and prices come in with the command.
 pub trait Aggregate: Default + Send + Sync {
+    /// Identifies an instance: the part of its stream id after the `#`.
+    type Key: FromStr + Display + Send;
     /// A request in the imperative, such as `Place`.
     type Command: Clone + Send + Sync;
     /// A fact in the past tense, such as `Placed`.
     type Event: Event;
     /// A business reason, such as `AlreadyShipped`.
     type Rejection: Send + Sync;
+
+    /// Facts about the state that the response to a rejected command shows, such as `order_status`.
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
 
     /// Returns the events that `command` causes in this state. Contains the business rules. An empty list accepts the
     /// command and commits nothing.

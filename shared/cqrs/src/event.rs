@@ -14,6 +14,16 @@ pub trait Event: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Every event type with its current schema version, from 1. Writing and reading both consult this list.
     const SCHEMAS: &'static [(&'static str, u32)];
 
+    /// Returns the word for an instance in texts to clients: the category, with spaces for dashes.
+    fn noun() -> String {
+        Self::CATEGORY.replace('-', " ")
+    }
+
+    /// Returns the name of an instance's key in documents, such as `order_id`.
+    fn key_name() -> String {
+        format!("{}_id", Self::CATEGORY.replace('-', "_"))
+    }
+
     /// Upcasts the data of an older schema by one version. Returns `None` if there is no upcast from `schema`.
     ///
     /// Called repeatedly, until the data has the schema version of [`SCHEMAS`](Self::SCHEMAS).

@@ -29,7 +29,7 @@ impl Display for CommandId {
     }
 }
 
-/// A digest of a command's request, with the number of its scheme: `1:<hex>`.
+/// A digest of a command's request, with the number of its scheme: `2:<hex>`.
 ///
 /// Fingerprints are stored permanently. A change of the input needs a new scheme number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -37,9 +37,9 @@ impl Display for CommandId {
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Computes a fingerprint of scheme 1: SHA-256 over the length-prefixed parts.
+    /// Computes a fingerprint of scheme 2: SHA-256 over the length-prefixed parts.
     pub fn of(parts: &[&str]) -> Self {
-        let mut fingerprint = "1:".to_owned();
+        let mut fingerprint = "2:".to_owned();
         for byte in digest(parts) {
             // Writing to a String cannot fail.
             let _ = write!(fingerprint, "{byte:02x}");
@@ -92,10 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn fingerprints_of_scheme_1_never_change() {
+    fn fingerprints_of_scheme_2_never_change() {
         assert_eq!(
             Fingerprint::of(&["POST /orders", "{}"]).to_string(),
-            "1:e1eb813b5af6b93abba83c5155e978f65ac5e6f118d650c4b9c5cd0251681cd9"
+            "2:e1eb813b5af6b93abba83c5155e978f65ac5e6f118d650c4b9c5cd0251681cd9"
         );
     }
 }

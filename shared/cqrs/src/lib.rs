@@ -6,33 +6,52 @@
 //! 2. [`event`]: events, their stored form and their schema versions.
 //! 3. [`commit`]: the events of one accepted command, at a position in a [`stream`].
 //! 4. [`identity`]: command ids and fingerprints, which identify a repeated command.
-//! 5. [`projection`]: folds one stream into one view.
+//! 5. [`projection`]: folds one stream into one view; [`index`]: lists of views.
 //! 6. [`rollup`]: [`counters`] over the views of one projection; [`tally`]: counters over its events; [`rows`]: several
 //!    rows from one view.
 //! 7. [`read_model`]: declares a projection with everything that is kept beside its views; a domain declares its own.
-//! 8. [`spec`]: given/when/then tests of aggregates and projections.
+//! 8. [`id`], [`text`], [`bounded`], [`time`], [`scope`]: values that domains are built of; [`value`]: their error.
+//! 9. [`spec`]: given/when/then tests of aggregates and projections, and the test of golden event files.
+//!
+//! The module `openapi` has the OpenAPI schemas of the values, compiled only for the local stack.
 
 pub mod aggregate;
+pub mod bounded;
 pub mod commit;
 pub mod counters;
 pub mod event;
+pub mod id;
 pub mod identity;
+pub mod index;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod projection;
 pub mod read_model;
 pub mod rollup;
 pub mod rows;
+pub mod scope;
 pub mod spec;
 pub mod stream;
 pub mod tally;
+pub mod text;
+pub mod time;
+pub mod value;
 
 pub use aggregate::Aggregate;
+pub use bounded::Bounded;
 pub use commit::{Commit, Recorded, StoredCommit, recorded_at};
 pub use counters::Counters;
 pub use event::{Event, EventRecord, Undecodable};
+pub use id::Id;
 pub use identity::{CommandId, Fingerprint, derived_id, digest};
+pub use index::Index;
 pub use projection::Projection;
 pub use read_model::{DeclarationError, Domain, ReadModel, ReadModels};
 pub use rollup::Rollup;
 pub use rows::{RowKey, Rows};
+pub use scope::Scope;
 pub use stream::{InvalidStreamId, StreamId, Version};
 pub use tally::Tally;
+pub use text::Text;
+pub use time::{Day, Time};
+pub use value::InvalidValue;

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Commit, Event, Recorded};
+use crate::{Commit, Event, Index, Recorded};
 
 /// Folds one stream into one view: a document that is built for a query.
 ///
@@ -19,19 +19,14 @@ pub trait Projection: Send + Sync + 'static {
     const NAME: &'static str;
     /// The field of the view that holds the key of its stream. It is also the partition key of the view table.
     const KEY: &'static str;
-    /// The schema version of the view, from 1. Raise it with every change to [`evolve`](Self::evolve), to
-    /// [`index`](Self::index), to a rollup's contribution or to rows, and for a new rollup or new rows. A view of an
-    /// older schema version is folded anew.
+    /// The schema version of the view, from 1. Raise it with every change to [`evolve`](Self::evolve), to a rollup's
+    /// contribution or to rows, and for a new rollup or new rows. A view of an older schema version is folded anew.
     const SCHEMA: u32;
+    /// The lists of the views, as global secondary indexes of the view table.
+    const INDEXES: &'static [Index] = &[];
 
     /// Returns the view after `recorded`. `None` means no view: before the first event, or after one that deletes it.
     fn evolve(view: Option<Self::View>, recorded: Recorded<'_, Self::Event>) -> Option<Self::View>;
-
-    /// Returns attributes that are stored beside the view for an index. They are never read back into the view.
-    fn index(view: &Self::View) -> Vec<(&'static str, String)> {
-        let _ = view;
-        Vec::new()
-    }
 
     /// Folds `commits` into `view`.
     fn fold<'a>(

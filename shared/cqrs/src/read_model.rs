@@ -6,17 +6,15 @@ use std::{
 };
 
 use crate::{
-    Aggregate, Projection, Rollup, Rows, Tally,
+    Projection, Rollup, Rows, Tally,
     rollup::DeclaredRollup,
     rows::{self, DeclaredRows},
     tally::DeclaredTally,
 };
 
-/// A domain: its aggregate and its read models.
+/// Declares the read models of a domain, or of several.
 pub trait Domain {
-    type Aggregate: Aggregate;
-
-    /// Adds all read models of the domain to `models`, and returns it.
+    /// Adds all read models to `models`, and returns it.
     fn read_models<M: ReadModels>(models: M) -> M;
 }
 

@@ -1,19 +1,47 @@
 //! Given/when/then tests of aggregates and projections.
 //!
-//! Each step has a type of its own, so a specification without a `when` or a `then` does not compile.
+//! Each step has a type of its own, so a specification without a `when` or a `then` does not compile. Every event of a
+//! specification is also encoded and decoded: an event that could not be read again fails the test.
+
+mod golden;
 
 use std::fmt::Debug;
 
 use jiff::Timestamp;
 
-use crate::{Aggregate, CommandId, Commit, Event, Fingerprint, Projection, StreamId, Version};
+pub use self::golden::assert_golden;
+use crate::{Aggregate, CommandId, Commit, Event, EventRecord, Fingerprint, Projection, StreamId, Version};
 
 /// The time at which [`Given::when`] decides.
 pub const DECIDED_AT: &str = "2026-11-22T10:00:00Z";
 
 /// Starts a specification with the state after `events`.
-pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
-    Given { state: A::replay(&events.into_iter().collect::<Vec<_>>()) }
+///
+/// # Panics
+/// If an event does not survive storage.
+#[track_caller]
+pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A>
+where
+    A::Event: Debug + PartialEq,
+{
+    let events: Vec<_> = events.into_iter().collect();
+    events.iter().for_each(assert_survives_storage);
+    Given { state: A::replay(&events) }
+}
+
+/// Asserts that an event is equal after it is encoded and decoded.
+///
+/// # Panics
+/// If the event does not encode, does not decode, or differs.
+#[track_caller]
+fn assert_survives_storage<E: Event + Debug + PartialEq>(event: &E) {
+    assert_eq!(stored(event).decode::<E>().map_err(|error| error.to_string()).as_ref(), Ok(event));
+}
+
+#[track_caller]
+#[allow(clippy::panic, reason = "an event that cannot be stored must fail the test")]
+fn stored<E: Event + Debug>(event: &E) -> EventRecord {
+    EventRecord::encode(event).unwrap_or_else(|error| panic!("{event:?} cannot be stored: {error}"))
 }
 
 /// The state of an aggregate before the command.
@@ -55,6 +83,7 @@ where
     /// If it causes other events or is rejected.
     #[track_caller]
     pub fn then(self, events: impl IntoIterator<Item = A::Event>) {
+        self.outcome.iter().flatten().for_each(assert_survives_storage);
         assert_eq!(self.outcome, Ok(events.into_iter().collect()));
     }
 
@@ -109,6 +138,7 @@ pub struct GivenStream<P: Projection> {
 
 impl<P: Projection> GivenStream<P>
 where
+    P::Event: Debug + PartialEq,
     P::View: Debug + PartialEq,
 {
     /// Asserts that the stream folds to `view`, also if the view is serialized and read back before every commit.
@@ -118,6 +148,7 @@ where
     #[track_caller]
     pub fn then(self, view: impl Into<Option<P::View>>) {
         let view = view.into();
+        self.commits.iter().flat_map(|commit| &commit.events).for_each(assert_survives_storage);
         assert_eq!(P::fold(None, &self.commits), view);
         let stored = self.commits.iter().fold(None, |view: Option<P::View>, commit| {
             let view =

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cqrs::{Counters, Rollup};
-use jiff::{Span, Timestamp, civil::Date, tz::Offset};
+use cqrs::{Counters, Day, Rollup};
+use jiff::Timestamp;
 use serde::Serialize;
+use strum::VariantArray;
 
 use crate::{OrderSummaries, OrderSummary, Status};
 
@@ -26,15 +27,15 @@ pub struct Dashboard {
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Revenue))]
     pub revenue: BTreeMap<String, i128>,
     /// The last days in UTC, today first.
-    pub days: Vec<Day>,
+    pub days: Vec<DayCounts>,
 }
 
 /// Counts and revenue of the orders placed on one day, in UTC.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Day {
-    #[cfg_attr(feature = "openapi", schema(format = Date))]
-    pub date: String,
+pub struct DayCounts {
+    #[cfg_attr(feature = "openapi", schema(inline))]
+    pub date: Day,
     /// The number of orders placed on this day.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub orders: i128,
@@ -49,7 +50,7 @@ impl Rollup for Dashboard {
     const NAME: &'static str = "dashboard";
 
     fn contribution(order: &OrderSummary) -> Counters {
-        let day = day_row(date(order.placed_at));
+        let day = order.placed_at.day().row();
         let revenue_column = format!("{REVENUE}{}", order.currency.code());
         let revenue = match order.status {
             Status::Placed | Status::Shipped | Status::Delivered => i128::from(order.total),
@@ -57,7 +58,7 @@ impl Rollup for Dashboard {
         };
         Counters::default()
             .with(Self::TOTALS, ORDERS, 1)
-            .with(Self::TOTALS, &format!("{STATUS}{}", order.status.as_str()), 1)
+            .with(Self::TOTALS, &format!("{STATUS}{}", <&str>::from(order.status)), 1)
             .with(Self::TOTALS, &revenue_column, revenue)
             .with(&day, ORDERS, 1)
             .with(&day, &revenue_column, revenue)
@@ -70,41 +71,30 @@ impl Dashboard {
 
     /// Builds the dashboard from the counters, with the last `days` days up to and including the day of `now`.
     pub fn new(counters: &Counters, now: Timestamp, days: u16) -> Self {
-        let by_status = Status::ALL.map(|status| {
-            let status = status.as_str();
+        let by_status = Status::VARIANTS.iter().map(|status| {
+            let status = <&str>::from(status);
             (status, counters.get(Self::TOTALS, &format!("{STATUS}{status}")))
         });
         Self {
             orders: counters.get(Self::TOTALS, ORDERS),
-            by_status: by_status.into(),
+            by_status: by_status.collect(),
             revenue: revenue(counters, Self::TOTALS),
-            days: (0..days).map(|ago| Day::new(counters, days_before(now, ago))).collect(),
+            days: Day::of(now).last(days).map(|day| DayCounts::new(counters, day)).collect(),
         }
     }
 
     /// Returns the first and the last row of the last `days` days, up to and including the day of `now`.
     pub fn day_rows(now: Timestamp, days: u16) -> [String; 2] {
-        [day_row(days_before(now, days.saturating_sub(1))), day_row(date(now))]
+        let today = Day::of(now);
+        [today.before(days.saturating_sub(1)).row(), today.row()]
     }
 }
 
-impl Day {
-    fn new(counters: &Counters, date: Date) -> Self {
-        let row = day_row(date);
-        Self { date: date.to_string(), orders: counters.get(&row, ORDERS), revenue: revenue(counters, &row) }
+impl DayCounts {
+    fn new(counters: &Counters, date: Day) -> Self {
+        let row = date.row();
+        Self { date, orders: counters.get(&row, ORDERS), revenue: revenue(counters, &row) }
     }
-}
-
-fn date(time: Timestamp) -> Date {
-    Offset::UTC.to_datetime(time).date()
-}
-
-fn days_before(now: Timestamp, days: u16) -> Date {
-    date(now).saturating_sub(Span::new().days(days))
-}
-
-fn day_row(date: Date) -> String {
-    format!("day#{date}")
 }
 
 fn revenue(counters: &Counters, row: &str) -> BTreeMap<String, i128> {
@@ -154,7 +144,7 @@ mod tests {
     fn a_dashboard_without_orders_has_zeros() {
         let empty = dashboard(&[], 30);
         assert_eq!((empty.orders, empty.days.len()), (0, 30));
-        assert_eq!(empty.days.last().unwrap().date, "2026-10-25");
+        assert_eq!(empty.days.last().unwrap().date.to_string(), "2026-10-25");
     }
 
     #[test]

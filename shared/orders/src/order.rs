@@ -2,33 +2,23 @@
 //!
 //! The types of the values in commands and events have their own files. A value cannot be built outside its bounds.
 
-mod bounded;
-mod ids;
 mod items;
-mod text;
 
-use cqrs::{Aggregate, Event};
+use cqrs::{Aggregate, Event, Id, Text};
 pub use iso_currency::Currency;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::{
-    bounded::Bounded,
-    ids::{CustomerId, OrderId},
-    items::{MAX_ITEMS, MAX_TOTAL, OrderItem, OrderItems, Quantity, Sku, UnitPrice},
-    text::Text,
-};
+pub use self::items::{MAX_ITEMS, MAX_TOTAL, OrderItem, OrderItems, Quantity, Sku, UnitPrice};
 
+pub type OrderId = Id<Order>;
+/// The customer who owns an order: the `sub` claim of the customer's token, unchanged.
+pub type CustomerId = Text<128>;
 pub type ShippingAddress = Text<500>;
 pub type Carrier = Text<100>;
 pub type TrackingNumber = Text<100>;
 /// The reason for a cancellation.
 pub type Reason = Text<500>;
-
-/// A value outside its bounds. The message states the bounds, as in "must have 1 to 64 characters", without the value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct InvalidValue(pub String);
 
 // ── Commands ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,8 +111,10 @@ impl Event for OrderEvent {
 
 // ── Rejections ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// A rule that forbids a command in the order's state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// A rule that forbids a command in the order's state. The type of the problem is the name of the variant, as in
+/// `already-placed`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum OrderRejection {
     #[error("the order has already been placed")]
     AlreadyPlaced,
@@ -151,30 +143,27 @@ pub enum Order {
     },
 }
 
-/// The status of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The status of an order, in the sequence of the order lifecycle.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     Placed,
     Shipped,
     Delivered,
     Cancelled,
-}
-
-impl Status {
-    /// All statuses, in the sequence of the order lifecycle.
-    pub const ALL: [Self; 4] = [Self::Placed, Self::Shipped, Self::Delivered, Self::Cancelled];
-
-    /// Returns the spelling in JSON documents and query parameters.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Placed => "placed",
-            Self::Shipped => "shipped",
-            Self::Delivered => "delivered",
-            Self::Cancelled => "cancelled",
-        }
-    }
 }
 
 impl Order {
@@ -203,9 +192,15 @@ impl Order {
 }
 
 impl Aggregate for Order {
+    type Key = OrderId;
     type Command = OrderCommand;
     type Event = OrderEvent;
     type Rejection = OrderRejection;
+
+    fn facts(&self) -> Vec<(&'static str, String)> {
+        let status = self.status().map(<&str>::from);
+        status.map(|status| ("order_status", status.to_owned())).into_iter().collect()
+    }
 
     // ── Decide ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

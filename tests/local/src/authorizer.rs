@@ -12,9 +12,7 @@ use serde_json::{Map, Value, json};
 
 const ISSUER: &str = "https://local.invalid";
 const KEY_ID: &str = "local";
-const AUDIENCE: &str = "orders";
-/// All scopes of the API.
-pub const OPERATOR_SCOPES: &str = "orders/write orders/read orders/fulfil orders/admin";
+const AUDIENCE: &str = "local";
 
 /// Issues tokens and verifies them.
 pub struct Authorizer {
@@ -22,6 +20,8 @@ pub struct Authorizer {
     verification_key: DecodingKey,
     public: Vec<u8>,
     required: bool,
+    /// The scopes of a caller without a token, separated by spaces.
+    operator_scopes: String,
 }
 
 /// The reason why API Gateway refuses a request before it invokes a function.
@@ -60,13 +60,19 @@ impl Authorizer {
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|error| error.to_string())?;
         let public = pair.public_key().as_ref().to_vec();
         let (signing_key, verification_key) = (EncodingKey::from_ed_der(pkcs8), DecodingKey::from_ed_der(&public));
-        Ok(Self { signing_key, verification_key, public, required: false })
+        Ok(Self { signing_key, verification_key, public, required: false, operator_scopes: String::new() })
     }
 
     /// Sets whether requests without a token are refused. By default they act as an operator.
     #[must_use]
     pub fn required(self, required: bool) -> Self {
         Self { required, ..self }
+    }
+
+    /// Sets the scopes of the operator that a caller without a token is. `scopes` are separated by spaces.
+    #[must_use]
+    pub fn with_operator_scopes(self, scopes: &str) -> Self {
+        Self { operator_scopes: scopes.to_owned(), ..self }
     }
 
     /// The public key as a JSON Web Key Set (RFC 7517; RFC 8037 for Ed25519).
@@ -96,7 +102,7 @@ impl Authorizer {
             if self.required {
                 return Err(AuthError::Unauthorized);
             }
-            return Ok(texts(json!({ "sub": "operator", "scope": OPERATOR_SCOPES })));
+            return Ok(texts(json!({ "sub": "operator", "scope": self.operator_scopes })));
         };
         let token = header.strip_prefix("Bearer ").unwrap_or(header);
         let mut validation = Validation::new(Algorithm::EdDSA);

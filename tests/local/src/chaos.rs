@@ -18,7 +18,11 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::{
-    engine::interceptor::{EngineCall, Fault, Interceptor},
+    Template,
+    engine::{
+        call_keys::CallKeys,
+        interceptor::{EngineCall, Fault, Interceptor},
+    },
     event_source_mapping::{
         record::Record,
         rules::{self, BatchOutcome, Delivery},
@@ -39,6 +43,7 @@ const MAX_POLLS: u64 = 24;
 /// Injects the faults of one seed.
 pub struct Chaos {
     seed: u64,
+    keys: CallKeys,
     stopped: AtomicBool,
     occurrences: Mutex<BTreeMap<String, u64>>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
@@ -47,9 +52,11 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    pub fn new(seed: u64) -> Self {
+    /// The faults of a seed, for calls on the tables of `template`.
+    pub fn new(seed: u64, template: &Template) -> Self {
         Self {
             seed,
+            keys: CallKeys::of(template),
             stopped: AtomicBool::new(false),
             occurrences: Mutex::default(),
             counts: Mutex::default(),
@@ -161,7 +168,7 @@ impl Chaos {
         }
         if self.happens("reorder", 15) {
             self.count("batch reordered");
-            let salt = self.roll("order", u64::MAX).to_string();
+            let salt = self.roll("sequence", u64::MAX).to_string();
             records.sort_by_key(|record| cqrs::derived_id(&[&salt, &record.sequence_number]));
         }
         Delivery { records, failures: delivery.failures }
@@ -203,7 +210,9 @@ impl Interceptor for Chaos {
         if !writes && !reads {
             return Fault::None;
         }
-        let (fault, what) = match self.roll(&format!("{} {}", call.operation, subject(&call.body)), 1000) {
+        // Of a transaction, only the first item: the later ones include random shards of the counters.
+        let subject = self.keys.subjects(&call.body).into_iter().next().unwrap_or_default();
+        let (fault, what) = match self.roll(&format!("{} {subject}", call.operation), 1000) {
             0..30 => (Fault::Throttled, "call throttled"),
             30..45 => (Fault::ServerError, "call answered with 500"),
             45..60 => (Fault::RequestDropped, "request dropped"),
@@ -214,21 +223,6 @@ impl Interceptor for Chaos {
         self.count(what);
         fault
     }
-}
-
-/// The keys of a call that are the same in every run. Random ids are not among them.
-fn subject(body: &Value) -> String {
-    let paths = [
-        "/Item/stream/S",
-        "/Item/version/N",
-        "/Key/order_id/S",
-        "/ExpressionAttributeValues/:stream/S",
-        "/ExpressionAttributeValues/:partition/S",
-        "/ExpressionAttributeValues/:shard/S",
-        "/TransactItems/0/Put/Item/order_id/S",
-        "/TransactItems/0/Put/Item/version/N",
-    ];
-    paths.iter().filter_map(|path| body.pointer(path)?.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 /// An invocation that dies after `polls` polls, at whatever await point it has reached.

@@ -1,14 +1,20 @@
-//! The command line `cargo local`.
+//! The command line `cargo local` of a project.
+//!
+//! ```ignore
+//! fn main() -> ExitCode {
+//!     local::cli::main(my_project::deployment())
+//! }
+//! ```
+//!
+//! [`main`] offers the commands of every project. [`main_with`] adds the project's own.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints to the terminal")]
 
-mod check;
-mod demo;
 mod history;
-mod requests;
+pub mod requests;
 mod serve;
 
-use std::process::ExitCode;
+use std::{convert::Infallible, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::{
@@ -18,26 +24,26 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::openapi;
+use crate::{Deployment, openapi};
 
 /// Run the whole system on this machine: DynamoDB, the functions behind one URL, and the stream
 #[derive(Debug, Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
-struct LocalCli {
+struct LocalCli<C: Subcommand> {
     #[command(flatten)]
     serve: serve::ServeOptions,
     #[command(subcommand)]
-    command: Option<LocalCommand>,
+    command: Option<LocalCommand<C>>,
 }
 
 #[derive(Debug, Subcommand)]
-enum LocalCommand {
+enum LocalCommand<C: Subcommand> {
     /// Print a token for a system that runs with --auth
     Token {
         /// The subject of the token, for example alice
         #[arg(long)]
         sub: String,
-        /// The scopes, separated by spaces, for example "orders/write orders/read"
+        /// The scopes, separated by spaces
         #[arg(long)]
         scope: String,
         /// The lifetime in seconds; a negative number gives an expired token
@@ -46,38 +52,25 @@ enum LocalCommand {
         #[command(flatten)]
         system: SystemUrl,
     },
-    /// Fill a running system with orders of the last four weeks
-    Demo {
-        /// The number of orders
-        #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-        orders: u64,
-        #[command(flatten)]
-        system: SystemUrl,
-    },
-    /// Put a running system under load, and check its promises
-    #[command(after_help = check::AFTER_HELP)]
-    Check {
-        #[command(flatten)]
-        options: check::CheckOptions,
-        #[command(flatten)]
-        system: SystemUrl,
-    },
-    /// Print the events of an order as a timeline
+    /// Print the events of an aggregate as a timeline
     History {
-        /// The id of the order
-        order: String,
+        /// The id of the aggregate
+        id: String,
         #[command(flatten)]
         system: SystemUrl,
     },
     /// Print the API description, the content of openapi.json
     Openapi,
+    #[command(flatten)]
+    Own(C),
 }
 
+/// The option `--url` of commands that need a running system.
 #[derive(Debug, Args)]
-struct SystemUrl {
+pub struct SystemUrl {
     /// The URL of the system
     #[arg(long, default_value = "http://localhost:3000", value_parser = url)]
-    url: String,
+    pub url: String,
 }
 
 /// Parses a URL with the scheme http or https. Removes trailing slashes.
@@ -90,7 +83,15 @@ fn url(text: &str) -> Result<String, String> {
 }
 
 /// Parses the arguments, runs the command, and prints its error to standard error.
-pub async fn main() -> ExitCode {
+pub fn main(deployment: Deployment) -> ExitCode {
+    main_with(deployment, async |none: Infallible, _: &Deployment| match none {})
+}
+
+/// Like [`main`], with commands of the project. `run` runs them.
+pub fn main_with<C: Subcommand>(
+    deployment: Deployment,
+    run: impl AsyncFnOnce(C, &Deployment) -> Result<ExitCode, String>,
+) -> ExitCode {
     // The SDK logs an error because the in-process connector has no connection to close.
     let levels = Targets::new()
         .with_default(LevelFilter::WARN)
@@ -99,22 +100,47 @@ pub async fn main() -> ExitCode {
         .with_target("dynoxide::server", LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(levels)).init();
-    let LocalCli { serve, command } = LocalCli::parse();
-    let result = match command {
-        None => serve::run(serve).await,
-        Some(LocalCommand::Token { sub, scope, expires_in, system }) => {
-            requests::token(&system.url, &sub, &scope, expires_in).await.map(|token| println!("{token}"))
-        }
-        Some(LocalCommand::Demo { orders, system }) => demo::run(&system.url, orders).await,
-        Some(LocalCommand::Check { options, system }) => return check::run(&system.url, options).await,
-        Some(LocalCommand::History { order, system }) => history::run(&system.url, &order).await,
-        Some(LocalCommand::Openapi) => openapi::json().map(|json| print!("{json}")),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
+    let cli = LocalCli::parse();
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string());
+    match runtime.and_then(|runtime| runtime.block_on(execute(cli, &deployment, run))) {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("cargo local: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn execute<C: Subcommand>(
+    LocalCli { serve, command }: LocalCli<C>,
+    deployment: &Deployment,
+    run: impl AsyncFnOnce(C, &Deployment) -> Result<ExitCode, String>,
+) -> Result<ExitCode, String> {
+    match command {
+        None => serve::run(deployment, serve).await?,
+        Some(LocalCommand::Token { sub, scope, expires_in, system }) => {
+            println!("{}", requests::token(&system.url, &sub, &scope, expires_in).await?);
+        }
+        Some(LocalCommand::History { id, system }) => history::run(deployment, &system.url, &id).await?,
+        Some(LocalCommand::Openapi) => print!("{}", openapi::json(deployment).map_err(|error| error.to_string())?),
+        Some(LocalCommand::Own(command)) => return run(command, deployment).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn a_project_without_commands_of_its_own_has_the_common_ones() {
+        let cli = LocalCli::<Infallible>::command();
+        assert!(cli.get_subcommands().map(clap::Command::get_name).eq(["token", "history", "openapi"]));
+        cli.debug_assert();
+        let parsed = LocalCli::<Infallible>::try_parse_from(["local", "history", "7"]).unwrap();
+        assert!(matches!(parsed.command, Some(LocalCommand::History { id, .. }) if id == "7"));
+        assert!(LocalCli::<Infallible>::try_parse_from(["local", "demo"]).is_err());
     }
 }

@@ -3,6 +3,7 @@
 //! Only this crate depends on an emulator. `docs/adr/0006-embedded-engine-for-the-local-stack.md` lists the differences
 //! between the embedded engine and AWS.
 
+pub mod call_keys;
 mod empty_maps;
 mod in_process;
 pub mod interceptor;

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use app::App;
 use axum::Router;
 use lambda_http::{Adapter, request::LambdaRequest};
 use lambda_runtime::{Context, LambdaEvent};
@@ -40,26 +39,6 @@ pub enum FunctionError {
     TimedOut(Duration),
 }
 
-/// The function of this binary, composed as its `main` composes it. `None` for an unknown name.
-pub fn named(binary: &str, app: &App, timeout: Duration) -> Option<Function> {
-    let app = app.clone();
-    match binary {
-        "command" => Some(Function::from_router(command::router(app), timeout)),
-        "get-order" => Some(Function::from_router(get_order::router(app), timeout)),
-        "list-orders" => Some(Function::from_router(list_orders::router(app), timeout)),
-        "get-dashboard" => Some(Function::from_router(get_dashboard::router(app), timeout)),
-        "projector" => Some(Function::from_handler(timeout, move |event| {
-            let app = app.clone();
-            async move { projector::handle(&app, event).await }
-        })),
-        "maintain" => Some(Function::from_handler(timeout, move |event| {
-            let app = app.clone();
-            async move { maintain::handle(&app, event).await }
-        })),
-        _ => None,
-    }
-}
-
 impl Function {
     /// A function with any handler.
     pub fn new(timeout: Duration, handler: impl Fn(Value, Context) -> Invocation + Send + Sync + 'static) -> Self {
@@ -67,7 +46,7 @@ impl Function {
     }
 
     /// A function that `lambda_runtime::run` would serve.
-    fn from_handler<E, A, F>(
+    pub fn from_handler<E, A, F>(
         timeout: Duration,
         handle: impl Fn(LambdaEvent<E>) -> F + Clone + Send + Sync + 'static,
     ) -> Self
@@ -87,7 +66,7 @@ impl Function {
     }
 
     /// A function that `lambda_http::run` would serve.
-    fn from_router(router: Router, timeout: Duration) -> Self {
+    pub fn from_router(router: Router, timeout: Duration) -> Self {
         Self::new(timeout, move |event, context| {
             let answer = serde_json::from_value::<LambdaRequest>(event)
                 .map(|event| Adapter::from(router.clone()).call(LambdaEvent::new(event, context)));

@@ -18,6 +18,7 @@ use serde_json::json;
 
 pub use self::event::ApiEvent;
 use crate::{
+    Deployment,
     authorizer::{AuthError, Authorizer},
     functions::{Function, FunctionError},
     template::RouteDefinition,
@@ -33,6 +34,7 @@ type PathParameters = Vec<(String, String)>;
 
 pub struct Gateway {
     pub routes: Vec<(RouteDefinition, Function)>,
+    pub deployment: Arc<Deployment>,
     pub authorizer: Arc<Authorizer>,
     pub environment: Environment,
     /// The URL of DynamoDB, for `GET /health`.
@@ -168,9 +170,9 @@ mod tests {
 
     #[test]
     fn a_path_matches_segment_by_segment() {
-        let matches = |path| parameters("/orders/{order_id}/ship", path);
-        assert_eq!(matches("/orders/42/ship"), Some(vec![("order_id".to_owned(), "42".to_owned())]));
-        for other in ["/orders/42/ship/", "/orders//ship", "/orders/42", "/Orders/42/ship", "/orders/4/2/ship"] {
+        let matches = |path| parameters("/loans/{loan_id}/renew", path);
+        assert_eq!(matches("/loans/42/renew"), Some(vec![("loan_id".to_owned(), "42".to_owned())]));
+        for other in ["/loans/42/renew/", "/loans//renew", "/loans/42", "/Loans/42/renew", "/loans/4/2/renew"] {
             assert_eq!(matches(other), None, "{other}");
         }
     }

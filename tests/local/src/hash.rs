@@ -1,7 +1,7 @@
 //! Pseudorandom numbers from a hash, identical on every machine and in every run.
 
 /// Hashes the parts to a uniformly distributed number.
-pub(crate) fn of(parts: &[&str]) -> u64 {
+pub fn of(parts: &[&str]) -> u64 {
     // The fixed bits of a UUID have different positions in its two halves.
     let (high, low) = cqrs::derived_id(parts).as_u64_pair();
     high ^ low

@@ -1,30 +1,36 @@
-//! The local stack: emulates the parts of AWS that the system uses.
+//! The local stack: emulates the parts of AWS that a system of this toolkit uses.
 //!
-//! 1. [`template`]: the deployed resources, read from `template.yaml`.
-//! 2. [`engine`]: the DynamoDB, embedded or remote. [`tables`]: creates the tables of the template.
-//! 3. [`functions`]: the functions, invoked with the events and responses of Lambda.
-//! 4. [`gateway`]: the HTTP API. [`authorizer`]: its JWT authorizer. [`openapi`]: its description.
-//! 5. [`event_source_mapping`]: delivers the stream to the projector.
-//! 6. [`chaos`]: injects faults into calls and deliveries.
-//! 7. [`stack`]: all parts together. [`cli`]: the command line.
-//! 8. [`check`]: checks the promises of any running system under load.
+//! 1. [`deployment`]: what a project declares: its functions, its template and its API.
+//! 2. [`template`]: the deployed resources, read from the template.
+//! 3. [`engine`]: the DynamoDB, embedded or remote. [`tables`]: creates the tables of the template.
+//! 4. [`functions`]: the functions, invoked with the events and responses of Lambda.
+//! 5. [`gateway`]: the HTTP API. [`authorizer`]: its JWT authorizer. [`openapi`]: its description.
+//! 6. [`event_source_mapping`]: delivers the stream to the projector.
+//! 7. [`chaos`]: injects faults into calls and deliveries.
+//! 8. [`stack`]: all parts together. [`cli`]: the command line of a project. [`testing`]: its system tests.
+//!
+//! The crate contains no domain and no function. A project gets its own `cargo local` from a binary that declares a
+//! [`Deployment`] and calls [`cli::main`].
 
 #![allow(clippy::indexing_slicing, reason = "indexing sets a field of a JSON object, and does not panic")]
 
 pub mod authorizer;
 pub mod chaos;
-pub mod check;
 pub mod cli;
+pub mod deployment;
 pub mod engine;
 pub mod event_source_mapping;
 pub mod functions;
 pub mod gateway;
-mod hash;
+pub mod hash;
 pub mod openapi;
 pub mod stack;
 pub mod tables;
 pub mod template;
+pub mod testing;
 
+pub use deployment::{Deployment, DescribedFunction, ExampleRequest};
 pub use engine::Engine;
+pub use openapi::ApiDescription;
 pub use stack::{Stack, StartError};
 pub use template::Template;

@@ -1,61 +1,118 @@
 //! The OpenAPI 3.1 document of the API, built from the operations that the functions describe.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use app::openapi::{BEARER, common_responses};
 use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, ServerBuilder,
+    ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, RefOr, Schema,
+    ServerBuilder,
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
-const DESCRIPTION: &str = "A command changes one order and returns its new version. A query reads views, which are \
-    updated asynchronously. Money is an integer in minor units with an ISO 4217 currency code. Times are RFC 3339 in \
-    UTC.\n\n\
-    Errors are problem details (RFC 9457) with a stable `type`. Errors of API Gateway itself have the form \
-    `{\"message\"}` instead. Unknown fields in requests are rejected. Clients must ignore unknown fields in responses.";
+use crate::Deployment;
 
-const TOKEN: &str = "A JSON Web Token with at least one of the operation's scopes. `cargo local` accepts requests \
-    without a token, and treats them as requests of an operator with all scopes. With `--auth` it requires a token, \
-    which `cargo local token` creates.";
+/// The parts of the document that a project declares.
+#[derive(Clone)]
+pub struct ApiDescription {
+    pub version: &'static str,
+    /// An SPDX expression.
+    pub license: &'static str,
+    /// Conventions of the whole API, in Markdown.
+    pub description: &'static str,
+    /// How a caller gets a token, in Markdown.
+    pub token: &'static str,
+}
+
+/// An API that cannot be described.
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum DescriptionError {
+    /// Two types have the same schema name and different content. The document could contain only one of them.
+    #[error("two different schemas have the name {0}; rename one of their types, or set #[schema(as = …)]")]
+    SchemaConflict(String),
+    /// An operation has no summary: its function does not describe it.
+    #[error("an operation at {0} has no description; add it to the module openapi of its function")]
+    NotDescribed(&'static str),
+    /// A schema does not serialize, which is a defect of the schema.
+    #[error("the API description does not serialize: {0}")]
+    Serialize(String),
+}
 
 /// Builds the document of all operations.
-pub fn document() -> OpenApi {
-    let operations = [
-        command::openapi::operations(),
-        get_order::openapi::operations(),
-        list_orders::openapi::operations(),
-        get_dashboard::openapi::operations(),
-    ];
+///
+/// # Errors
+/// Fails with [`DescriptionError`].
+pub fn document(deployment: &Deployment) -> Result<OpenApi, DescriptionError> {
+    let Deployment { name, api, .. } = deployment;
     let mut paths = PathsBuilder::new();
     let mut schemas = BTreeMap::new();
-    for operation in operations.into_iter().flatten() {
-        schemas.extend(operation.schemas.iter().cloned());
+    for operation in deployment.operations() {
+        if !operation.is_described() {
+            return Err(DescriptionError::NotDescribed(operation.path));
+        }
+        operation.schemas.iter().try_for_each(|(name, schema)| add_schema(&mut schemas, name, schema))?;
         paths = paths.path(operation.path, PathItem::new(operation.method.clone(), operation.build()));
     }
-    let license = LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0"));
+    let license = LicenseBuilder::new().name(api.license).identifier(Some(api.license));
     let info = InfoBuilder::new()
-        .title("Orders")
-        .version(env!("CARGO_PKG_VERSION"))
-        .description(Some(DESCRIPTION))
+        .title(*name)
+        .version(api.version)
+        .description(Some(api.description))
         .license(Some(license.build()));
-    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(TOKEN));
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(api.token));
     let components = ComponentsBuilder::new()
         .schemas_from_iter(schemas)
         .responses_from_iter(common_responses())
         .security_scheme(BEARER, SecurityScheme::Http(bearer.build()));
-    OpenApiBuilder::new()
+    Ok(OpenApiBuilder::new()
         .info(info.build())
         // A relative URL is resolved against the address of the document.
         .servers(Some([ServerBuilder::new().url("/").build()]))
         .paths(paths.build())
         .components(Some(components.build()))
-        .build()
+        .build())
 }
 
-/// Formats the document like the checked-in `openapi.json`.
+fn add_schema(
+    schemas: &mut BTreeMap<String, RefOr<Schema>>,
+    name: &str,
+    schema: &RefOr<Schema>,
+) -> Result<(), DescriptionError> {
+    match schemas.entry(name.to_owned()) {
+        Entry::Occupied(known) if known.get() != schema => Err(DescriptionError::SchemaConflict(name.to_owned())),
+        Entry::Occupied(_) => Ok(()),
+        Entry::Vacant(new) => {
+            new.insert(schema.clone());
+            Ok(())
+        }
+    }
+}
+
+/// Formats the document with a newline at its end, as a file in version control.
 ///
 /// # Errors
-/// Fails if the document does not serialize, which is a defect of a schema.
-pub fn json() -> Result<String, String> {
-    document().to_pretty_json().map(|json| json + "\n").map_err(|error| error.to_string())
+/// Fails with [`DescriptionError`].
+pub fn json(deployment: &Deployment) -> Result<String, DescriptionError> {
+    let json = document(deployment)?.to_pretty_json();
+    json.map(|json| json + "\n").map_err(|error| DescriptionError::Serialize(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa::openapi::{ObjectBuilder, Type};
+
+    use super::*;
+
+    fn schema(kind: Type) -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(kind).build().into()
+    }
+
+    #[test]
+    fn two_schemas_of_one_name_must_be_equal() {
+        let mut schemas = BTreeMap::new();
+        assert_eq!(add_schema(&mut schemas, "Loan", &schema(Type::Object)), Ok(()));
+        assert_eq!(add_schema(&mut schemas, "Loan", &schema(Type::Object)), Ok(()));
+        let conflict = add_schema(&mut schemas, "Loan", &schema(Type::String)).unwrap_err();
+        assert_eq!(conflict, DescriptionError::SchemaConflict("Loan".to_owned()));
+        assert!(conflict.to_string().contains("the name Loan"));
+    }
 }

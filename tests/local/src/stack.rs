@@ -6,17 +6,18 @@ use app::{App, Metrics, Settings, trace::XRay};
 use cqrs_dynamodb::Environment;
 
 use crate::{
-    Engine, Template,
+    Deployment, Engine, Template,
     authorizer::Authorizer,
     event_source_mapping::EventSourceMapping,
-    functions::{self, Function, invoke_api},
+    functions::{Function, invoke_api},
     gateway::Gateway,
     tables,
     template::TemplateError,
 };
 
-/// The system that a template deploys, on an engine.
+/// The system of a deployment, on an engine.
 pub struct Stack {
+    pub deployment: Arc<Deployment>,
     pub template: Template,
     pub authorizer: Arc<Authorizer>,
     /// The dependencies of the functions.
@@ -39,20 +40,21 @@ pub enum StartError {
 }
 
 impl Stack {
-    /// Creates the tables of the template on the engine, and composes the functions.
+    /// Creates the tables of `template`, which may differ from the file of the deployment, and composes the functions.
     ///
     /// Table names get `prefix`, so that several stacks can share an engine.
     ///
     /// # Errors
     /// Fails with [`StartError`].
     pub async fn start(
+        deployment: Deployment,
         template: Template,
         engine: Engine,
         authorizer: Authorizer,
         environment: Environment,
         prefix: &str,
     ) -> Result<Self, StartError> {
-        let app = app(&template, &engine, &environment, prefix)?;
+        let app = app(&deployment, &template, &engine, &environment, prefix)?;
         let mut stream_arns = BTreeMap::new();
         for (id, table) in &template.tables {
             let name = format!("{prefix}{id}");
@@ -63,8 +65,9 @@ impl Stack {
             })?;
             stream_arns.extend(stream.map(|arn| (id.clone(), arn)));
         }
-        let functions = compose(&template, &app)?;
-        Ok(Self { template, authorizer: Arc::new(authorizer), app, engine, functions, stream_arns })
+        let functions = compose(&deployment, &template, &app)?;
+        let authorizer = Arc::new(authorizer.with_operator_scopes(&deployment.operator_scopes()));
+        Ok(Self { deployment: Arc::new(deployment), template, authorizer, app, engine, functions, stream_arns })
     }
 
     /// Composes the functions again, with these metrics.
@@ -73,7 +76,7 @@ impl Stack {
     /// Fails with [`StartError::Functions`].
     pub fn with_metrics(mut self, metrics: Metrics) -> Result<Self, StartError> {
         self.app.metrics = metrics;
-        self.functions = compose(&self.template, &self.app)?;
+        self.functions = compose(&self.deployment, &self.template, &self.app)?;
         Ok(self)
     }
 
@@ -106,6 +109,7 @@ impl Stack {
         let routes = functions.filter_map(|(binary, function)| Some((&function.routes, self.functions.get(binary)?)));
         Gateway {
             routes: routes.flat_map(|(routes, f)| routes.iter().map(|route| (route.clone(), f.clone()))).collect(),
+            deployment: Arc::clone(&self.deployment),
             authorizer: Arc::clone(&self.authorizer),
             environment: self.app.dynamo.environment.clone(),
             dynamodb: dynamodb.to_owned(),
@@ -137,9 +141,9 @@ impl Stack {
 }
 
 /// The functions of the template, by the name of their binary.
-fn compose(template: &Template, app: &App) -> Result<BTreeMap<String, Function>, StartError> {
+fn compose(deployment: &Deployment, template: &Template, app: &App) -> Result<BTreeMap<String, Function>, StartError> {
     let composed = template.functions.iter().map(|(binary, function)| {
-        let composed = functions::named(binary, app, function.timeout);
+        let composed = deployment.compose(binary, app, function.timeout);
         let composed = composed.ok_or_else(|| StartError::Functions(format!("the function {binary} is unknown")))?;
         Ok((binary.clone(), composed))
     });
@@ -150,10 +154,16 @@ fn compose(template: &Template, app: &App) -> Result<BTreeMap<String, Function>,
 ///
 /// # Errors
 /// Fails with [`StartError::Functions`] if a setting is missing or invalid.
-pub fn app(template: &Template, engine: &Engine, environment: &Environment, prefix: &str) -> Result<App, StartError> {
+pub fn app(
+    deployment: &Deployment,
+    template: &Template,
+    engine: &Engine,
+    environment: &Environment,
+    prefix: &str,
+) -> Result<App, StartError> {
     let environments = template.functions.values().flat_map(|function| &function.environment);
     let variables: BTreeMap<_, _> = environments.collect();
-    let settings = Settings::read(|name| match (name, variables.get(&name.to_owned())) {
+    let settings = Settings::read(deployment.tables(), |name| match (name, variables.get(&name.to_owned())) {
         ("AWS_ENDPOINT_URL_DYNAMODB", _) => Some(engine.endpoint().to_owned()),
         (_, Some(table)) if template.tables.contains_key(*table) => Some(format!("{prefix}{table}")),
         (_, value) => value.map(|value| (*value).clone()),

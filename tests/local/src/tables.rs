@@ -72,9 +72,10 @@ fn index(index: &IndexDefinition) -> Result<GlobalSecondaryIndex, BuildError> {
 }
 
 fn key_schema(key: &Key) -> Result<Vec<KeySchemaElement>, BuildError> {
-    let kinds = [KeyType::Hash, KeyType::Range];
-    key.iter()
-        .zip(kinds)
+    let partition = key.partition.iter().map(|name| (name, KeyType::Hash));
+    let sort = key.sort.iter().map(|name| (name, KeyType::Range));
+    partition
+        .chain(sort)
         .map(|(name, kind)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build())
         .collect()
 }

@@ -23,8 +23,24 @@ pub struct TableDefinition {
     pub stream: Option<String>,
 }
 
-/// The partition key of a table or an index, and its sort key if it has one.
-pub type Key = Vec<String>;
+/// The key of a table or an index. An index may have several attributes of each kind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    pub partition: Vec<String>,
+    pub sort: Vec<String>,
+}
+
+impl Key {
+    pub fn new(partition: &[&str], sort: &[&str]) -> Self {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Self { partition: owned(partition), sort: owned(sort) }
+    }
+
+    /// Iterates over the names of all attributes, the partition key first.
+    pub fn iter(&self) -> impl Iterator<Item = &String> {
+        self.partition.iter().chain(&self.sort)
+    }
+}
 
 /// A global secondary index.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +149,13 @@ fn table(table: &Node<'_>) -> Result<TableDefinition, String> {
 }
 
 fn key(keyed: &Node<'_>) -> Result<Key, String> {
-    keyed.need("KeySchema")?.list(|key| key.need("AttributeName")?.text())
+    let elements = keyed
+        .need("KeySchema")?
+        .list(|element| Ok((element.need("AttributeName")?.text()?, element.need("KeyType")?.text()?)))?;
+    let of_kind = |kind: &str| {
+        elements.iter().filter(|(_, element_kind)| element_kind == kind).map(|(name, _)| name.clone()).collect()
+    };
+    Ok(Key { partition: of_kind("HASH"), sort: of_kind("RANGE") })
 }
 
 fn index(index: &Node<'_>) -> Result<IndexDefinition, String> {

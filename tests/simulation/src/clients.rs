@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
+use check::Reply;
+use cqrs::{Projection, Rollup};
 use jiff::Timestamp;
-use local::{Stack, check::Reply, gateway::ApiEvent};
-use orders::Dashboard;
+use local::{Stack, gateway::ApiEvent};
+use orders::{Dashboard, OrderSummaries};
 use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time};
 
-use crate::{commands::ClientCommand, invariant_checker::InvariantChecker, world::World};
+use crate::{commands::ClientCommand, domain, invariant_checker::InvariantChecker, world::World};
 
 /// The number of requests after which a command without an outcome is a violation.
 const MAX_REQUESTS: usize = 100;
@@ -134,7 +136,7 @@ impl SimulatedClient<'_> {
             (reply, _) => reply,
         };
         trace.record(&format!("{} {} of {} → {reply:?}", number, command.path, command.caller), &json!(null));
-        if let Reply::Accepted { order, version } = &reply {
+        if let Reply::Accepted { stream: order, version } = &reply {
             let mut orders = self.orders.lock().unwrap();
             match orders.iter_mut().find(|(known, _)| known == order) {
                 Some((_, highest)) => *highest = (*highest).max(*version),
@@ -142,7 +144,7 @@ impl SimulatedClient<'_> {
             }
         }
         self.world.commands.set_reply(number, reply.clone());
-        if let Err(violation) = self.checker.check_reply(command, &reply) {
+        if let Err(violation) = self.checker.check_reply(domain::CATEGORY, command, &reply) {
             trace.report_violation(violation);
         }
     }
@@ -154,7 +156,10 @@ impl SimulatedClient<'_> {
             match self.send(command, &mut abandoned).await {
                 Some((200 | 201, document)) => {
                     let order = document["order_id"].as_str().unwrap_or_default().to_owned();
-                    return Reply::Accepted { order, version: document["version"].as_u64().unwrap_or_default() };
+                    return Reply::Accepted {
+                        stream: order,
+                        version: document["version"].as_u64().unwrap_or_default(),
+                    };
                 }
                 Some((status, _)) if REFUSALS.contains(&status) => match abandoned.is_empty() {
                     true => return Reply::Refused(status),
@@ -193,8 +198,9 @@ impl SimulatedClient<'_> {
         let Some((status, mut shown)) = response else { return };
         without_behind_mark(&mut shown);
         let version = shown["version"].as_u64().unwrap_or_default();
-        let is_valid =
-            status == 200 && version >= at_least && self.checker.view_at(order, version).as_ref() == Some(&shown);
+        let is_valid = status == 200
+            && version >= at_least
+            && self.checker.view_at(OrderSummaries::NAME, order, version).as_ref() == Some(&shown);
         if !is_valid && status < 500 {
             self.world
                 .trace
@@ -204,7 +210,7 @@ impl SimulatedClient<'_> {
 
     /// Reads the list that must contain an order, for the customer who placed it.
     async fn list(&self, order: &str, at_least: u64) {
-        let Some(view) = self.checker.view_at(order, 1) else { return };
+        let Some(view) = self.checker.view_at(OrderSummaries::NAME, order, 1) else { return };
         let path = format!("/customers/{}/orders", view["customer_id"].as_str().unwrap());
         let query = format!("min_version={order}:{at_least}");
         let Some((status, list)) = self.get("list-orders", "/customers/{customer_id}/orders", &path, &query).await
@@ -216,7 +222,8 @@ impl SimulatedClient<'_> {
         let is_prefix = |row: &Value| {
             let version = row["version"].as_u64().unwrap_or_default();
             let at_least = if row["order_id"] == order { at_least } else { 1 };
-            let view = self.checker.view_at(row["order_id"].as_str().unwrap_or_default(), version).unwrap_or_default();
+            let order = row["order_id"].as_str().unwrap_or_default();
+            let view = self.checker.view_at(OrderSummaries::NAME, order, version).unwrap_or_default();
             version >= at_least && row.as_object().unwrap().iter().all(|(name, value)| view[name] == *value)
         };
         let shown: BTreeSet<&str> = rows.iter().filter_map(|row| row["order_id"].as_str()).collect();
@@ -231,7 +238,8 @@ impl SimulatedClient<'_> {
 
     /// Reads the dashboard. Its totals must be those of one instant.
     async fn read_dashboard(&self) {
-        let since = self.checker.totals_count();
+        let table = &self.stack.app.tables.get(Dashboard::TABLE).unwrap();
+        let since = self.checker.counters_count(table);
         let Some((status, shown)) = self.get("get-dashboard", "/dashboard", "/dashboard", "days=1").await else {
             return;
         };
@@ -241,7 +249,7 @@ impl SimulatedClient<'_> {
                 .iter()
                 .all(|name| without_zeros(&whole[name]) == without_zeros(&shown[name]))
         };
-        if status < 500 && !(status == 200 && self.checker.any_totals_since(since, is_shown)) {
+        if status < 500 && !(status == 200 && self.checker.any_counters_since(table, since, is_shown)) {
             self.world.trace.report_violation(format!("I7: the dashboard got status {status}: {shown}"));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use local::check::Reply;
+use check::Reply;
 use serde_json::{Value, json};
 
 /// All commands of a run.

@@ -57,8 +57,7 @@ impl Interceptor for Faults {
                 }
             }
             "GetItem" if body["ConsistentRead"] != true && world.inject("stale view", 100) => {
-                let key = body["Key"]["order_id"]["S"].as_str().unwrap_or_default();
-                *response = match self.checker.earlier_view(key, &world.random) {
+                *response = match self.checker.earlier_view(body, &world.random) {
                     Some(item) => json!({ "Item": item }),
                     None => json!({}),
                 };
@@ -74,8 +73,8 @@ impl Interceptor for Faults {
 
 /// Gives the first event of a stored commit an unknown type.
 pub fn make_event_unknown(commit: &mut Value) {
-    if let Some(event) = commit.pointer_mut("/events/L/0/M/type/S") {
-        *event = json!("order.foretold");
+    if let Some(Value::String(name)) = commit.pointer_mut("/events/L/0/M/type/S") {
+        name.push_str("-foretold");
     }
 }
 
@@ -84,7 +83,7 @@ impl Faults {
     /// gives it an event of newer code.
     fn alter_stream_read(&self, body: &Value, response: &mut Value) {
         let Some(items) = response["Items"].as_array_mut() else { return };
-        if body["ConsistentRead"] != true && body["TableName"] == "EventsTable" && !items.is_empty() {
+        if body["ConsistentRead"] != true && self.checker.is_events_table(&body["TableName"]) && !items.is_empty() {
             if self.world.inject("stale stream", 200) {
                 items.pop();
             }

@@ -4,8 +4,9 @@
 //! 2. [`world`]: the state that all parts share: [`clock`], [`seeded_random`], [`commands`] and [`trace`].
 //! 3. [`network`]: the latency of calls. [`faults`]: faults of calls. [`mutation`]: removed protections.
 //! 4. [`delivery`]: late and unreadable records. [`stale_views`]: views of an older schema version.
-//! 5. [`clients`]: clients that send commands and queries.
-//! 6. [`invariant_checker`]: compares tables and replies with the invariants.
+//! 5. [`domain`]: the simulated domain. [`clients`]: clients that send its commands and queries.
+//! 6. [`invariant_checker`]: compares tables and replies with the invariants, for any projections. [`view_models`]: the
+//!    views that it expects; `table_history`: all states of the tables.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,15 +20,19 @@ pub mod clients;
 pub mod clock;
 pub mod commands;
 pub mod delivery;
+pub mod domain;
 pub mod faults;
 pub mod invariant_checker;
 pub mod mutation;
 pub mod network;
+mod plain;
 mod run;
 pub mod seeded_random;
 pub mod seeds;
 pub mod stale_views;
+mod table_history;
 pub mod trace;
+pub mod view_models;
 pub mod world;
 
 pub use mutation::Mutation;

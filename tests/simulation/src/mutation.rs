@@ -25,7 +25,7 @@ impl Mutation {
     pub(crate) fn apply(self, operation: &str, body: &mut Value) {
         match (self, operation) {
             (Self::CommitCondition, "PutItem") if !body["Item"]["stream"].is_null() => remove_condition(body),
-            (Self::ViewCondition, "PutItem") if !body["Item"]["order_id"].is_null() => remove_condition(body),
+            (Self::ViewCondition, "PutItem") if body["Item"]["stream"].is_null() => remove_condition(body),
             (Self::OldCommit, "PutItem") if !body["Item"]["stream"].is_null() => {
                 remove(body, "ReturnValuesOnConditionCheckFailure");
             }

@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::client::{
     result::ConnectorError,
     runtime_components::RuntimeComponents,
 };
+use local::engine::call_keys::CallKeys;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -18,19 +19,21 @@ use crate::world::World;
 #[derive(Clone)]
 pub struct Network {
     pub transport: SharedHttpClient,
+    pub keys: CallKeys,
     pub world: Arc<World>,
 }
 
 #[derive(Clone)]
 struct Connection {
     connector: SharedHttpConnector,
+    keys: CallKeys,
     world: Arc<World>,
 }
 
 impl HttpClient for Network {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let connector = self.transport.http_connector(settings, components);
-        SharedHttpConnector::new(Connection { connector, world: Arc::clone(&self.world) })
+        SharedHttpConnector::new(Connection { connector, keys: self.keys.clone(), world: Arc::clone(&self.world) })
     }
 }
 
@@ -58,7 +61,7 @@ impl Connection {
             }
             Err(_) => ("no response".to_owned(), Value::Null),
         };
-        let text = format!("{operation} {} → {outcome}", subject(&body));
+        let text = format!("{operation} {} → {outcome}", self.keys.subjects(&body).join(" "));
         self.world.trace.record(&text, &json!([body, document]));
         sleep(self.latency()).await;
         response
@@ -75,24 +78,6 @@ impl Connection {
             world.random.duration_below(10)
         }
     }
-}
-
-/// The keys of a call, for the trace.
-fn subject(body: &Value) -> String {
-    let paths = [
-        "/Item/stream/S",
-        "/Item/version/N",
-        "/Key/order_id/S",
-        "/ExpressionAttributeValues/:stream/S",
-        "/ExpressionAttributeValues/:after/N",
-        "/ExpressionAttributeValues/:partition/S",
-        "/RequestItems/OrderSummariesTable/Keys/0/order_id/S",
-    ];
-    let one = paths.iter().filter_map(|path| body.pointer(path)?.as_str().map(str::to_owned));
-    let items = body["TransactItems"].as_array().into_iter().flatten().map(|item| &item["Put"]["Item"]);
-    let put = items
-        .filter_map(|item| Some(format!("{}@{}", item["order_id"]["S"].as_str()?, item["version"]["N"].as_str()?)));
-    one.chain(put).collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Debug for Network {

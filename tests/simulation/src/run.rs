@@ -4,19 +4,21 @@ use std::{
     cell::Cell,
     collections::BTreeMap,
     fmt,
-    path::Path,
     sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
-use app::Metrics;
+use app::{Metrics, tables::EVENTS};
 use aws_sdk_dynamodb::{Client as Sdk, config::retry::RetryPartition};
+use check::Reply;
+use cqrs::Domain;
+use domains::Domains;
 use futures_util::future::join_all;
 use local::{
     Engine, Stack, Template,
     authorizer::Authorizer,
     chaos::Chaos,
-    check::Reply,
+    engine::call_keys::CallKeys,
     event_source_mapping::{DeliveryStep, EventSourceMapping},
     stack,
 };
@@ -25,8 +27,8 @@ use serde_json::{Value, json};
 use tokio::{runtime::Builder, time};
 
 use crate::{
-    Mutation, clients::SimulatedClient, clock::START, delivery, faults::Faults, invariant_checker::InvariantChecker,
-    network::Network, world::World,
+    Mutation, clients::SimulatedClient, clock::START, delivery, domain, faults::Faults,
+    invariant_checker::InvariantChecker, network::Network, view_models::ViewModels, world::World,
 };
 
 const CLIENTS: usize = 3;
@@ -100,17 +102,28 @@ struct SimulationRun {
 
 impl SimulationRun {
     async fn start(seed: u64, mutation: Option<Mutation>) -> Self {
-        let (world, chaos) = (World::of(seed), Arc::new(Chaos::new(seed)));
-        let (engine, environment) = (Engine::embedded_at(START).unwrap(), world.environment(seed));
         let template = template();
-        let tables = stack::app(&template, &engine, &environment, "").unwrap().tables;
-        let checker = Arc::new(InvariantChecker::new(engine.clone(), tables));
+        let (world, chaos) = (World::of(seed), Arc::new(Chaos::new(seed, &template)));
+        let (engine, environment) = (Engine::embedded_at(START).unwrap(), world.environment(seed));
+        let tables = stack::app(&deployment::deployment(), &template, &engine, &environment, "").unwrap().tables;
+        let checker = Arc::new(InvariantChecker::new(
+            engine.clone(),
+            tables.get(EVENTS).unwrap(),
+            Domains::read_models(ViewModels::new(&tables)).build(),
+        ));
         let faults =
             Faults { chaos: Arc::clone(&chaos), world: Arc::clone(&world), checker: Arc::clone(&checker), mutation };
         let authorizer = Authorizer::new().unwrap();
-        let stack = Stack::start(template, engine.with_interceptor(Arc::new(faults)), authorizer, environment, "")
-            .await
-            .unwrap();
+        let stack = Stack::start(
+            deployment::deployment(),
+            template,
+            engine.with_interceptor(Arc::new(faults)),
+            authorizer,
+            environment,
+            "",
+        )
+        .await
+        .unwrap();
         let stack = over_the_network(stack, &world);
         Self { seed, world, checker, chaos, stack, orders: Mutex::default() }
     }
@@ -153,8 +166,8 @@ impl SimulationRun {
 
     /// Redrives the parked streams, as an operator does. A missing or unreadable commit parks a stream.
     async fn redrive(&self) {
-        let streams = redrive::streams(&self.stack.app, &[]).await.unwrap_or_default();
-        let _ = redrive::redrive(&self.stack.app, &streams).await;
+        let streams = redrive::streams::<Domains>(&self.stack.app, &[]).await.unwrap_or_default();
+        let _ = redrive::redrive::<Domains>(&self.stack.app, &streams).await;
     }
 
     async fn redrive_repeatedly(&self, should_continue: &impl Fn() -> bool) {
@@ -259,7 +272,7 @@ impl SimulationRun {
                     .trace
                     .report_violation(format!("I5: the repeat of {} got another reply", logged.command.path));
             }
-            self.record_violation(self.checker.check_reply(&logged.command, &logged.reply));
+            self.record_violation(self.checker.check_reply(domain::CATEGORY, &logged.command, &logged.reply));
         }
     }
 
@@ -279,7 +292,7 @@ impl SimulationRun {
 fn template() -> Template {
     static TEMPLATE: OnceLock<Template> = OnceLock::new();
     let read = || {
-        let mut template = Template::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml")).unwrap();
+        let mut template = deployment::template();
         let mappings = template.functions.values_mut().flat_map(|function| &mut function.mappings);
         mappings.for_each(|mapping| mapping.max_age = None);
         template
@@ -293,7 +306,7 @@ fn over_the_network(mut stack: Stack, world: &Arc<World>) -> Stack {
     let transport = sdk.config().http_client().unwrap();
     let config = sdk.config().to_builder();
     let config = config
-        .http_client(Network { transport, world: Arc::clone(world) })
+        .http_client(Network { transport, keys: CallKeys::of(&stack.template), world: Arc::clone(world) })
         .retry_partition(RetryPartition::custom("simulation").build())
         .time_source(world.clock.clone());
     *sdk = Sdk::from_conf(config.build());

@@ -1,17 +1,30 @@
 //! Access to the tables and the stream, and checks of the invariants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use app::TableNames;
 use aws_sdk_dynamodb::types::AttributeValue;
-use cqrs::{Commit, Counters, Projection, Rollup, StreamId, Version};
-use cqrs_dynamodb::{CountersTable, Views, views::Content};
+use cqrs::{
+    Commit, Counters, Domain, Projection, ReadModel, ReadModels, StreamId, Version,
+    read_model::{DeclaredTables, TableKind},
+};
+use domains::Domains;
 use local::event_source_mapping::record::Record;
-use orders::{Dashboard, OrderEvent, OrderSummaries};
+use orders::OrderEvent;
 use serde_dynamo::from_items;
 use serde_json::{Value, json};
 
 use super::System;
+
+/// The tables of counters that tallies add to.
+#[derive(Default)]
+struct TalliedTables(BTreeSet<&'static str>);
+
+impl ReadModels for TalliedTables {
+    fn add<P: Projection>(mut self, model: ReadModel<P>) -> Self {
+        self.0.extend(model.tallies().iter().map(|tally| tally.table));
+        self
+    }
+}
 
 impl System {
     /// All records of the stream, as Lambda delivers them.
@@ -38,9 +51,9 @@ impl System {
 
     /// All streams of the event store.
     pub async fn streams(&self) -> BTreeMap<StreamId, Vec<Commit<OrderEvent>>> {
-        let events = self.direct.events();
+        let events = self.direct.events().unwrap();
         let mut streams = BTreeMap::new();
-        for item in self.items(&self.direct.tables.events).await {
+        for item in self.items(&self.direct.tables.get("events").unwrap()).await {
             let stream = StreamId::try_from(item["stream"].as_str().unwrap().to_owned()).unwrap();
             if !streams.contains_key(&stream) {
                 streams.insert(stream.clone(), events.load(&stream).await.unwrap());
@@ -53,34 +66,53 @@ impl System {
     pub async fn view_versions(&self) -> BTreeMap<String, Version> {
         let version = |item: &Value| Version::new(item["version"].as_u64().unwrap());
         let id = |item: &Value| item["order_id"].as_str().unwrap().to_owned();
-        self.items(&self.direct.tables.order_summaries).await.iter().map(|item| (id(item), version(item))).collect()
+        self.items(&self.direct.tables.get("order-summaries").unwrap())
+            .await
+            .iter()
+            .map(|item| (id(item), version(item)))
+            .collect()
     }
 
-    /// Checks invariant I8: the counters are the sum of the contributions, after any delivery.
+    /// Checks invariant I8 in all tables of counters without tallies: the counters are the sum of the contributions of
+    /// all views, after any delivery.
     ///
     /// Counters change only together with a view. So counters that are read between two equal reads of all views are of
     /// the same instant as the views.
     pub async fn check_counters(&self) {
-        let TableNames { order_summaries, dashboard, .. } = &self.direct.tables;
-        let mut views = self.items(order_summaries).await;
+        let mut views = self.items_of(|kind| matches!(kind, TableKind::Views { .. })).await;
         let shards = loop {
-            let shards = self.items(dashboard).await;
-            let again = self.items(order_summaries).await;
+            let shards = self.items_of(|kind| *kind == TableKind::Counters).await;
+            let again = self.items_of(|kind| matches!(kind, TableKind::Views { .. })).await;
             if again == views {
                 break shards;
             }
             views = again;
         };
-        let mut contributions = Counters::default();
-        for (row, columns) in views.iter().flat_map(|view| fields(&view["contribution"]["dashboard"])) {
-            fields(columns).for_each(|(column, amount)| contributions.add(row, column, number(amount)));
+        let tallied = Domains::read_models(TalliedTables::default()).0;
+        for (table, shards) in shards.into_iter().filter(|(table, _)| !tallied.contains(table)) {
+            let mut contributions = Counters::default();
+            for (row, columns) in views.values().flatten().flat_map(|view| fields(&view["contribution"][table])) {
+                fields(columns).for_each(|(column, amount)| contributions.add(row, column, number(amount)));
+            }
+            let mut counters = Counters::default();
+            for shard in &shards {
+                let columns = fields(shard).filter(|(name, _)| !["shard", "row"].contains(&name.as_str()));
+                columns
+                    .for_each(|(column, amount)| counters.add(shard["row"].as_str().unwrap(), column, number(amount)));
+            }
+            assert_eq!(counters, contributions, "{table}");
         }
-        let mut counters = Counters::default();
-        for shard in &shards {
-            let columns = fields(shard).filter(|(name, _)| !["shard", "row"].contains(&name.as_str()));
-            columns.for_each(|(column, amount)| counters.add(shard["row"].as_str().unwrap(), column, number(amount)));
+    }
+
+    /// The items of the declared tables of these kinds, by declared name.
+    async fn items_of(&self, kinds: impl Fn(&TableKind) -> bool) -> BTreeMap<&'static str, Vec<Value>> {
+        let mut items = BTreeMap::new();
+        for (name, kind) in Domains::read_models(DeclaredTables::default()).check().unwrap() {
+            if kinds(&kind) {
+                items.insert(name, self.items(&self.direct.tables.get(name).unwrap()).await);
+            }
         }
-        assert_eq!(counters, contributions);
+        items
     }
 
     async fn items(&self, table: &str) -> Vec<Value> {
@@ -89,29 +121,30 @@ impl System {
         from_items(items.unwrap()).unwrap()
     }
 
-    /// Checks invariant I6: every view is the fold of its stream, and the counters are the sum over the folds.
+    /// Checks invariant I6 for all projections: every view is the fold of its stream, and the counters are the sum over
+    /// the folds.
     pub async fn check_read_models(&self) {
         self.check_counters().await;
-        let views = self.views();
-        let mut counters = Counters::default();
-        let streams = self.streams().await;
-        assert_eq!(streams.len(), self.view_versions().await.len());
-        for (stream, commits) in streams {
-            let stored = views.get(stream.key()).await.unwrap().unwrap();
-            let folded = OrderSummaries::fold(None, &commits).unwrap();
-            counters += &Dashboard::contribution(&folded);
-            let contribution = BTreeMap::from([("dashboard".to_owned(), Dashboard::contribution(&folded))]);
-            assert_eq!(stored.bookkeeping.contribution, contribution);
-            assert_eq!(stored.content, Content::Current(folded));
-            assert_eq!((stored.version, stored.schema), (commits.last().unwrap().version, OrderSummaries::SCHEMA));
+        let streams: Vec<StreamId> = self.streams().await.into_keys().collect();
+        let projector = self.direct.projector::<Domains>().unwrap();
+        let (mut verified_views, mut added) = (0, BTreeMap::<String, Counters>::new());
+        for (projection, verified) in projector.verify(&streams).await.unwrap() {
+            assert_eq!(verified.defective, BTreeMap::new(), "{projection}");
+            assert_eq!((verified.behind, verified.parked), (BTreeMap::new(), 0), "{projection}");
+            verified.counters.iter().for_each(|(table, sum)| *added.entry(table.clone()).or_default() += sum);
+            verified_views += verified.views;
         }
-        assert_eq!(self.counters().await, counters);
+        for (table, counters) in projector.counters().await.unwrap() {
+            assert_eq!(counters, added.remove(table).unwrap_or_default(), "{table}");
+        }
+        let views = self.items_of(|kind| matches!(kind, TableKind::Views { .. })).await;
+        assert_eq!(views.values().map(Vec::len).sum::<usize>(), verified_views, "a view has no stream");
     }
 
     /// Overwrites an attribute of an order's view without the checks of the store.
     pub async fn overwrite_attribute(&self, order_id: &str, attribute: &str, value: AttributeValue) {
         let app = &self.direct;
-        let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
+        let update = app.dynamo.client.update_item().table_name(&*app.tables.get("order-summaries").unwrap());
         let update = update.key("order_id", AttributeValue::S(order_id.to_owned()));
         let update = update.update_expression("SET #a = :v").expression_attribute_names("#a", attribute);
         update.expression_attribute_values(":v", value).send().await.unwrap();
@@ -120,7 +153,7 @@ impl System {
     /// Removes an attribute of an order's view without the checks of the store. Returns its value.
     pub async fn remove_attribute(&self, order_id: &str, attribute: &str) -> AttributeValue {
         let app = &self.direct;
-        let update = app.dynamo.client.update_item().table_name(&*app.tables.order_summaries);
+        let update = app.dynamo.client.update_item().table_name(&*app.tables.get("order-summaries").unwrap());
         let update = update.key("order_id", AttributeValue::S(order_id.to_owned())).return_values("ALL_OLD".into());
         let update = update.update_expression("REMOVE #a").expression_attribute_names("#a", attribute);
         update.send().await.unwrap().attributes.unwrap().remove(attribute).unwrap()
@@ -131,17 +164,6 @@ impl System {
         for (attribute, value) in [("schema", "0"), ("total", "1")] {
             self.overwrite_attribute(order_id, attribute, AttributeValue::N(value.to_owned())).await;
         }
-    }
-
-    fn views(&self) -> Views<OrderSummaries> {
-        Views::new(self.direct.dynamo.clone(), self.direct.tables.order_summaries.clone())
-    }
-
-    async fn counters(&self) -> Counters {
-        let table = CountersTable::new(self.direct.dynamo.clone(), self.direct.tables.dashboard.clone());
-        let mut counters = table.row(Dashboard::TOTALS).await.unwrap();
-        counters += &table.rows("day#", "day#~").await.unwrap();
-        counters
     }
 }
 

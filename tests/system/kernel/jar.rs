@@ -47,6 +47,7 @@ impl Event for JarEvent {
 }
 
 impl Aggregate for Jar {
+    type Key = String;
     type Command = JarCommand;
     type Event = JarEvent;
     type Rejection = JarRejection;

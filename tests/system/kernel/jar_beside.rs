@@ -3,14 +3,12 @@
 use cqrs::{Counters, Domain, Projection, ReadModel, ReadModels, Recorded, Rollup, RowKey, Rows, Tally};
 use serde::{Deserialize, Serialize};
 
-use super::jar::{Inventory, Jar, JarEvent, JarLevel, JarLevels, Visits};
+use super::jar::{Inventory, JarEvent, JarLevel, JarLevels, Visits};
 
 /// The domain of jars with everything that its tests need.
 pub struct JarDomain<const SCHEMA: u32>;
 
 impl<const SCHEMA: u32> Domain for JarDomain<SCHEMA> {
-    type Aggregate = Jar;
-
     fn read_models<M: ReadModels>(models: M) -> M {
         models.add(levels::<SCHEMA>()).add(ReadModel::<Visits>::new())
     }

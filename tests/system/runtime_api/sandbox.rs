@@ -1,6 +1,7 @@
 //! A Lambda execution environment: the binary of a function in a child process, with a Runtime API.
 
 use std::{
+    ffi::OsStr,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::{Arc, OnceLock},
@@ -62,7 +63,7 @@ struct RuntimeApi {
 
 impl Sandbox {
     /// Starts the function with `environment` and the variables that Lambda sets.
-    pub async fn start(function: &str, environment: &[(&str, &str)]) -> Self {
+    pub async fn start(function: &str, environment: &[(impl AsRef<OsStr>, impl AsRef<OsStr>)]) -> Self {
         let (invocations, waiting) = mpsc::unbounded_channel();
         let api = Arc::new(RuntimeApi { waiting: Mutex::new(waiting), open: Mutex::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -78,7 +79,7 @@ impl Sandbox {
             ("AWS_SECRET_ACCESS_KEY", "local"),
         ];
         let mut command = Command::new(binary(function));
-        command.env_clear().envs(lambda_variables).envs(environment.iter().copied());
+        command.env_clear().envs(lambda_variables).envs(environment.iter().map(|(name, value)| (name, value)));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let (stdout, stderr) = (read(child.stdout.take().unwrap()), read(child.stderr.take().unwrap()));

@@ -1,8 +1,7 @@
 //! The items of an order: articles, quantities and prices.
 
+use cqrs::{Bounded, InvalidValue, Text};
 use serde::{Deserialize, Serialize};
-
-use super::{Bounded, InvalidValue, Text};
 
 /// The stock keeping unit, which identifies an article in the shop.
 pub type Sku = Text<64>;

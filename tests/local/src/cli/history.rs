@@ -1,13 +1,15 @@
-//! `cargo local history`: the events of an order as a timeline.
+//! `cargo local history`: the events of an aggregate as a timeline.
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::requests;
+use crate::Deployment;
 
-pub(super) async fn run(url: &str, order: &str) -> Result<(), String> {
-    let history = requests::get(url, &format!("/orders/{order}/events")).await?;
-    println!("order {order}");
+pub(super) async fn run(deployment: &Deployment, url: &str, id: &str) -> Result<(), String> {
+    let path = deployment.path(deployment.history).ok_or("the API has no operation that returns the events")?;
+    let history = requests::get(deployment, url, &with_parameter(path, id)).await?;
+    println!("{id}");
     let mut before: Option<Timestamp> = None;
     for event in history["events"].as_array().into_iter().flatten() {
         let at: Option<Timestamp> = event["recorded_at"].as_str().and_then(|time| time.parse().ok());
@@ -23,6 +25,12 @@ pub(super) async fn run(url: &str, order: &str) -> Result<(), String> {
         before = at;
     }
     Ok(())
+}
+
+/// The path with its only parameter replaced.
+fn with_parameter(path: &str, value: &str) -> String {
+    let segment = |segment: &str| if segment.starts_with('{') { value.to_owned() } else { segment.to_owned() };
+    path.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
 /// A span of time in its two largest units.

@@ -2,10 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::authorizer::OPERATOR_SCOPES;
+use crate::Deployment;
 
-/// Gets a token of the local issuer.
-pub(super) async fn token(url: &str, sub: &str, scope: &str, expires_in: i64) -> Result<String, String> {
+/// Gets a token of the local issuer. `scope` lists scopes separated by spaces; `expires_in` is in seconds.
+///
+/// # Errors
+/// Fails if the system does not answer, or does not run in the local stack.
+pub async fn token(url: &str, sub: &str, scope: &str, expires_in: i64) -> Result<String, String> {
     let body = json!({ "sub": sub, "scope": scope, "expires_in": expires_in });
     let response = send(reqwest::Client::new().post(format!("{url}/token")).body(body.to_string()), url).await?;
     response["access_token"]
@@ -14,14 +17,18 @@ pub(super) async fn token(url: &str, sub: &str, scope: &str, expires_in: i64) ->
         .ok_or_else(|| format!("the response contains no token: {response}"))
 }
 
-/// Reads `GET /health`.
-pub(super) async fn health(url: &str) -> Result<Value, String> {
-    send(reqwest::Client::new().get(format!("{url}/health")), url).await
+/// The URL of the system's DynamoDB, from `GET /health`.
+///
+/// # Errors
+/// Fails if the system does not answer, or does not run in the local stack.
+pub async fn dynamodb(url: &str) -> Result<String, String> {
+    let health = send(reqwest::Client::new().get(format!("{url}/health")), url).await?;
+    health["dynamodb"].as_str().map(str::to_owned).ok_or("the system does not show the URL of its DynamoDB".to_owned())
 }
 
 /// Reads the document at `path` as an operator.
-pub(super) async fn get(url: &str, path: &str) -> Result<Value, String> {
-    let token = token(url, "operator", OPERATOR_SCOPES, 60).await?;
+pub(super) async fn get(deployment: &Deployment, url: &str, path: &str) -> Result<Value, String> {
+    let token = token(url, "operator", &deployment.operator_scopes(), 60).await?;
     send(reqwest::Client::new().get(format!("{url}{path}")).bearer_auth(token), url).await
 }
 

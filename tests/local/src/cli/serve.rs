@@ -1,5 +1,7 @@
 //! `cargo local` without a command: serves the system until Ctrl-C.
 
+mod startup_message;
+
 use std::{
     io::Write,
     net::IpAddr,
@@ -11,10 +13,15 @@ use clap::{Args, ValueEnum};
 use cqrs_dynamodb::Environment;
 use tokio::net::TcpListener;
 
-use crate::{Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos, event_source_mapping::files::MappingFiles};
+use crate::{
+    Deployment, Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos,
+    event_source_mapping::files::MappingFiles,
+};
 
 /// The number of virtual shards of the stream, about that of a new table on AWS.
 const SHARDS: usize = 4;
+/// The port of DynamoDB in the configuration of `cargo lambda watch`, and that of DynamoDB Local.
+const DYNAMODB_PORT: u16 = 8000;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeOptions {
@@ -27,6 +34,9 @@ pub(super) struct ServeOptions {
     /// Use the DynamoDB at this URL, for example Amazon DynamoDB Local at http://localhost:8000, not the embedded one
     #[arg(long, value_name = "URL", value_parser = super::url)]
     dynamodb: Option<String>,
+    /// The port of the embedded DynamoDB; 0 is any free port. The default is 8000, or any free port if 8000 is in use
+    #[arg(long, value_name = "PORT", conflicts_with = "dynamodb")]
+    dynamodb_port: Option<u16>,
     /// Invoke the functions behind this Lambda Invoke API (`cargo lambda watch` at http://localhost:9000,
     /// `sam local start-lambda` at http://localhost:3001) instead of those in this process
     #[arg(long, value_name = "URL", value_parser = super::url, conflicts_with = "chaos")]
@@ -43,9 +53,9 @@ pub(super) struct ServeOptions {
     /// Inject faults into the stream and into the calls to DynamoDB; the same seed gives the same faults
     #[arg(long, value_name = "SEED")]
     chaos: Option<u64>,
-    /// The SAM template to run; the one of this repository by default
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml"), hide_default_value = true)]
-    template: PathBuf,
+    /// The SAM template to run; the one of the project by default
+    #[arg(long, value_name = "FILE")]
+    template: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -54,18 +64,19 @@ enum OnOff {
     Off,
 }
 
-pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
-    let template = Template::read(&options.template).map_err(|error| format!("{error}. See --template."))?;
-    let listener = listen(options.listen, options.port).await?;
-    let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed)));
+pub(super) async fn run(deployment: &Deployment, options: ServeOptions) -> Result<(), String> {
+    let template = options.template.as_deref().unwrap_or(&deployment.template);
+    let template = Template::read(template).map_err(|error| format!("{error}. See --template."))?;
+    let listener = listen(options.listen, options.port, "--port").await?;
+    let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed, &template)));
     let direct = engine(&options)?;
     let engine = chaos.iter().fold(direct.clone(), |engine, chaos| engine.with_interceptor(chaos.clone()));
     let authorizer = authorizer(options.data.as_deref())?.required(options.auth);
-    let stack = Stack::start(template, engine, authorizer, Environment::system(), "").await;
+    let stack = Stack::start(deployment.clone(), template, engine, authorizer, Environment::system(), "").await;
     let stack = stack.map_err(|error| error.to_string())?;
     let stack = options.lambda.iter().fold(stack, |stack, url| stack.with_functions_at(url));
 
-    let endpoint = serve_engine(&direct, options.listen).await?;
+    let endpoint = serve_engine(&direct, &options).await?;
     if options.projector == OnOff::On {
         let files = options.data.clone().map_or_else(MappingFiles::discarded_only, MappingFiles::in_directory);
         for mapping in stack.event_source_mappings() {
@@ -74,7 +85,7 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
         }
     }
     let address = listener.local_addr().map_err(|error| error.to_string())?;
-    print_line(&startup_message(&stack, address.port(), &endpoint, &options));
+    print_line(&startup_message::text(&stack, address.port(), &endpoint, &options));
     axum::serve(listener, stack.gateway(&endpoint).into_router())
         .with_graceful_shutdown(shutdown_signal())
         .await
@@ -100,71 +111,31 @@ fn authorizer(data: Option<&Path>) -> Result<Authorizer, String> {
     }
 }
 
-async fn listen(address: IpAddr, port: u16) -> Result<TcpListener, String> {
+/// Listens on a port that `option` sets.
+async fn listen(address: IpAddr, port: u16, option: &str) -> Result<TcpListener, String> {
     TcpListener::bind((address, port)).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => format!("port {port} is in use. Choose another one with --port."),
-        _ => format!("listening on port {port} failed: {error}. Choose another one with --port."),
+        std::io::ErrorKind::AddrInUse => format!("port {port} is in use. Choose another one with {option}."),
+        _ => format!("listening on port {port} failed: {error}. Choose another one with {option}."),
     })
 }
 
-/// Serves the embedded engine for other tools, on port 8000 like DynamoDB Local, or on any free port. Returns the URL.
-async fn serve_engine(engine: &Engine, address: IpAddr) -> Result<String, String> {
+/// Serves the embedded engine for other tools. Returns the URL.
+async fn serve_engine(engine: &Engine, options: &ServeOptions) -> Result<String, String> {
     if !engine.is_embedded() {
         return Ok(engine.endpoint().to_owned());
     }
-    let listener = match listen(address, 8000).await {
-        Ok(listener) => listener,
-        Err(_) => listen(address, 0).await?,
+    let listen = |port| listen(options.listen, port, "--dynamodb-port");
+    let listener = match options.dynamodb_port {
+        Some(port) => listen(port).await?,
+        None => match listen(DYNAMODB_PORT).await {
+            Ok(listener) => listener,
+            Err(_) => listen(0).await?,
+        },
     };
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let engine = engine.clone();
     tokio::spawn(async move { engine.serve(listener).await });
     Ok(format!("http://{address}"))
-}
-
-/// The startup message: addresses, routes, and a first request to try.
-fn startup_message(stack: &Stack, port: u16, endpoint: &str, options: &ServeOptions) -> String {
-    let is_local = options.listen.is_loopback() || options.listen.is_unspecified();
-    let host = if is_local { "localhost".to_owned() } else { options.listen.to_string() };
-    let url = format!("http://{host}:{port}");
-    let mut lines = vec![format!("Orders are served at {url}, and DynamoDB at {endpoint}.")];
-    if let Some(lambda) = &options.lambda {
-        lines.push(format!("Invoking the functions at {lambda}. Set their AWS_ENDPOINT_URL_DYNAMODB to {endpoint}."));
-    }
-    if options.projector == OnOff::Off {
-        lines.push(
-            "The projector is off: views are not updated, and queries fold the missing commits in memory.".to_owned(),
-        );
-    }
-    if let Some(seed) = options.chaos {
-        lines.push(format!("Chaos {seed} injects faults into the stream and into the calls to DynamoDB."));
-    }
-    lines.push(String::new());
-    let mut routes: Vec<_> = stack.template.functions.values().flat_map(|function| &function.routes).collect();
-    routes.sort_by_key(|route| (&route.path, &route.method));
-    lines.extend(routes.into_iter().map(|route| format!("  {:4} {}", route.method, route.path)));
-    lines.push(String::new());
-    lines.push(format!("The API is described at {url}/docs, where you can try it in a browser.\n"));
-    let authorization = if options.auth {
-        lines.push("Requests without a token are refused. Try:\n".to_owned());
-        let token = "cargo local token --sub alice --scope 'orders/write orders/read'";
-        lines.push(format!("  TOKEN=$({token} --url {url})"));
-        " -H \"Authorization: Bearer $TOKEN\""
-    } else {
-        lines.push("Requests without a token act as an operator with all scopes. Try:\n".to_owned());
-        ""
-    };
-    lines.push(format!(
-        r#"  curl -i {url}/orders{authorization} -H 'Content-Type: application/json' -H 'Idempotency-Key: first' -d '{{
-    "customer_id": "alice", "currency": "EUR", "shipping_address": "1 Main Street, Springfield",
-    "items": [{{"sku": "BOOK-1", "quantity": 2, "unit_price": 1250}}]}}'
-"#
-    ));
-    lines.push(match &options.data {
-        Some(directory) => format!("Press Ctrl-C to stop. The data stays in {}.", directory.display()),
-        None => "Press Ctrl-C to stop. All data is then discarded.".to_owned(),
-    });
-    lines.join("\n")
 }
 
 /// Prints a line. Ignores a closed pipe, which `println!` would panic on.

@@ -43,7 +43,7 @@ mod tests {
     fn an_empty_map_at_any_depth_is_repaired() {
         let response = |empty: Value| {
             json!({ "Records": [{ "dynamodb": { "NewImage": {
-                "events": { "L": [{ "M": { "data": empty, "type": { "S": "order.delivered" } } }] },
+                "events": { "L": [{ "M": { "data": empty, "type": { "S": "loan.returned" } } }] },
                 "none": { "L": [] },
             } } }] })
         };

@@ -163,9 +163,9 @@ impl ShardReader {
         let range = shard.sequence_number_range.as_ref();
         let start = range.and_then(|range| range.starting_sequence_number());
         let end = range.and_then(|range| range.ending_sequence_number());
-        let order = |number: &&str| rules::sequence_position(number);
-        let after = checkpoint.filter(|checkpoint| start.is_none_or(|start| order(&start) <= order(checkpoint)));
-        let after = after.into_iter().chain(after.and(end)).min_by_key(order);
+        let position = |number: &&str| rules::sequence_position(number);
+        let after = checkpoint.filter(|checkpoint| start.is_none_or(|start| position(&start) <= position(checkpoint)));
+        let after = after.into_iter().chain(after.and(end)).min_by_key(position);
         Self { parent: shard.parent_shard_id.clone(), read_to: after.map(str::to_owned), ..Self::default() }
     }
 }

@@ -1,10 +1,13 @@
 //! The API description and a page to try it (Swagger UI, bundled, so that it works offline).
 
-use std::io::{Cursor, Read};
+use std::{
+    io::{Cursor, Read},
+    sync::Arc,
+};
 
 use axum::{
     Router,
-    extract::Path,
+    extract::{Path, State},
     response::{Html, IntoResponse, Response},
     routing::get,
 };
@@ -12,25 +15,26 @@ use http::{StatusCode, header};
 use swagger_ui::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
+use super::Gateway;
 use crate::openapi;
 
-/// The page. It loads nothing from other hosts: no validator, no font.
+/// The page, without its title. It loads nothing from other hosts: no validator, no font.
 const PAGE: &str = include_str!("docs.html");
 
 /// `GET /openapi.json`, `GET /docs` and the files of the page.
-pub(super) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub(super) fn router() -> Router<Arc<Gateway>> {
     Router::new().route("/openapi.json", get(description)).route("/docs", get(page)).route("/docs/{file}", get(file))
 }
 
-async fn description() -> Response {
-    match openapi::json() {
+async fn description(State(gateway): State<Arc<Gateway>>) -> Response {
+    match openapi::json(&gateway.deployment) {
         Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }
 
-async fn page() -> Html<&'static str> {
-    Html(PAGE)
+async fn page(State(gateway): State<Arc<Gateway>>) -> Html<String> {
+    Html(PAGE.replace("{title}", gateway.deployment.name))
 }
 
 async fn file(Path(name): Path<String>) -> Response {

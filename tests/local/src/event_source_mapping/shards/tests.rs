@@ -64,7 +64,7 @@ fn a_key_keeps_its_shard_and_its_order() {
 #[test]
 fn keys_are_spread_over_all_shards_and_queues() {
     let mut shards = Shards::new(4, 2);
-    (0..1000).for_each(|number| shards.push(record(number, &format!("order#{number}")), NOW));
+    (0..1000).for_each(|number| shards.push(record(number, &format!("loan#{number}")), NOW));
     let slots: BTreeSet<ShardSlot> =
         deliver_all(&mut shards, &definition(10, 0)).iter().map(|(slot, ..)| *slot).collect();
     assert_eq!(slots.len(), 8);

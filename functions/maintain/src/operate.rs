@@ -1,0 +1,148 @@
+//! `cargo operate` of a project: the operator's command line, for a local system or one on AWS.
+//!
+//! ```ignore
+//! fn main() -> ExitCode {
+//!     maintain::operate::main::<MyDomains>("order")
+//! }
+//! ```
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line writes to the terminal")]
+
+mod checkpoint_file;
+mod commands;
+mod target;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use cqrs::Domain;
+use cqrs_dynamodb::Segment;
+use tokio::runtime::Builder;
+
+use self::{commands::CliError, target::Target};
+
+/// Verify, rebuild and repair the read models of a live system
+///
+/// Without --dynamodb, the system is on AWS. The region, the credentials and the table names come from the environment:
+/// AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, and a variable for each table, such as
+/// EVENTS_TABLE. `aws configure export-credentials --format env` prints the credentials.
+///
+/// Exits with 2 if a command fails to run.
+#[derive(Debug, Parser)]
+#[command(name = "cargo operate", bin_name = "cargo operate", version, after_help = EXAMPLES)]
+struct OperateCli {
+    #[command(subcommand)]
+    command: OperateCommand,
+    #[command(flatten)]
+    target: Target,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  cargo operate verify --dynamodb http://localhost:8000
+  cargo operate verify --segment 3/100          # a sample of about 1 %
+  cargo operate rebuild --segments 8 --checkpoint rebuild.json
+  cargo operate parked --json
+  cargo operate redrive --dry-run
+  cargo operate sweep data/on-failure.jsonl --dynamodb http://localhost:8000
+  cargo operate history 27debfb8-bd42-8131-9d45-532727018fe6";
+
+#[derive(Debug, Subcommand)]
+enum OperateCommand {
+    /// Compare views and counters with the events; exit with 1 if they differ
+    ///
+    /// They differ if a view is defective or late, or if the counters are wrong. The counters are compared only if all
+    /// segments are verified and nothing is written meanwhile.
+    Verify {
+        #[command(flatten)]
+        segments: SegmentArgs,
+        /// Allow a view to be behind for this long before it counts as late
+        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+        patience: i64,
+    },
+    /// Catch up all streams in place
+    ///
+    /// Folds views of an older schema version anew, and adds missing commits to the others. Exits with 1 if a stream
+    /// was not caught up.
+    Rebuild {
+        #[command(flatten)]
+        segments: SegmentArgs,
+        /// Save progress to this file, and resume from it if it exists
+        ///
+        /// Only for the same system and the same schema versions. The file is removed after a rebuild without failures.
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// Count the views that are defective or behind; write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List the parked streams
+    Parked,
+    /// Retry parked streams after a fix
+    ///
+    /// Exits with 1 if a stream is still parked, was not caught up, or has no projection.
+    Redrive {
+        /// Ids or stream ids to catch up, parked or not [default: all that are parked]
+        #[arg(value_name = "STREAM")]
+        streams: Vec<String>,
+        /// List the streams that would be caught up; write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Catch up the streams of batches that Lambda discarded
+    ///
+    /// Exits with 1 if a stream is parked, was not caught up, or has no projection.
+    Sweep {
+        /// A file with messages of the on-failure queue, or - for standard input
+        ///
+        /// One message in JSON per line, or the output of `aws sqs receive-message`.
+        messages: PathBuf,
+        /// List the streams that would be caught up; write nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Print the commits of a stream
+    ///
+    /// Exits with 1 if the stream has none.
+    History {
+        /// An id, or a stream id such as order#27debfb8-bd42-8131-9d45-532727018fe6
+        stream: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SegmentArgs {
+    /// Scan this many segments in parallel
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u16).range(1..=1000),
+        conflicts_with = "segment"
+    )]
+    segments: u16,
+    /// Scan one segment only, as a sample or on one of several machines
+    #[arg(long, value_name = "I/N", value_parser = target::segment)]
+    segment: Option<Segment>,
+}
+
+/// Parses the arguments and runs the command on the read models of `D`. A stream id without a category gets
+/// `default_category`.
+pub fn main<D: Domain>(default_category: &str) -> ExitCode {
+    let cli = OperateCli::parse();
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string());
+    match runtime.and_then(|runtime| runtime.block_on(execute::<D>(cli, default_category))) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo operate: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn execute<D: Domain>(cli: OperateCli, default_category: &str) -> Result<ExitCode, CliError> {
+    let OperateCli { command, target, json } = cli;
+    commands::run::<D>(&target.app::<D>()?, command, default_category, json).await
+}

@@ -1,0 +1,296 @@
+//! The commands and their output.
+
+use std::{collections::BTreeMap, fs, io, path::Path, process::ExitCode};
+
+use app::App;
+use cqrs::{
+    Domain, StreamId, Version,
+    read_model::{DeclaredTables, TableKind},
+};
+use cqrs_dynamodb::StoreError;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::SignedDuration;
+use serde::Serialize;
+use serde_json::json;
+
+use super::{OperateCommand, SegmentArgs, checkpoint_file::CheckpointFile, target};
+use crate::{
+    rebuild::{RebuildReport, rebuild},
+    redrive,
+    segments::Checkpoint,
+    sweep::{self, DiscardedBatch},
+    verify::{self, VerifyReport},
+    with_causes,
+};
+
+/// The number of parallel segments of a sweep.
+const SWEEP_SEGMENTS: u16 = 4;
+
+/// An error message for the terminal.
+pub(super) type CliError = String;
+
+pub(super) async fn run<D: Domain>(
+    app: &App,
+    command: OperateCommand,
+    default_category: &str,
+    json: bool,
+) -> Result<ExitCode, CliError> {
+    match command {
+        OperateCommand::Verify { segments, patience } => verify::<D>(app, &segments, patience, json).await,
+        OperateCommand::Rebuild { segments, checkpoint, dry_run } => match dry_run {
+            true => preview_rebuild::<D>(app, &segments, json).await,
+            false => rebuild_views::<D>(app, &segments, checkpoint.as_deref(), json).await,
+        },
+        OperateCommand::Parked => parked::<D>(app, json).await,
+        OperateCommand::Redrive { streams, dry_run } => {
+            let streams: Result<Vec<_>, _> =
+                streams.iter().map(|stream| target::stream(stream, default_category)).collect();
+            let streams = streams?;
+            for stream in &streams {
+                check_exists(app, stream).await?;
+            }
+            let streams = redrive::streams::<D>(app, &streams).await.map_err(message)?;
+            match dry_run {
+                true => preview_catch_up(&streams, json),
+                false => redrive_streams::<D>(app, &streams, json).await,
+            }
+        }
+        OperateCommand::Sweep { messages, dry_run } => {
+            let discarded =
+                sweep::read(&read_file(&messages)?).map_err(|error| format!("{}: {error}", messages.display()))?;
+            match dry_run {
+                true => {
+                    let streams =
+                        sweep::streams(app, &discarded, Checkpoint::start(SWEEP_SEGMENTS)).await.map_err(message)?;
+                    preview_catch_up(&streams, json)
+                }
+                false => sweep_streams::<D>(app, &discarded, json).await,
+            }
+        }
+        OperateCommand::History { stream } => history(app, &target::stream(&stream, default_category)?, json).await,
+    }
+}
+
+impl SegmentArgs {
+    fn checkpoint(&self) -> Checkpoint {
+        self.segment.map_or_else(|| Checkpoint::start(self.segments), Checkpoint::start_of)
+    }
+}
+
+async fn verify_views<D: Domain>(app: &App, segments: &SegmentArgs, patience: i64) -> Result<VerifyReport, CliError> {
+    let (bar, patience) = (progress_bar::<D>(app).await, SignedDuration::from_secs(patience));
+    let on_page = |visited: usize, _: &Checkpoint| bar.set_position(visited as u64);
+    let report = verify::verify::<D>(app, patience, segments.checkpoint(), on_page).await;
+    bar.finish_and_clear();
+    report.map_err(message)
+}
+
+async fn verify<D: Domain>(app: &App, segments: &SegmentArgs, patience: i64, json: bool) -> Result<ExitCode, CliError> {
+    let report = verify_views::<D>(app, segments, patience).await?;
+    let wrong = report.is_wrong();
+    if json {
+        let VerifyReport { projections, counters } = &report;
+        print_json(&json!({ "wrong": wrong, "projections": projections, "counters": counters }))?;
+    } else {
+        for (name, projection) in &report.projections {
+            let views = &projection.views;
+            println!(
+                "{name}: {} views, {} defective, {} behind, {} parked",
+                views.views,
+                views.defective.len(),
+                views.behind.len(),
+                views.parked
+            );
+            views.defective.iter().for_each(|(stream, defect)| println!("  {stream}: {defect:?}"));
+            views.behind.iter().for_each(|(stream, since)| println!("  {stream}: behind since {since}"));
+        }
+        report.counters.iter().for_each(|(table, status)| println!("{table}: counters {status:?}"));
+    }
+    Ok(ExitCode::from(u8::from(wrong)))
+}
+
+async fn rebuild_views<D: Domain>(
+    app: &App,
+    segments: &SegmentArgs,
+    file: Option<&Path>,
+    json: bool,
+) -> Result<ExitCode, CliError> {
+    let file = match file {
+        Some(file) => Some(CheckpointFile::open::<D>(file, app).await?),
+        None => None,
+    };
+    let saved = file.as_ref().map(CheckpointFile::load).transpose()?.flatten();
+    if let (Some(file), Some(saved)) = (&file, &saved) {
+        eprintln!("cargo operate: resuming from {} with {} segments", file.path().display(), saved.of);
+    }
+    let bar = progress_bar::<D>(app).await;
+    let report = rebuild::<D>(app, saved.unwrap_or_else(|| segments.checkpoint()), |report, checkpoint| {
+        bar.set_position(report.streams as u64);
+        // A resumed rebuild must visit the failed streams again, so the checkpoint stays before them.
+        if report.failed.is_empty() {
+            file.iter().for_each(|file| file.save(checkpoint));
+        }
+    })
+    .await;
+    bar.finish_and_clear();
+    let report = report.map_err(message)?;
+    if report.failed.is_empty() {
+        file.iter().for_each(CheckpointFile::remove);
+    }
+    print_report(&report, json)?;
+    Ok(ExitCode::from(u8::from(!report.failed.is_empty())))
+}
+
+fn print_report(report: &RebuildReport, json: bool) -> Result<(), CliError> {
+    if json {
+        return print_json(report);
+    }
+    let RebuildReport { streams, written, unchanged, parked, unhandled, parked_now, failed } = report;
+    println!(
+        "{streams} streams: {written} views written, {unchanged} unchanged, {parked} parked, {} failed",
+        failed.len()
+    );
+    if *unhandled > 0 {
+        println!("  {unhandled} of these streams have no projection");
+    }
+    parked_now.iter().for_each(|(stream, reason)| println!("  {stream} is parked: {reason}"));
+    failed.iter().for_each(|(stream, reason)| println!("  {stream} failed: {reason}"));
+    if !failed.is_empty() {
+        let streams: Vec<_> = failed.keys().map(StreamId::as_str).collect();
+        println!("After the fix, run: cargo operate redrive {}", streams.join(" "));
+    }
+    Ok(())
+}
+
+async fn preview_rebuild<D: Domain>(app: &App, segments: &SegmentArgs, json: bool) -> Result<ExitCode, CliError> {
+    for (name, report) in verify_views::<D>(app, segments, 0).await?.projections {
+        let views = report.views.views;
+        let defective_or_behind = report.views.defective.len() + report.views.behind.len();
+        match json {
+            true => {
+                print_json(&json!({ "projection": name, "views": views, "defective_or_behind": defective_or_behind }))?
+            }
+            false => {
+                println!("{name}: {defective_or_behind} of {views} views are defective or behind; nothing was written")
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn parked<D: Domain>(app: &App, json: bool) -> Result<ExitCode, CliError> {
+    let parked = redrive::parked::<D>(app).await.map_err(message)?;
+    if json {
+        print_json(&parked)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for (name, views) in parked {
+        println!("{name}: {} parked", views.len());
+        for view in views {
+            let parked = view.parked;
+            println!(
+                "  {}: parked at version {} since {} (attempts: {}): {}",
+                view.stream, parked.version, parked.since, parked.attempts, parked.reason
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a file, or standard input if `file` is `-`.
+fn read_file(file: &Path) -> Result<String, CliError> {
+    let text = if file == Path::new("-") { io::read_to_string(io::stdin()) } else { fs::read_to_string(file) };
+    text.map_err(|error| format!("{}: {error}", file.display()))
+}
+
+fn preview_catch_up(streams: &[StreamId], json: bool) -> Result<ExitCode, CliError> {
+    if json {
+        print_json(&json!({ "would_be_caught_up": streams }))?;
+    } else {
+        streams.iter().for_each(|stream| println!("{stream} would be caught up"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn sweep_streams<D: Domain>(app: &App, discarded: &[DiscardedBatch], json: bool) -> Result<ExitCode, CliError> {
+    let bar = progress_bar::<D>(app).await;
+    let on_page = |report: &RebuildReport, _: &Checkpoint| bar.set_position(report.streams as u64);
+    let report = sweep::sweep::<D>(app, discarded, Checkpoint::start(SWEEP_SEGMENTS), on_page).await;
+    bar.finish_and_clear();
+    print_caught_up(&report.map_err(message)?, json)
+}
+
+/// Fails for an unknown stream. Otherwise redriving it would report success.
+async fn check_exists(app: &App, stream: &StreamId) -> Result<(), CliError> {
+    match app.events().map_err(message)?.load_after(stream, Version::NONE).await {
+        Ok(commits) if commits.is_empty() => Err(format!("{stream} does not exist")),
+        Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
+        Err(error) => Err(message(error)),
+    }
+}
+
+async fn redrive_streams<D: Domain>(app: &App, streams: &[StreamId], json: bool) -> Result<ExitCode, CliError> {
+    let mut total = RebuildReport { streams: streams.len(), ..RebuildReport::default() };
+    for report in redrive::redrive::<D>(app, streams).await.map_err(message)? {
+        total.add(0, &report);
+    }
+    print_caught_up(&total, json)
+}
+
+/// Prints the report of a redrive or a sweep. Unlike after a rebuild, a stream that is parked, or that no projection
+/// handles, also gives exit code 1.
+fn print_caught_up(report: &RebuildReport, json: bool) -> Result<ExitCode, CliError> {
+    print_report(report, json)?;
+    Ok(ExitCode::from(u8::from(!report.failed.is_empty() || report.parked + report.unhandled > 0)))
+}
+
+async fn history(app: &App, stream: &StreamId, json: bool) -> Result<ExitCode, CliError> {
+    let commits = app.events().map_err(message)?.load_after(stream, Version::NONE).await.map_err(message)?;
+    if commits.is_empty() {
+        eprintln!("cargo operate: {stream} has no commits");
+    }
+    if json {
+        print_json(&commits)?;
+    } else {
+        for commit in &commits {
+            let types: Vec<_> = commit.events.iter().map(|event| event.event_type.as_str()).collect();
+            println!("{}  {}  {}  command {}", commit.version, commit.recorded_at, types.join(", "), commit.command_id);
+        }
+    }
+    Ok(ExitCode::from(u8::from(commits.is_empty())))
+}
+
+/// Returns a progress bar over all streams, or a spinner if their number is unknown. DynamoDB updates `item_count` about
+/// every six hours.
+async fn progress_bar<D: Domain>(app: &App) -> ProgressBar {
+    let (bar, template) = match number_of_streams::<D>(app).await {
+        Some(streams) if streams > 0 => {
+            (ProgressBar::new(streams), "{bar:40} {pos}/{len} streams  {per_sec}  {eta} left")
+        }
+        _ => (ProgressBar::new_spinner(), "{spinner} {pos} streams  {per_sec}  {elapsed}"),
+    };
+    bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// Estimates the number of streams from the numbers of views: one per stream, in each table of views with the same key.
+async fn number_of_streams<D: Domain>(app: &App) -> Option<u64> {
+    let mut views: BTreeMap<&str, u64> = BTreeMap::new();
+    for (name, kind) in D::read_models(DeclaredTables::default()).check().ok()? {
+        if let TableKind::Views { key } = kind {
+            let table = app.tables.get(name).ok()?;
+            let described = app.dynamo.client.describe_table().table_name(&*table).send().await.ok()?;
+            let items = u64::try_from(described.table?.item_count?).ok()?;
+            views.entry(key).and_modify(|most| *most = items.max(*most)).or_insert(items);
+        }
+    }
+    Some(views.values().sum())
+}
+
+fn print_json(document: &impl Serialize) -> Result<(), CliError> {
+    println!("{}", serde_json::to_string(document).map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+fn message(error: StoreError) -> CliError {
+    with_causes(&error)
+}

@@ -1,0 +1,218 @@
+//! Reads request bodies strictly and reports the location of the first error.
+
+use axum::{
+    body::{Bytes, to_bytes},
+    extract::{FromRequest, Request},
+};
+use http::{HeaderMap, StatusCode, header};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Visitor},
+    forward_to_deserialize_any,
+};
+use serde_path_to_error::{Path, Segment};
+
+use crate::{Problem, problem::FieldError};
+
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Extracts the body as a JSON object. Rejects unknown fields, repeated fields, and arrays in place of objects.
+///
+/// # Errors
+/// 415 if the content type is not JSON, 413 above 64 KiB, 400 for invalid JSON, and 422 with a pointer to the first
+/// field that is unknown, repeated, missing or of a wrong type.
+#[derive(Debug)]
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| too_large())?;
+        parse(&body).map(Self)
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    // The first pass checks the syntax of the whole body and its depth, so that a syntax error after a wrong field is
+    // still 400. The second pass reads the text again, because a `Value` hides repeated fields.
+    serde_json::from_slice::<serde_json::Value>(body)
+        .map_err(|error| Problem::malformed(format!("The body is not valid JSON: {error}.")))?;
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let JsonObject(document) = serde_path_to_error::deserialize(&mut json).map_err(invalid_field)?;
+    Ok(document)
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if media_type.eq_ignore_ascii_case("application/json") && !headers.contains_key(header::CONTENT_ENCODING) {
+        return Ok(());
+    }
+    Err(unsupported_media_type())
+}
+
+/// 415: the body is not declared as uncompressed JSON.
+pub(crate) fn unsupported_media_type() -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "Unsupported media type",
+        "Send uncompressed JSON with Content-Type: application/json.",
+    )
+}
+
+/// 413: the body exceeds 64 KiB.
+pub(crate) fn too_large() -> Problem {
+    let detail = format!("The body must not exceed {MAX_BODY_BYTES} bytes.");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Request body too large", detail)
+}
+
+/// 422: one field is unknown, repeated, missing or of a wrong type.
+///
+/// serde's messages quote the request. The detail therefore has only the expectation.
+fn invalid_field(error: serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let mut pointer = pointer(error.path());
+    let message = error.inner().to_string();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _location)| message);
+    let detail = match message.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None => message.to_owned(),
+    };
+    if let Some(field) = quoted_after(message, "missing field ") {
+        pointer = format!("{pointer}/{field}");
+    }
+    Problem::invalid(vec![FieldError { pointer, detail }])
+}
+
+fn quoted_after<'a>(message: &'a str, prefix: &str) -> Option<&'a str> {
+    message.strip_prefix(prefix)?.strip_prefix('`')?.strip_suffix('`')
+}
+
+/// Formats the path as a JSON pointer (RFC 6901).
+fn pointer(path: &Path) -> String {
+    let segment = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    };
+    path.iter().map(segment).collect()
+}
+
+/// Deserializes a struct from a JSON object only. serde's derived implementations accept an array, too.
+#[derive(Debug)]
+pub struct JsonObject<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(StructFromMap(deserializer)).map(Self)
+    }
+}
+
+struct StructFromMap<D>(D);
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for StructFromMap<D> {
+    type Error = D::Error;
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_map(visitor)
+    }
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, expecting = "an object")]
+    #[allow(dead_code, reason = "the tests only deserialize it")]
+    struct Basket {
+        owner: String,
+        eggs: Vec<JsonObject<Egg>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields, expecting = "an object")]
+    #[allow(dead_code, reason = "the tests only deserialize it")]
+    struct Egg {
+        size: u64,
+    }
+
+    /// Returns the status and the pointer of the first invalid field.
+    fn problem(body: impl Into<Vec<u8>>) -> (u64, Option<String>) {
+        let problem = serde_json::to_value(parse::<Basket>(&Bytes::from(body.into())).unwrap_err()).unwrap();
+        (problem["status"].as_u64().unwrap(), problem["errors"][0]["pointer"].as_str().map(str::to_owned))
+    }
+
+    #[test]
+    fn invalid_json_is_malformed() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for body in [
+            "",
+            " ",
+            "{",
+            r#"{"owner": "a", "eggs": []"#,
+            "\u{feff}{}",
+            "NaN",
+            r#"{"owner": 1e400}"#,
+            "{}x",
+            r#"{"owner": "\ud800"}"#,
+            r#"{"owner": 1, "eggs""#,
+            &deep,
+        ] {
+            assert_eq!(problem(body).0, 400, "{body}");
+        }
+        assert_eq!(problem(b"{\"owner\": \"\xff\"}").0, 400);
+    }
+
+    #[test]
+    fn the_first_invalid_field_is_named_by_a_pointer() {
+        for (egg, pointer) in [
+            (json!({ "size": "1" }), "/eggs/0/size"),
+            (json!({ "size": -1 }), "/eggs/0/size"),
+            (json!({ "size": 1.0 }), "/eggs/0/size"),
+            (json!({ "size": null }), "/eggs/0/size"),
+            (json!({}), "/eggs/0/size"),
+            (json!([1]), "/eggs/0"),
+            (json!({ "size": 1, "color/~": 2 }), "/eggs/0/color~1~0"),
+        ] {
+            let body = json!({ "owner": "a", "eggs": [egg] }).to_string();
+            assert_eq!(problem(body.clone()), (422, Some(pointer.to_owned())), "{body}");
+        }
+        assert_eq!(problem(r#"{"owner": "a", "eggs": [{"size": 1e2}]}"#), (422, Some("/eggs/0/size".to_owned())));
+        assert_eq!(
+            problem(r#"{"owner": "a", "eggs": [{"size": 18446744073709551616}]}"#),
+            (422, Some("/eggs/0/size".to_owned()))
+        );
+        assert_eq!(problem(r#"["a", []]"#), (422, Some(String::new())));
+        assert_eq!(problem(r#"{"owner": "a", "owner": "b", "eggs": []}"#).0, 422);
+    }
+
+    #[test]
+    fn the_value_of_an_invalid_field_is_not_repeated() {
+        for body in [
+            r#"{"owner": {"name": "Jane Doe"}, "eggs": []}"#,
+            r#"{"owner": "a", "eggs": "Jane Doe at line 1, expected by all"}"#,
+        ] {
+            let problem = serde_json::to_string(&parse::<Basket>(&Bytes::from(body)).unwrap_err()).unwrap();
+            assert!(problem.contains("expected a ") && !problem.contains("Jane"), "{problem}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The parameters, responses and problems that all commands share.
+
+use std::{borrow::Cow, marker::PhantomData};
+
+use cqrs::{
+    Aggregate, Event, Version,
+    openapi::{Schemas, refer_to, schema_name},
+};
+use cqrs_dynamodb::CommandError;
+use http::StatusCode;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Header, ObjectBuilder, RefOr, Type,
+        schema::{AnyOfBuilder, Schema},
+    },
+};
+
+use super::{Operation, etag, reference, text, version};
+use crate::{
+    Problem,
+    command::{
+        body,
+        context::HttpAggregate,
+        outcome::{problem, rejected},
+    },
+    problem::FieldError,
+};
+
+const KEY: &str = "Identifies a repeat of this command: 1 to 255 visible ASCII characters, quoted if they contain a \
+                   comma. After a timeout or a 5xx response, retry with the same key.";
+
+impl Operation {
+    /// Describes a command that creates an instance of `A`. `location` is the pattern of its `Location` with an
+    /// example.
+    #[must_use]
+    pub fn creates<A: HttpAggregate<Key: ToSchema>>(self, description: &str, location: (&str, &str)) -> Self {
+        let mut header = Header::new(text(location.0, location.1));
+        header.description = Some(format!("The path of the {}.", A::Event::noun()));
+        let headers = &[("ETag", etag(&A::Event::noun())), ("Location", header), ("Idempotency-Replayed", replayed())];
+        self.header("Idempotency-Key", KEY, idempotency_key())
+            .response::<Accepted<A>>(StatusCode::CREATED, description, headers)
+            .with_command_problems::<A>()
+    }
+
+    /// Describes a command on an existing instance of `A`, whose key is the path parameter.
+    #[must_use]
+    pub fn changes<A: HttpAggregate<Key: ToSchema>>(self, description: &str) -> Self {
+        let noun = A::Event::noun();
+        let if_match_text = format!("The version that the {noun} must have, in quotes, or `*` for any version.");
+        self.key_parameter::<A>()
+            .header("Idempotency-Key", KEY, idempotency_key())
+            .header("If-Match", &if_match_text, if_match())
+            .response::<Accepted<A>>(
+                StatusCode::OK,
+                description,
+                &[("ETag", etag(&noun)), ("Idempotency-Replayed", replayed())],
+            )
+            .problem(Problem::not_found(&noun))
+            .problem(problem::<A>(CommandError::VersionMismatch { version: Version::new(3) }))
+            .with_command_problems::<A>()
+    }
+
+    /// Adds a rejection of the command.
+    #[must_use]
+    pub fn rejects<A: HttpAggregate>(self, rejection: A::Rejection) -> Self {
+        self.problem(rejected(rejection, &A::default(), Version::new(3)))
+    }
+
+    fn with_command_problems<A: HttpAggregate>(self) -> Self {
+        let invalid_field =
+            FieldError { pointer: "/name".to_owned(), detail: "must have 1 to 64 characters".to_owned() };
+        self.problem(Problem::malformed("The body is not valid JSON."))
+            .problem(body::too_large())
+            .problem(body::unsupported_media_type())
+            .problem(Problem::invalid(vec![invalid_field]))
+            .problem(problem::<A>(CommandError::IdempotencyKeyReused))
+            .problem(problem::<A>(CommandError::Contended))
+            .problem(Problem::outcome_unknown())
+    }
+}
+
+fn idempotency_key() -> ObjectBuilder {
+    // API Gateway joins a repeated header with commas. Equal keys count as one.
+    text(r"^([!#-+\--~]{1,255})(,\1)*$", "a8098c1a-f86e-11da-bd1a-00112444be1e")
+}
+
+fn if_match() -> AnyOfBuilder {
+    let any = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["*"]));
+    AnyOfBuilder::new().item(text(r#"^"(0|[1-9][0-9]{0,15})"$"#, "\"1\"")).item(any)
+}
+
+fn replayed() -> Header {
+    let mut header = Header::new(text("^true$", "true"));
+    header.description = Some("Present if an earlier request with the same key executed the command.".to_owned());
+    header
+}
+
+/// The schema of the response to an executed command.
+struct Accepted<A>(PhantomData<A>);
+
+impl<A: Aggregate<Key: ToSchema>> PartialSchema for Accepted<A> {
+    fn schema() -> RefOr<Schema> {
+        let (noun, key) = (A::Event::noun(), A::Event::key_name());
+        let status = text("^accepted$", "accepted").description(Some("Always `accepted`."));
+        let version = version().description(Some(format!("The version of the {noun} after this command.")));
+        let object = ObjectBuilder::new().property(key.clone(), reference::<A::Key>()).property("status", status);
+        let object = object.property("version", version).required(key).required("status").required("version");
+        object.description(Some("The response to an executed command.")).into()
+    }
+}
+
+impl<A: Aggregate<Key: ToSchema>> ToSchema for Accepted<A> {
+    fn name() -> Cow<'static, str> {
+        schema_name::<A::Event>("Accepted").into()
+    }
+
+    fn schemas(schemas: &mut Schemas) {
+        refer_to::<A::Key>(schemas);
+    }
+}

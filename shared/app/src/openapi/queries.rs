@@ -1,0 +1,150 @@
+//! The parameters, responses and problems that all queries share.
+
+use std::{borrow::Cow, marker::PhantomData};
+
+use cqrs::{
+    Aggregate, Event,
+    openapi::{Schemas, refer_to, schema_name},
+};
+use http::StatusCode;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ArrayBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, SchemaFormat, Type,
+        schema::{AllOfBuilder, AnyOfBuilder, Schema},
+    },
+};
+
+use super::{Operation, etag, number, reference, text, version};
+use crate::{
+    Problem,
+    query::list::{DEFAULT_LIMIT, MAX_LIMIT},
+};
+
+impl Operation {
+    /// Adds the path parameter with the key of an instance of `A`.
+    pub(super) fn key_parameter<A: Aggregate<Key: ToSchema>>(self) -> Self {
+        let description = format!("The id of the {}.", A::Event::noun());
+        self.path_parameter(&A::Event::key_name(), &description, reference::<A::Key>()).add_schema::<A::Key>()
+    }
+
+    /// Describes a query of one view of an instance of `A`.
+    #[must_use]
+    pub fn reads_view<A: Aggregate<Key: ToSchema>, V: ToSchema>(self, description: &str) -> Self {
+        let noun = A::Event::noun();
+        let min_version =
+            format!("Returns the {noun} at this version or a later one, even if its view is not up to date yet.");
+        self.query_parameter("min_version", &min_version, version())
+            .reads::<A, VersionedSchema<V>>(description)
+            .problem(Problem::version_not_found(&noun))
+            .problem(Problem::view_parked(&noun))
+    }
+
+    /// Describes a query of the events of an instance of `A`.
+    #[must_use]
+    pub fn reads_history<A: Aggregate<Key: ToSchema, Event: ToSchema>>(self, description: &str) -> Self {
+        self.reads::<A, HistorySchema<A::Event>>(description)
+    }
+
+    fn reads<A: Aggregate<Key: ToSchema>, T: ToSchema>(self, description: &str) -> Self {
+        let noun = A::Event::noun();
+        // Any text is accepted: a tag that is not a version matches nothing.
+        let tags = ObjectBuilder::new().schema_type(Type::String).examples([serde_json::json!("\"3\"")]);
+        let if_none_match = "The `ETag` values of cached responses. If one is current, the response is 304.";
+        self.key_parameter::<A>()
+            .header("If-None-Match", if_none_match, tags)
+            .response::<T>(StatusCode::OK, description, &[("ETag", etag(&noun))])
+            .empty_response(StatusCode::NOT_MODIFIED, "A cached response is current.", &[("ETag", etag(&noun))])
+            .problem(Problem::malformed("A query parameter is repeated."))
+            .problem(Problem::not_found(&noun))
+    }
+
+    /// Describes a list of views of instances of `A`: `name` is its field in the response, `R` a row. `min_version` is
+    /// the pattern of an id, a colon and a version, with an example.
+    #[must_use]
+    pub fn lists<A: Aggregate, R: ToSchema>(self, name: &str, description: &str, min_version: (&str, &str)) -> Self {
+        let noun = A::Event::noun();
+        let limit = number(1, MAX_LIMIT).default(Some(DEFAULT_LIMIT.into()));
+        let own_write = format!(
+            "`{}`, a colon and a version. The list shows that {noun} at this version or a later one, even if its view is \
+             not up to date yet.",
+            A::Event::key_name()
+        );
+        let next_cursor = AnyOfBuilder::new()
+            .item(ObjectBuilder::new().schema_type(Type::String))
+            .item(ObjectBuilder::new().schema_type(Type::Null))
+            .description(Some("The cursor of the next page, or null on the last page."));
+        let rows = ArrayBuilder::new().items(Ref::from_schema_name(R::name())).description(Some("Newest first."));
+        let page = ObjectBuilder::new().property(name, rows).property("next_cursor", next_cursor);
+        let page = page.required(name).required("next_cursor");
+        self.query_parameter("limit", "The maximum number of rows to return.", limit)
+            .query_parameter("cursor", "The `next_cursor` of the previous page.", text("^[A-Za-z0-9_-]+$", "kXq3"))
+            .query_parameter("min_version", &own_write, text(min_version.0, min_version.1))
+            .response_of(StatusCode::OK, page, description, &[])
+            .add_schema::<VersionedSchema<R>>()
+            .problem(Problem::malformed("cursor must be the next_cursor of a page of this list."))
+            .problem(Problem::version_not_found(&noun))
+            .problem(Problem::view_parked(&noun))
+    }
+}
+
+const BEHIND: &str = "Present and true if there are later changes that cannot be displayed yet.";
+
+/// The schema of [`crate::Versioned`]: a view with its version.
+#[derive(Debug)]
+pub struct VersionedSchema<V>(PhantomData<V>);
+
+impl<V: ToSchema> PartialSchema for VersionedSchema<V> {
+    fn schema() -> RefOr<Schema> {
+        match V::schema() {
+            RefOr::T(Schema::Object(view)) => {
+                let version = version().description(Some("The version of the view: that of the last folded commit."));
+                let behind = ObjectBuilder::new().schema_type(Type::Boolean).description(Some(BEHIND));
+                let view = ObjectBuilder::from(view).property("version", version).required("version");
+                view.property("behind", behind).into()
+            }
+            other => other,
+        }
+    }
+}
+
+impl<V: ToSchema> ToSchema for VersionedSchema<V> {
+    fn name() -> Cow<'static, str> {
+        V::name()
+    }
+
+    fn schemas(schemas: &mut Schemas) {
+        V::schemas(schemas);
+    }
+}
+
+/// The schema of the events of a stream.
+struct HistorySchema<E>(PhantomData<E>);
+
+impl<E: Event + ToSchema> PartialSchema for HistorySchema<E> {
+    fn schema() -> RefOr<Schema> {
+        let recorded_at = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("The time when the event was recorded."));
+        let after = format!("The version of the {} after this event.", E::noun());
+        let commit = ObjectBuilder::new()
+            .property("version", version().description(Some(after)))
+            .property("recorded_at", recorded_at)
+            .required("version")
+            .required("recorded_at");
+        let event = AllOfBuilder::new().item(commit).item(reference::<E>());
+        let events = ArrayBuilder::new().items(event).description(Some("Oldest first."));
+        ObjectBuilder::new().property("events", events).required("events").into()
+    }
+}
+
+impl<E: Event + ToSchema> ToSchema for HistorySchema<E> {
+    fn name() -> Cow<'static, str> {
+        schema_name::<E>("History").into()
+    }
+
+    fn schemas(schemas: &mut Schemas) {
+        refer_to::<E>(schemas);
+    }
+}

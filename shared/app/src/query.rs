@@ -1,0 +1,92 @@
+//! Queries: read views and respond with them unchanged.
+//!
+//! 1. This file: the context of a query; responds with one view.
+//! 2. [`history`]: the events of one stream.
+//! 3. [`list`]: pages of a list of views; [`page`]: the rows of one page.
+
+pub mod history;
+pub mod list;
+mod page;
+
+use axum::{extract::FromRequestParts, response::Response};
+use cqrs::{Aggregate, Event, Projection, StreamId};
+use cqrs_dynamodb::ReadOutcome;
+use http::{HeaderMap, StatusCode, request::Parts};
+
+use self::history::History;
+pub use self::list::List;
+use crate::{App, Caller, Parameters, Problem, Versioned, WithDeadline, etag::respond_conditionally, json};
+
+/// The context of a query: its caller, its parameters and its deadline.
+pub struct QueryContext {
+    pub app: App,
+    pub caller: Caller,
+    pub parameters: Parameters,
+    headers: HeaderMap,
+}
+
+impl FromRequestParts<App> for QueryContext {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Ok(WithDeadline(app)) = WithDeadline::from_request_parts(parts, app).await;
+        let caller = Caller::from_request_parts(parts, &app).await?;
+        let parameters = Parameters::from_request_parts(parts, &app).await?;
+        Ok(Self { app, caller, parameters, headers: parts.headers.clone() })
+    }
+}
+
+impl QueryContext {
+    /// Responds with the view of `key`, at the version `min_version` of the request or a later one. `may_see` decides
+    /// from the view whether the caller may see it.
+    ///
+    /// # Errors
+    /// 404 if there is no view, the caller may not see it, or the stream has not reached the version; 503 if the stream
+    /// is parked before the version.
+    pub async fn view<P: Projection>(
+        &self,
+        key: impl ToString,
+        may_see: impl Fn(&Caller, &P::View) -> bool,
+    ) -> Result<Response, Problem> {
+        let noun = P::Event::noun();
+        self.parameters.only(&["min_version"])?;
+        let min_version = self.parameters.version("min_version")?;
+        let may_see = |view: &P::View| may_see(&self.caller, view);
+        match self.app.reader::<P>()?.read(&key.to_string(), min_version).await? {
+            ReadOutcome::Found { view, version, behind } if may_see(&view) => {
+                let document = Versioned { view, version, behind };
+                Ok(respond_conditionally(&self.headers, version, json(StatusCode::OK, &document)?))
+            }
+            ReadOutcome::VersionNotFound(Some(view)) if may_see(&view) => Err(Problem::version_not_found(&noun)),
+            ReadOutcome::Parked(Some(view)) if may_see(&view) => Err(Problem::view_parked(&noun)),
+            // The owner is unknown, because no event can be folded. 404 would wrongly say that there is no stream.
+            ReadOutcome::Parked(None) => Err(Problem::view_parked(&noun)),
+            ReadOutcome::Found { .. }
+            | ReadOutcome::NotFound
+            | ReadOutcome::VersionNotFound(_)
+            | ReadOutcome::Parked(Some(_)) => Err(Problem::not_found(&noun)),
+        }
+    }
+
+    /// Responds with the events of the stream `key`, oldest first. `may_see` decides from the state of the aggregate
+    /// whether the caller may see them.
+    ///
+    /// # Errors
+    /// 404 if the stream does not exist or the caller may not see it.
+    pub async fn history<A: Aggregate>(
+        &self,
+        key: A::Key,
+        may_see: impl Fn(&Caller, &A) -> bool,
+    ) -> Result<Response, Problem> {
+        self.parameters.only(&[])?;
+        let commits = self.app.events()?.load::<A::Event>(&StreamId::of::<A::Event>(key)).await?;
+        let state = A::replay(commits.iter().flat_map(|commit| &commit.events));
+        match commits.last() {
+            Some(head) if may_see(&self.caller, &state) => {
+                let document = json(StatusCode::OK, &History::from_commits(&commits)?)?;
+                Ok(respond_conditionally(&self.headers, head.version, document))
+            }
+            _ => Err(Problem::not_found(&A::Event::noun())),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The deployment of the order service: what `template.yaml` deploys, as the local stack runs it.
+//!
+//! 1. [`deployment()`]: the functions by the names of their binaries, and the texts of the API.
+//! 2. [`order_workload`]: the commands of `cargo local check`, and how it reads the answers.
+//! 3. [`cli`]: `cargo local` with the commands `demo` and `check` of the order service.
+
+pub mod cli;
+pub mod order_workload;
+
+use std::path::Path;
+
+use domains::Domains;
+use local::{ApiDescription, Deployment, ExampleRequest, Template};
+pub use order_workload::OrderWorkload;
+
+const DESCRIPTION: &str = "A command changes one order and returns its new version. A query reads views, which are \
+    updated asynchronously. Money is an integer in minor units with an ISO 4217 currency code. Times are RFC 3339 in \
+    UTC.\n\n\
+    Errors are problem details (RFC 9457) with a stable `type`. Errors of API Gateway itself have the form \
+    `{\"message\"}` instead. Unknown fields in requests are rejected. Clients must ignore unknown fields in responses.";
+
+const TOKEN: &str = "A JSON Web Token with at least one of the operation's scopes. `cargo local` accepts requests \
+    without a token, and treats them as requests of an operator with all scopes. With `--auth` it requires a token, \
+    which `cargo local token` creates.";
+
+const EXAMPLE: &str = r#"{
+    "customer_id": "alice", "currency": "EUR", "shipping_address": "1 Main Street, Springfield",
+    "items": [{"sku": "BOOK-1", "quantity": 2, "unit_price": 1250}]}"#;
+
+/// The order service.
+///
+/// # Panics
+/// Panics if the declarations of the domains collide.
+#[allow(clippy::expect_used, reason = "the command line and all tests need the declarations of this repository")]
+pub fn deployment() -> Deployment {
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+    let api = ApiDescription {
+        version: env!("CARGO_PKG_VERSION"),
+        license: env!("CARGO_PKG_LICENSE"),
+        description: DESCRIPTION,
+        token: TOKEN,
+    };
+    let caller = ("alice", "orders/write orders/read");
+    let example = ExampleRequest { operation: "placeOrder", body: EXAMPLE, caller: caller.0, scopes: caller.1 };
+    Deployment::new::<Domains>("Orders", template, api, example, "getOrderEvents")
+        .expect("the declarations of the domains do not collide")
+        .http(&[
+            (command::function, command::openapi::describe),
+            (get_order::function, get_order::describe),
+            (list_orders::function, list_orders::describe),
+            (get_dashboard::function, get_dashboard::describe),
+        ])
+        .handler("projector", |app, event| async move { projector::handle::<Domains>(&app, event).await })
+        .handler("maintain", |app, event| async move { maintain::handle::<Domains>(&app, event).await })
+}
+
+/// The deployed template.
+///
+/// # Panics
+/// Panics if the template of this repository is invalid.
+#[allow(clippy::expect_used, reason = "tests and simulation need the template of this repository")]
+pub fn template() -> Template {
+    Template::read(&deployment().template).expect("the template of this repository is valid")
+}

@@ -1,0 +1,98 @@
+//! The startup message: addresses, routes, and a first request to try.
+
+use super::{DYNAMODB_PORT, OnOff, ServeOptions};
+use crate::Stack;
+
+pub(super) fn text(stack: &Stack, port: u16, endpoint: &str, options: &ServeOptions) -> String {
+    let is_local = options.listen.is_loopback() || options.listen.is_unspecified();
+    let host = if is_local { "localhost".to_owned() } else { options.listen.to_string() };
+    let url = format!("http://{host}:{port}");
+    let mut lines = vec![format!("{} at {url}, DynamoDB at {endpoint}.", stack.deployment.name)];
+    if let Some(lambda) = &options.lambda {
+        lines.push(format!("Invoking the functions at {lambda}. Set their AWS_ENDPOINT_URL_DYNAMODB to {endpoint}."));
+    }
+    lines.extend(port_hint(endpoint, options));
+    if options.projector == OnOff::Off {
+        lines.push(
+            "The projector is off: views are not updated, and queries fold the missing commits in memory.".to_owned(),
+        );
+    }
+    if let Some(seed) = options.chaos {
+        lines.push(format!("Chaos {seed} injects faults into the stream and into the calls to DynamoDB."));
+    }
+    lines.push(String::new());
+    let mut routes: Vec<_> = stack.template.functions.values().flat_map(|function| &function.routes).collect();
+    routes.sort_by_key(|route| (&route.path, &route.method));
+    lines.extend(routes.into_iter().map(|route| format!("  {:4} {}", route.method, route.path)));
+    lines.push(String::new());
+    lines.push(format!("The API is described at {url}/docs, where you can try it in a browser.\n"));
+    let example = &stack.deployment.example;
+    let authorization = if options.auth {
+        lines.push("Requests without a token are refused. Try:\n".to_owned());
+        let token = format!("cargo local token --sub {} --scope '{}'", example.caller, example.scopes);
+        lines.push(format!("  TOKEN=$({token} --url {url})"));
+        " -H \"Authorization: Bearer $TOKEN\""
+    } else {
+        lines.push("Requests without a token act as an operator with all scopes. Try:\n".to_owned());
+        ""
+    };
+    let headers = "-H 'Content-Type: application/json' -H 'Idempotency-Key: first'";
+    let path = stack.deployment.path(example.operation).unwrap_or_default();
+    lines.push(format!("  curl -i {url}{path}{authorization} {headers} -d '{}'\n", example.body));
+    lines.push(match &options.data {
+        Some(directory) => format!("Press Ctrl-C to stop. The data stays in {}.", directory.display()),
+        None => "Press Ctrl-C to stop. All data is then discarded.".to_owned(),
+    });
+    lines.join("\n")
+}
+
+/// The command that makes `cargo lambda watch` use these tables. `None` if it uses them by default.
+fn port_hint(endpoint: &str, options: &ServeOptions) -> Option<String> {
+    if endpoint.ends_with(&format!(":{DYNAMODB_PORT}")) {
+        return None;
+    }
+    let is_chosen = options.dynamodb.is_some() || options.dynamodb_port.is_some();
+    let reason = if is_chosen { String::new() } else { format!("Port {DYNAMODB_PORT} is in use. ") };
+    Some(format!(
+        "{reason}`cargo lambda watch` would use the tables at port {DYNAMODB_PORT}. With these tables:\n\n  {}",
+        watch_command(endpoint)
+    ))
+}
+
+/// `cargo lambda watch` prefers Cargo.toml to `--env-var` and to its own environment, and cargo's `env` to Cargo.toml.
+fn watch_command(endpoint: &str) -> String {
+    let variable = "env.AWS_ENDPOINT_URL_DYNAMODB";
+    format!("cargo lambda watch --config '{variable}.value=\"{endpoint}\"' --config {variable}.force=true")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        options: ServeOptions,
+    }
+
+    fn hint(endpoint: &str, arguments: &[&str]) -> Option<String> {
+        port_hint(endpoint, &Cli::parse_from([&["local"], arguments].concat()).options)
+    }
+
+    #[test]
+    fn the_default_port_needs_no_hint() {
+        assert_eq!(hint("http://127.0.0.1:8000", &[]), None);
+        assert_eq!(hint("http://localhost:8000", &["--dynamodb", "http://localhost:8000"]), None);
+    }
+
+    #[test]
+    fn another_port_is_shown_with_the_command_that_uses_it() {
+        let expected = "`cargo lambda watch` would use the tables at port 8000. With these tables:\n\n  \
+            cargo lambda watch --config 'env.AWS_ENDPOINT_URL_DYNAMODB.value=\"http://127.0.0.1:4321\"' \
+            --config env.AWS_ENDPOINT_URL_DYNAMODB.force=true";
+        assert_eq!(hint("http://127.0.0.1:4321", &["--dynamodb-port", "4321"]).unwrap(), expected);
+        assert_eq!(hint("http://127.0.0.1:4321", &[]).unwrap(), format!("Port 8000 is in use. {expected}"));
+    }
+}

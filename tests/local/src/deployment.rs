@@ -1,0 +1,148 @@
+//! What a project declares to run its system in the local stack.
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+
+use app::{App, HttpFunction, Route, openapi::Operation, start};
+use cqrs::{DeclarationError, Domain};
+use lambda_runtime::LambdaEvent;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{functions::Function, openapi::ApiDescription};
+
+/// The system of a project: its functions, its tables, its API, and the texts of its `cargo local`.
+#[derive(Clone)]
+pub struct Deployment {
+    /// The name of the system, in messages and as the title of its API. For example `Orders`.
+    pub name: &'static str,
+    /// The SAM template that deploys the system.
+    pub template: PathBuf,
+    pub api: ApiDescription,
+    /// The request that the startup message shows.
+    pub example: ExampleRequest,
+    /// The operation that responds with the events of an instance, for `cargo local history`.
+    pub history: &'static str,
+    tables: Vec<&'static str>,
+    functions: Vec<DeployedFunction>,
+}
+
+/// An HTTP function with the description of its operations.
+pub type DescribedFunction = (fn() -> HttpFunction, fn(&str, Operation) -> Operation);
+
+/// A function of the system.
+#[derive(Clone)]
+struct DeployedFunction {
+    /// The name of its binary.
+    name: &'static str,
+    compose: Arc<Compose>,
+    http: Option<DescribedFunction>,
+}
+
+type Compose = dyn Fn(&App, Duration) -> Function + Send + Sync;
+
+/// A command that a user can send first.
+#[derive(Clone)]
+pub struct ExampleRequest {
+    /// The operation, whose path has no parameters.
+    pub operation: &'static str,
+    /// JSON without single quotes, as the shell needs it.
+    pub body: &'static str,
+    /// The caller with `--auth`.
+    pub caller: &'static str,
+    /// The scopes of the caller, separated by spaces.
+    pub scopes: &'static str,
+}
+
+impl Deployment {
+    /// Declares a system with the read models of `D`, and without functions.
+    ///
+    /// # Errors
+    /// [`DeclarationError`] if declarations of `D` collide.
+    pub fn new<D: Domain>(
+        name: &'static str,
+        template: PathBuf,
+        api: ApiDescription,
+        example: ExampleRequest,
+        history: &'static str,
+    ) -> Result<Self, DeclarationError> {
+        let tables = start::tables::<D>()?;
+        Ok(Self { name, template, api, example, history, tables, functions: Vec::new() })
+    }
+
+    /// Adds HTTP functions.
+    #[must_use]
+    pub fn http(mut self, functions: &[DescribedFunction]) -> Self {
+        for described in functions {
+            let (function, _) = *described;
+            let compose = move |app: &App, timeout| Function::from_router(function().into_router(app), timeout);
+            let name = function().name();
+            self.functions.push(DeployedFunction { name, compose: Arc::new(compose), http: Some(*described) });
+        }
+        self
+    }
+
+    /// Adds a function that handles events other than HTTP requests. `name` is the name of its binary.
+    #[must_use]
+    pub fn handler<E, A, F>(
+        mut self,
+        name: &'static str,
+        handle: impl Fn(App, LambdaEvent<E>) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        E: DeserializeOwned + Send,
+        A: Serialize,
+        F: Future<Output = Result<A, lambda_runtime::Error>> + Send,
+    {
+        let compose = move |app: &App, timeout| {
+            let (app, handle) = (app.clone(), handle.clone());
+            Function::from_handler(timeout, move |event| handle(app.clone(), event))
+        };
+        self.functions.push(DeployedFunction { name, compose: Arc::new(compose), http: None });
+        self
+    }
+
+    /// Returns the declared names of all tables.
+    pub fn tables(&self) -> &[&'static str] {
+        &self.tables
+    }
+
+    /// Returns the declared names of the tables that a function uses: an HTTP function declares its own, any other
+    /// function keeps all read models.
+    pub fn tables_of(&self, binary: &str) -> Vec<&'static str> {
+        let function = self.functions().find(|(name, _)| *name == binary);
+        function.and_then(|(_, http)| http).map_or_else(|| self.tables.clone(), |http| http.tables().to_vec())
+    }
+
+    /// Composes the function of this binary, as its `main` composes it. `None` for an unknown name.
+    pub fn compose(&self, binary: &str, app: &App, timeout: Duration) -> Option<Function> {
+        let function = self.functions.iter().find(|function| function.name == binary)?;
+        Some((function.compose)(app, timeout))
+    }
+
+    /// Returns the functions by the names of their binaries, each with its HTTP declaration if it has one.
+    pub fn functions(&self) -> impl Iterator<Item = (&'static str, Option<HttpFunction>)> {
+        self.functions.iter().map(|function| (function.name, function.http.map(|(http, _)| http())))
+    }
+
+    /// Returns all routes.
+    pub fn routes(&self) -> Vec<Route> {
+        self.functions().filter_map(|(_, http)| http).flat_map(|http| http.routes().to_vec()).collect()
+    }
+
+    /// Returns the description of all operations.
+    pub fn operations(&self) -> Vec<Operation> {
+        let described = self.functions.iter().filter_map(|function| function.http);
+        described.flat_map(|(http, describe)| http().operations(describe)).collect()
+    }
+
+    /// Returns the path of an operation.
+    pub fn path(&self, operation: &str) -> Option<&'static str> {
+        self.routes().into_iter().find(|route| route.operation == operation).map(|route| route.path)
+    }
+
+    /// Returns all scopes of the API, separated by spaces.
+    pub fn operator_scopes(&self) -> String {
+        let scopes: BTreeSet<_> =
+            self.routes().iter().flat_map(|route| route.scopes).map(|scope| scope.as_str()).collect();
+        scopes.into_iter().collect::<Vec<_>>().join(" ")
+    }
+}

@@ -1,0 +1,175 @@
+//! All states of the tables of a run, and the invariants that each new state must keep.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use cqrs::{Counters, StoredCommit};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{commands::CommandLog, plain::plain, view_models::ViewModel};
+
+/// The attributes of a view's item that do not follow from the first commits of its stream alone.
+const BOOKKEEPING: [&str; 6] = ["parked", "parked_in", "contribution", "counted", "rows", "instalments"];
+
+/// All commits, views and counters so far.
+#[derive(Default)]
+pub(crate) struct TableHistory {
+    /// By stream and version.
+    pub(crate) commits: BTreeMap<(String, u64), Value>,
+    /// All states of each view, as items, by projection and key of the stream.
+    pub(crate) views: BTreeMap<(&'static str, String), Vec<Value>>,
+    /// All states of the counters, by table.
+    pub(crate) counters: BTreeMap<Arc<str>, Vec<Counters>>,
+}
+
+impl TableHistory {
+    /// Checks I1 (versions are contiguous, and commits never change) and I2 (a command has at most one commit).
+    pub(crate) fn check_commits(&mut self, items: Vec<Value>, commands: &CommandLog) -> Result<(), String> {
+        let mut current = BTreeMap::new();
+        for item in items {
+            let commit = plain(&item);
+            let stream = commit["stream"].as_str().ok_or("I1: an item belongs to no stream")?.to_owned();
+            current.insert((stream, commit["version"].as_u64().unwrap_or_default()), commit);
+        }
+        if let Some(changed) = self.commits.iter().find(|(key, commit)| current.get(key) != Some(commit)) {
+            return Err(format!("I1: commit {:?} has changed or disappeared", changed.0));
+        }
+        if current.len() == self.commits.len() {
+            return Ok(());
+        }
+        for ((stream, version), commit) in current.iter().filter(|((_, version), _)| *version != 1) {
+            let Some(before) = current.get(&(stream.clone(), version - 1)) else {
+                return Err(format!("I1: {stream} has version {version} without its predecessor"));
+            };
+            if recorded_at(before) > recorded_at(commit) {
+                return Err(format!("I1: version {version} of {stream} has an earlier time than its predecessor"));
+            }
+        }
+        let mut answered = BTreeSet::new();
+        for ((stream, version), commit) in &current {
+            let trace = commit["trace"].as_str().unwrap_or_default();
+            let key = commands.key_of(trace).map(|(caller, key)| format!("{caller} {key} {stream}"));
+            if !answered.insert(trace.to_owned()) || key.is_some_and(|key| !answered.insert(key)) {
+                return Err(format!("I2: version {version} of {stream} is the second commit of one command or key"));
+            }
+        }
+        self.commits = current;
+        Ok(())
+    }
+
+    /// Checks I6 (every view is the fold of a prefix of its stream) and I7 (its version never goes down).
+    ///
+    /// Returns what the streams have added to each table of counters.
+    pub(crate) fn check_views(
+        &mut self,
+        model: &ViewModel,
+        items: Vec<Value>,
+    ) -> Result<BTreeMap<&'static str, Counters>, String> {
+        let mut added: BTreeMap<&'static str, Counters> = BTreeMap::new();
+        let current: BTreeSet<String> = items.iter().map(|item| key_and_version(model, item).0).collect();
+        let known = self.views.keys().filter(|(projection, _)| *projection == model.name);
+        if let Some((_, missing)) = known.into_iter().find(|(_, key)| !current.contains(key)) {
+            return Err(format!("I7: the view of {missing} in {} disappeared", model.name));
+        }
+        for item in items {
+            let (key, version) = key_and_version(model, &item);
+            let mut view = item.clone();
+            view.as_object_mut().unwrap().retain(|name, _| !BOOKKEEPING.contains(&name.as_str()));
+            let stored = plain(&item);
+            for table in model.counters.keys() {
+                *added.entry(table).or_default() += &counters(&stored["contribution"][table]);
+            }
+            let first_commits = |version| self.commits(model, &key, version).unwrap_or_default();
+            for (table, counted) in
+                model.counted(first_commits, |tally| stored["counted"][tally].as_u64().unwrap_or_default())
+            {
+                *added.entry(table).or_default() += &counted;
+            }
+            // An item of version 0 has no view: its stream is parked, or its first view is written in instalments.
+            if version == 0 && (item.get("parked").is_some() || item.get("instalments").is_some()) {
+                continue;
+            }
+            let before = self.views.get(&(model.name, key.clone())).and_then(|states| states.last());
+            if before == Some(&item) {
+                continue;
+            }
+            let before = before.map_or(0, |before| key_and_version(model, before).1);
+            if version < before {
+                return Err(format!("I7: the view of {key} in {} went from {before} to {version}", model.name));
+            }
+            let is_fold = || {
+                let commits = self.commits(model, &key, version)?;
+                // Between two instalments, the bookkeeping is ahead of the view.
+                let has_contribution =
+                    item.get("instalments").is_some() || model.contribution(commits.clone()) == stored["contribution"];
+                Some(has_contribution && model.item(&key, commits) == plain(&view))
+            };
+            if !is_stale(model, &item) && is_fold() != Some(true) {
+                return Err(format!(
+                    "I6: the view of {key} in {} is not the fold of {version} commits: {}",
+                    model.name,
+                    plain(&item)
+                ));
+            }
+            self.views.entry((model.name, key)).or_default().push(item);
+        }
+        Ok(added)
+    }
+
+    /// The first `version` commits of a stream. `None` if there are fewer.
+    pub(crate) fn commits(&self, model: &ViewModel, key: &str, version: u64) -> Option<Vec<StoredCommit>> {
+        let stream = format!("{}#{key}", model.category);
+        let commits = self.commits.range((stream.clone(), 1)..=(stream, version));
+        let commits: Vec<StoredCommit> =
+            commits.map(|(_, commit)| serde_json::from_value(commit.clone()).unwrap()).collect();
+        Some(commits).filter(|commits| commits.len() as u64 == version)
+    }
+
+    /// The version of each stream of a category, by the key of the stream.
+    pub(crate) fn heads(&self, category: &str) -> BTreeMap<String, u64> {
+        let of_category = |((stream, version), _): (&(String, u64), &Value)| {
+            let key = stream.strip_prefix(category)?.strip_prefix('#')?;
+            Some((key.to_owned(), *version))
+        };
+        self.commits.iter().filter_map(of_category).collect()
+    }
+}
+
+fn recorded_at(commit: &Value) -> Option<Timestamp> {
+    commit["recorded_at"].as_str()?.parse().ok()
+}
+
+pub(crate) fn is_stale(model: &ViewModel, view: &Value) -> bool {
+    plain(&view["schema"]) != model.schema
+}
+
+/// The key of the view's stream, and the version of the view.
+pub(crate) fn key_and_version(model: &ViewModel, view: &Value) -> (String, u64) {
+    let view = plain(view);
+    (view[model.key].as_str().unwrap_or_default().to_owned(), view["version"].as_u64().unwrap_or_default())
+}
+
+pub(crate) fn counters_of_shards(shards: &[Value]) -> Counters {
+    let mut all = Counters::default();
+    for shard in shards {
+        let mut columns = plain(shard);
+        let row = columns["row"].take();
+        columns.as_object_mut().unwrap().retain(|name, _| !["shard", "row"].contains(&name.as_str()));
+        all += &counters(&json!({ row.as_str().unwrap_or_default(): columns }));
+    }
+    all
+}
+
+/// Parses counters, by row and column.
+fn counters(rows: &Value) -> Counters {
+    let mut counters = Counters::default();
+    for (row, columns) in rows.as_object().into_iter().flatten() {
+        for (column, amount) in columns.as_object().into_iter().flatten() {
+            counters.add(row, column, amount.as_i64().unwrap_or_default().into());
+        }
+    }
+    counters
+}

@@ -1,0 +1,155 @@
+//! Models of the projections: the item that a view must be after each prefix of its stream, and what the stream adds to
+//! the tables of counters.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use app::Tables;
+use cqrs::{Commit, Counters, Event, Projection, ReadModel, ReadModels, StoredCommit};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The model of one projection with its rollups and tallies. The rows beside its views are compared at rest only.
+#[derive(Clone)]
+pub struct ViewModel {
+    /// The name of the projection.
+    pub name: &'static str,
+    /// The table of the views.
+    pub table: Arc<str>,
+    /// The tables of the counters, by declared name.
+    pub counters: BTreeMap<&'static str, Arc<str>>,
+    /// The category of the streams.
+    pub category: &'static str,
+    /// The attribute with the key of the stream.
+    pub key: &'static str,
+    pub schema: u32,
+    /// The fields of the view that the indexes sort by.
+    pub sorted_by: Vec<&'static str>,
+    fold: Arc<dyn Fn(Vec<StoredCommit>) -> FoldedView + Send + Sync>,
+    tallies: Vec<TallyModel>,
+}
+
+/// A view, folded from the first commits of its stream.
+struct FoldedView {
+    view: Option<Value>,
+    /// By table of counters.
+    contribution: BTreeMap<&'static str, Counters>,
+}
+
+#[derive(Clone)]
+struct TallyModel {
+    name: &'static str,
+    table: &'static str,
+    count: Arc<dyn Fn(Vec<StoredCommit>) -> Counters + Send + Sync>,
+}
+
+/// Builds the models of all read models.
+pub struct ViewModels<'a> {
+    tables: &'a Tables,
+    models: Vec<ViewModel>,
+}
+
+impl<'a> ViewModels<'a> {
+    /// Starts without models. `tables` has the deployed names of all declared tables.
+    pub fn new(tables: &'a Tables) -> Self {
+        Self { tables, models: Vec::new() }
+    }
+
+    pub fn build(self) -> Vec<ViewModel> {
+        self.models
+    }
+}
+
+impl ReadModels for ViewModels<'_> {
+    fn add<P: Projection>(mut self, model: ReadModel<P>) -> Self {
+        let table = |name: &str| self.tables.get(name).unwrap();
+        let rollups: Vec<_> = model.rollups().iter().map(|rollup| (rollup.table, rollup.contribution)).collect();
+        let tallies: Vec<_> =
+            model.tallies().iter().map(|tally| tally_model::<P>(tally.name, tally.table, tally.count)).collect();
+        let counters = rollups.iter().map(|(name, _)| *name).chain(tallies.iter().map(|tally| tally.table));
+        self.models.push(ViewModel {
+            name: P::NAME,
+            table: table(P::NAME),
+            counters: counters.map(|name| (name, table(name))).collect(),
+            category: P::Event::CATEGORY,
+            key: P::KEY,
+            schema: P::SCHEMA,
+            sorted_by: P::INDEXES.iter().flat_map(|index| index.sort).copied().collect(),
+            fold: Arc::new(move |commits| fold::<P>(commits, &rollups)),
+            tallies,
+        });
+        self
+    }
+}
+
+impl ViewModel {
+    /// The view after these commits, as a response shows it. `None` if the fold gives no view.
+    pub fn view(&self, commits: Vec<StoredCommit>) -> Option<Value> {
+        let version = commits.len();
+        let mut view = (self.fold)(commits).view?;
+        view["version"] = json!(version);
+        Some(view)
+    }
+
+    /// The view of a stream after these commits, as a stored item without its bookkeeping.
+    pub fn item(&self, stream_key: &str, commits: Vec<StoredCommit>) -> Value {
+        let version = commits.len();
+        let mut item = (self.fold)(commits).view.unwrap_or_else(|| json!({}));
+        item[self.key] = json!(stream_key);
+        item["version"] = json!(version);
+        item["schema"] = json!(self.schema);
+        item
+    }
+
+    /// The contribution of the view after these commits, by table of counters, as its item stores it.
+    pub fn contribution(&self, commits: Vec<StoredCommit>) -> Value {
+        let mut contribution = (self.fold)(commits).contribution;
+        contribution.retain(|_, counters| !counters.is_zero());
+        if contribution.is_empty() { Value::Null } else { to_json(&contribution) }
+    }
+
+    /// What the tallies have counted, by table. `commits` returns the first commits of the stream, and `counted` the
+    /// version through which a tally has counted.
+    pub fn counted(
+        &self,
+        commits: impl Fn(u64) -> Vec<StoredCommit>,
+        counted: impl Fn(&str) -> u64,
+    ) -> Vec<(&'static str, Counters)> {
+        self.tallies.iter().map(|tally| (tally.table, (tally.count)(commits(counted(tally.name))))).collect()
+    }
+}
+
+/// The table of a rollup, and the contribution of a view.
+type RollupModel<V> = (&'static str, fn(&V) -> Counters);
+
+fn fold<P: Projection>(commits: Vec<StoredCommit>, rollups: &[RollupModel<P::View>]) -> FoldedView {
+    let commits = decoded::<P>(commits);
+    let view = P::fold(None, &commits);
+    let mut contribution: BTreeMap<&'static str, Counters> = BTreeMap::new();
+    for (table, contribution_of) in rollups {
+        if let Some(view) = &view {
+            *contribution.entry(*table).or_default() += &contribution_of(view);
+        }
+    }
+    FoldedView { view: view.as_ref().map(to_json), contribution }
+}
+
+fn tally_model<P: Projection>(
+    name: &'static str,
+    table: &'static str,
+    count: fn(cqrs::Recorded<'_, P::Event>) -> Counters,
+) -> TallyModel {
+    let count = move |commits| {
+        let mut counters = Counters::default();
+        decoded::<P>(commits).iter().flat_map(Commit::recorded).for_each(|event| counters += &count(event));
+        counters
+    };
+    TallyModel { name, table, count: Arc::new(count) }
+}
+
+fn decoded<P: Projection>(commits: Vec<StoredCommit>) -> Vec<Commit<P::Event>> {
+    commits.into_iter().map(|commit| commit.decode().unwrap()).collect()
+}
+
+fn to_json(document: &impl Serialize) -> Value {
+    serde_json::to_value(document).unwrap()
+}
