@@ -1,0 +1,7 @@
+//! The maintain function on Lambda.
+
+use domain::Domains;
+
+fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    maintain::run::<Domains>()
+}
