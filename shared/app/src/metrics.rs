@@ -112,7 +112,7 @@ mod tests {
     fn emitted(measurements: Measurements) -> Vec<Value> {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let written = Arc::clone(&lines);
-        let metrics = Metrics::to("orders", move |line| written.lock().unwrap().push(line));
+        let metrics = Metrics::to("loans", move |line| written.lock().unwrap().push(line));
         metrics.emit(Timestamp::from_millisecond(1_700_000_000_123).unwrap(), measurements);
         drop(metrics);
         Arc::into_inner(lines).unwrap().into_inner().unwrap()
@@ -126,7 +126,7 @@ mod tests {
             "_aws": {
                 "Timestamp": 1_700_000_000_123_i64,
                 "CloudWatchMetrics": [{
-                    "Namespace": "orders", "Dimensions": [[]],
+                    "Namespace": "loans", "Dimensions": [[]],
                     "Metrics": [{ "Name": "Duplicates", "Unit": "Count" }, { "Name": "Lag", "Unit": "Milliseconds" }],
                 }],
             },

@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn extension_members_are_at_top_level() {
-        let body = serde_json::to_value(Problem::not_found("order").with("version", 3)).unwrap();
+        let body = serde_json::to_value(Problem::not_found("loan").with("version", 3)).unwrap();
         assert_eq!((&body["status"], &body["version"], &body["type"]), (&404.into(), &3.into(), &"not-found".into()));
     }
 }

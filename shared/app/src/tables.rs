@@ -56,8 +56,8 @@ mod tests {
 
     #[test]
     fn the_names_of_a_table_follow_from_its_declared_name() {
-        assert_eq!(variable("order-summaries"), "ORDER_SUMMARIES_TABLE");
-        assert_eq!(logical_id("order-summaries"), "OrderSummariesTable");
+        assert_eq!(variable("loan-summaries"), "LOAN_SUMMARIES_TABLE");
+        assert_eq!(logical_id("loan-summaries"), "LoanSummariesTable");
         assert_eq!(logical_id(EVENTS), "EventsTable");
     }
 

@@ -128,9 +128,9 @@ mod tests {
             (RowKey::new("PEN", ""), "1".to_owned()),
         ]);
         let bookkeeping = Bookkeeping {
-            contribution: BTreeMap::from([("dashboard".to_owned(), Counters::default().with("totals", "orders", 1))]),
+            contribution: BTreeMap::from([("dashboard".to_owned(), Counters::default().with("totals", "loans", 1))]),
             counted: BTreeMap::from([("loans-per-day".to_owned(), Version::new(7))]),
-            rows: BTreeMap::from([("orders-by-sku".to_owned(), digests)]),
+            rows: BTreeMap::from([("loans-by-member".to_owned(), digests)]),
         };
         let attributes = bookkeeping.attributes().into_iter();
         let item = attributes.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();

@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn counters_survive_encoding_to_the_last_digit() {
         let counters =
-            Counters::default().with("totals", "revenue:EUR", i128::from(u64::MAX) * 1000).with("day", "orders", -1);
+            Counters::default().with("totals", "revenue:EUR", i128::from(u64::MAX) * 1000).with("day", "loans", -1);
         assert_eq!(decode_counters(&encode_counters(&counters)), counters);
     }
 

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_condition_of_a_missing_item_has_no_values() {
-        let revision = Revision::absent("order_id");
-        assert_eq!((revision.condition().as_str(), revision.values()), ("attribute_not_exists(#order_id)", None));
+        let revision = Revision::absent("loan_id");
+        assert_eq!((revision.condition().as_str(), revision.values()), ("attribute_not_exists(#loan_id)", None));
     }
 }

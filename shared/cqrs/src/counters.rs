@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn counters_minus_themselves_are_zero() {
-        let counters = Counters::default().with("totals", "orders", 1).with("day", "orders", 2);
+        let counters = Counters::default().with("totals", "loans", 1).with("day", "loans", 2);
         assert!((counters.clone() - &counters).is_zero());
-        assert_eq!(Counters::default().with("totals", "orders", 0), Counters::default());
+        assert_eq!(Counters::default().with("totals", "loans", 0), Counters::default());
     }
 
     #[test]

@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn derived_ids_never_change() {
-        assert_eq!(derived_id(&["order", "alice", "key-1"]).to_string(), "88589b3d-6343-8e0f-8d74-91c92bb1b492");
+        assert_eq!(derived_id(&["loan", "alice", "key-1"]).to_string(), "79ae8b76-1651-8d4a-971f-fe8d66f1ccd2");
         assert_eq!(derived_id(&[]).get_version_num(), 8);
     }
 
@@ -94,8 +94,8 @@ mod tests {
     #[test]
     fn fingerprints_of_scheme_2_never_change() {
         assert_eq!(
-            Fingerprint::of(&["POST /orders", "{}"]).to_string(),
-            "2:e1eb813b5af6b93abba83c5155e978f65ac5e6f118d650c4b9c5cd0251681cd9"
+            Fingerprint::of(&["loan#7", "{}"]).to_string(),
+            "2:5203bde99da537c0d4f37e1b6f7cd9a1c2a8e382a96a7724d42e38e4ed0ef751"
         );
     }
 }

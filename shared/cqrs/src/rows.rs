@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_depends_on_the_content_and_not_on_the_order_of_fields() {
+    fn a_digest_depends_on_the_content_and_not_on_the_sequence_of_fields() {
         let digest = |row: &str| SerializedRow::new(&serde_json::from_str::<Value>(row).unwrap()).unwrap().digest();
         let row = digest(r#"{"quantity": 2, "tags": [{"a": 1, "b": 2}]}"#);
         assert_eq!(row, digest(r#"{"tags": [{"b": 2, "a": 1}], "quantity": 2}"#));

@@ -99,13 +99,13 @@ mod tests {
 
     #[test]
     fn a_stream_name_is_split_at_its_first_hash() {
-        let stream = StreamId::try_from("order#a#b".to_owned()).unwrap();
-        assert_eq!((stream.category(), stream.key()), ("order", "a#b"));
+        let stream = StreamId::try_from("loan#a#b".to_owned()).unwrap();
+        assert_eq!((stream.category(), stream.key()), ("loan", "a#b"));
     }
 
     #[test]
     fn a_stream_name_without_category_or_key_is_invalid() {
-        for name in ["", "order", "#1", "order#"] {
+        for name in ["", "loan", "#1", "loan#"] {
             assert_eq!(StreamId::try_from(name.to_owned()), Err(InvalidStreamId), "{name}");
         }
     }

@@ -50,7 +50,7 @@ fn deliver_all(shards: &mut Shards, definition: &MappingDefinition) -> Vec<(Shar
 }
 
 #[test]
-fn a_key_keeps_its_shard_and_its_order() {
+fn a_key_keeps_its_shard_and_its_sequence() {
     let delivered = deliver_all(&mut filled(4, 2, 400), &definition(7, 0));
     assert_eq!(delivered.len(), 400);
     let mut by_key: BTreeMap<String, Vec<(ShardSlot, usize)>> = BTreeMap::new();
