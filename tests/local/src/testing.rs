@@ -1,7 +1,7 @@
 //! System tests of a project: its whole system in the test's process, with requests over HTTP and a projector that the
 //! test steps by hand.
 //!
-//! ```ignore
+//! ```text
 //! #[tokio::test]
 //! async fn a_placed_order_can_be_read() {
 //!     let system = TestSystem::start(deployment()).await;
