@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Sends the events of tests/events to the built functions with `sam local invoke`, and compares the answers with
-answers.txt.
+answers*.txt.
 
 Needs a Docker engine. Run `sam build --parameter-overrides Architecture=…` for this machine first. The script starts a
 `cargo local` for DynamoDB. It passes its arguments on to `sam local invoke`, such as --skip-pull-image.
@@ -51,7 +51,7 @@ def invoke(name, variables, options):
 
 
 def short(answer):
-    """Returns an answer in the form of answers.txt."""
+    """Returns an answer in the form of answers*.txt."""
     if "statusCode" in answer:
         return str(answer["statusCode"])
     if answer.get("done"):
@@ -81,7 +81,7 @@ def main():
             port = re.search(r"DynamoDB at \S+:(\d+)", local.stdout.readline())[1]
             variables = pathlib.Path(directory) / "variables.json"
             variables.write_text(VARIABLES.read_text().replace("8000", port))
-            for line in (EVENTS / "answers.txt").read_text().splitlines():
+            for line in "".join(path.read_text() for path in sorted(EVENTS.glob("answers*.txt"))).splitlines():
                 if line.startswith("#"):
                     continue
                 name, expected = line.split()

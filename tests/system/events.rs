@@ -21,9 +21,13 @@ pub fn event(name: &str) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The names of the events and their expected answers, in the order of `answers.txt`.
+/// The names of the events and their expected answers, in the order of the files `answers*.txt`: one for each domain.
 pub fn answers() -> Vec<(String, String)> {
-    let text = fs::read_to_string(directory().join("answers.txt")).unwrap();
+    let files = fs::read_dir(directory()).unwrap().map(|file| file.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("answers")).collect();
+    files.sort();
+    let text: String = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let answer = |line: &str| line.split_once(' ').map(|(name, answer)| (name.to_owned(), answer.trim().to_owned()));
     lines.map(|line| answer(line).unwrap()).collect()

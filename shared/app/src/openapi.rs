@@ -50,6 +50,9 @@ pub struct Operation {
     is_described: bool,
 }
 
+/// An HTTP function with the description of its operations.
+pub type DescribedFunction = (fn() -> HttpFunction, fn(&str, Operation) -> Operation);
+
 impl HttpFunction {
     /// Describes each route. `describe` completes the description of the operation with this id.
     pub fn operations(&self, describe: impl Fn(&str, Operation) -> Operation) -> Vec<Operation> {

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use app::{App, HttpFunction, Route, openapi::Operation, start};
+use app::{
+    App, HttpFunction, Route,
+    openapi::{DescribedFunction, Operation},
+    start,
+};
 use cqrs::{DeclarationError, Domain};
 use lambda_runtime::LambdaEvent;
 use serde::{Serialize, de::DeserializeOwned};
@@ -24,9 +28,6 @@ pub struct Deployment {
     tables: Vec<&'static str>,
     functions: Vec<DeployedFunction>,
 }
-
-/// An HTTP function with the description of its operations.
-pub type DescribedFunction = (fn() -> HttpFunction, fn(&str, Operation) -> Operation);
 
 /// A function of the system.
 #[derive(Clone)]

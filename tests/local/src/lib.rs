@@ -29,7 +29,7 @@ pub mod tables;
 pub mod template;
 pub mod testing;
 
-pub use deployment::{Deployment, DescribedFunction, ExampleRequest};
+pub use deployment::{Deployment, ExampleRequest};
 pub use engine::Engine;
 pub use openapi::ApiDescription;
 pub use stack::{Stack, StartError};
