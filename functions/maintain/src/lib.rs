@@ -1,8 +1,8 @@
 //! The maintain function and `cargo operate`: verify, rebuild, redrive and sweep the read models of a live system. The
 //! functions take the domain `D` that declares the read models.
 //!
-//! Every operation may be interrupted at any point and repeated. All writes go through [`catch_up`](cqrs_dynamodb::Projector::catch_up) and are
-//! conditional. No operation writes an event. Read the crate in this order:
+//! Every operation may be interrupted at any point and repeated. All writes are conditional and go through
+//! [`catch_up`](cqrs_dynamodb::Projector::catch_up). No operation writes an event. Read the crate in this order:
 //!
 //! 1. [`rebuild`]: catches up all streams in place.
 //! 2. [`verify`]: compares views and counters with the events.

@@ -61,7 +61,7 @@ pub struct MaintenanceStep {
 /// The work done in one segment so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Orders visited.
+    /// Streams visited.
     pub orders: usize,
     /// Views written.
     pub written: usize,
@@ -114,10 +114,10 @@ async fn catch_up(
     let RebuildReport { streams, written, parked, parked_now, failed, .. } = report.await?;
     app.metrics.emit(app.dynamo.environment.now(), Measurements::default().count("Parked", parked_now.len()));
     for (stream, reason) in &parked_now {
-        tracing::error!(%stream, parked = true, reason, "the order is parked");
+        tracing::error!(%stream, parked = true, reason, "the stream is parked");
     }
     for (stream, reason) in &failed {
-        tracing::error!(%stream, reason, "the order was not caught up");
+        tracing::error!(%stream, reason, "the stream was not caught up");
     }
     match failed.len() {
         0 => Ok(Totals { orders: streams, written, parked, wrong: 0 }),
@@ -137,13 +137,13 @@ async fn verify_views<D: Domain>(app: &App, checkpoint: &mut Checkpoint) -> Resu
         let defective = report.views.defective.iter().map(|(stream, defect)| (stream, format!("{defect:?}")));
         let late = report.late.iter().map(|(stream, since)| (stream, format!("behind since {since}")));
         for (stream, defect) in defective.chain(late) {
-            tracing::error!(projection, %stream, defect, "the view or a row beside it differs from the fold of its stream");
+            tracing::error!(projection, %stream, defect, "the view or a row differs from the fold of its stream");
             totals.wrong += 1;
         }
         totals.parked += report.views.parked;
     }
     for (table, _) in counters.into_iter().filter(|(_, status)| *status == CountersStatus::Wrong) {
-        tracing::error!(table, "the counters differ from what views and events have added to them");
+        tracing::error!(table, "the counters differ from the sum of contributions and counted events");
         totals.wrong += 1;
     }
     app.metrics.emit(app.dynamo.environment.now(), Measurements::default().count("Drift", totals.wrong));

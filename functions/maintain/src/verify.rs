@@ -15,7 +15,7 @@ use crate::segments::{Checkpoint, walk};
 pub struct VerifyReport {
     /// By the name of the projection.
     pub projections: BTreeMap<&'static str, ProjectionReport>,
-    /// By the declared name of the table of counters. Rollups of several projections may share a table.
+    /// By the declared name of the table of counters. Rollups and tallies of several projections may share a table.
     pub counters: BTreeMap<&'static str, CountersStatus>,
 }
 
@@ -28,7 +28,7 @@ pub struct ProjectionReport {
     pub late: BTreeMap<StreamId, Timestamp>,
 }
 
-/// The result of comparing a table of counters with what views and events have added to it.
+/// The result of comparing a table of counters with the sum of contributions and counted events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CountersStatus {

@@ -1,6 +1,6 @@
 //! An HTTP function: its tables and its routes, each declared once.
 //!
-//! The router, the scopes, the description of the API and the tests all follow from this declaration.
+//! The router, the check of scopes, the description of the API and the tests use this declaration.
 
 use std::pin::Pin;
 
@@ -144,7 +144,7 @@ impl HttpFunction {
     }
 }
 
-/// A handler behind the scopes of its route.
+/// Checks the scopes of a route before its handler runs.
 #[derive(Clone)]
 struct Scoped<H> {
     scopes: &'static [Scope],

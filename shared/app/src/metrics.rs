@@ -1,6 +1,6 @@
 //! Metrics in CloudWatch's embedded metric format: one log line per invocation.
 //!
-//! A line needs no API call and costs as much as any other log line. Ids of orders and customers are never dimensions,
+//! A line needs no API call and costs as much as any other log line. Ids of streams and callers are never dimensions,
 //! because CloudWatch bills each value of a dimension as a separate metric, by the month.
 
 use std::{fmt, io::Write, sync::Arc};

@@ -140,7 +140,7 @@ impl App {
     }
 }
 
-/// Returns the tables of a function that keeps the read models of `D`: the event store, and all that `D` declares.
+/// Returns the tables of a function that writes the read models of `D`: the event store, and all that `D` declares.
 ///
 /// # Errors
 /// [`DeclarationError`] if declarations collide.
@@ -149,7 +149,8 @@ pub fn tables<D: Domain>() -> Result<Vec<&'static str>, DeclarationError> {
     Ok([EVENTS].into_iter().chain(declared.into_keys()).collect())
 }
 
-/// Runs a function on Lambda that keeps the read models of `D`: the only line of its `main`. `handle` handles one event.
+/// Runs a function on Lambda that writes the read models of `D`: the only line of its `main`. `handle` handles one
+/// event.
 ///
 /// # Errors
 /// The first environment variable that is missing or malformed, a mistake in the declarations, or an error of the

@@ -27,7 +27,7 @@ pub(crate) struct Folded<V> {
     pub(crate) stopped: Option<StoreError>,
 }
 
-/// What is declared beside a view, computed from the view.
+/// The contribution and the rows of a view.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Beside {
     /// By table of counters.
@@ -53,8 +53,8 @@ struct FoldedCommit<V> {
     tallied: Vec<TalliedCommit>,
 }
 
-/// Folds `commits` onto `view`, which is at `version`, and computes what `model` declares beside the view. The tallies
-/// count the commits after their version in `bookkeeping`. A panic of the declared code stops only this fold.
+/// Folds `commits` onto `view`, which is at `version`, and computes the rollups, tallies and rows of `model`. A tally
+/// counts the commits after its version in `bookkeeping`. A panic of the declared code stops only this fold.
 pub(crate) fn fold<P: Projection>(
     model: &ReadModel<P>,
     bookkeeping: &Bookkeeping,
@@ -77,8 +77,8 @@ pub(crate) fn fold<P: Projection>(
     folded
 }
 
-/// Adds up what the tallies count in the commits through their version in `bookkeeping`: what the stream has added to
-/// each table. Commits that this code cannot decode or count add nothing.
+/// Adds up the counts of the tallies in the commits through their version in `bookkeeping`, by table of counters.
+/// Commits that this code cannot decode or count add nothing.
 pub(crate) fn counted<P: Projection>(
     model: &ReadModel<P>,
     bookkeeping: &Bookkeeping,
@@ -119,7 +119,7 @@ fn fold_commit<P: Projection>(
     })
 }
 
-/// Computes what is declared beside the view.
+/// Computes the contribution and the rows of the view.
 ///
 /// # Errors
 /// The reason why a row cannot be stored.

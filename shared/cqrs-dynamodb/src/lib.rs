@@ -5,8 +5,8 @@
 //! 1. [`dynamo`]: the client of one invocation, with clock, randomness and deadline; [`call`]: its calls;
 //!    [`store_error`]: their errors.
 //! 2. [`event_store`]: loads and appends commits.
-//! 3. [`mod@execute`]: executes one command on a stream that exists, is created, or either.
-//! 4. [`views`]: the views of one projection; [`mod@bookkeeping`]: what they added to the tables beside them; [`revision`]:
+//! 3. [`mod@execute`]: executes one command on a new or an existing stream.
+//! 4. [`views`]: the views of one projection; [`mod@bookkeeping`]: their additions to counters and rows; [`revision`]:
 //!    the condition of their next write.
 //! 5. [`counters`]: one table of counters; [`rows`]: one table of rows.
 //! 6. [`projector`]: catches views and counters up with their streams; [`parked`]: streams that cannot be folded.

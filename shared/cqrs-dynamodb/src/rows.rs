@@ -1,4 +1,4 @@
-//! Rows: a table of lists that are kept from views, several items per view.
+//! Rows: a table of lists, with several items per view.
 //!
 //! | attribute | value |
 //! |---|---|
@@ -47,8 +47,8 @@ impl<R: Rows> RowsTable<R> {
         Self { dynamo, table: table.into(), rows: PhantomData }
     }
 
-    /// Reads at most `limit` rows of the list `partition`, after the position `after` or from its beginning, in the order
-    /// of the sort key or, with `newest_first`, in the reverse order. Eventually consistent; costs half a read unit per
+    /// Reads at most `limit` rows of the list `partition`, after the position `after` or from its beginning, sorted by
+    /// the sort key: ascending, or descending with `newest_first`. Eventually consistent; costs half a read unit per
     /// 4 KB.
     ///
     /// # Errors

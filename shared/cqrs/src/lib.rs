@@ -9,7 +9,7 @@
 //! 5. [`projection`]: folds one stream into one view; [`index`]: lists of views.
 //! 6. [`rollup`]: [`counters`] over the views of one projection; [`tally`]: counters over its events; [`rows`]: several
 //!    rows from one view.
-//! 7. [`read_model`]: declares a projection with everything that is kept beside its views; a domain declares its own.
+//! 7. [`read_model`]: declares a projection with its rollups, tallies and rows; a domain declares its read models.
 //! 8. [`id`], [`text`], [`bounded`], [`time`], [`scope`]: values that domains are built of; [`value`]: their error.
 //! 9. [`spec`]: given/when/then tests of aggregates and projections, and the test of golden event files.
 //!

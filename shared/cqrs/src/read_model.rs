@@ -1,4 +1,5 @@
-//! Read models: what a domain declares once, and what the projector, maintenance, tests and lists of tables follow.
+//! Read models: a domain declares its projections, rollups, tallies and rows once. The projector, maintenance and the
+//! tests use this declaration.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +25,7 @@ pub trait ReadModels: Sized {
     fn add<P: Projection>(self, model: ReadModel<P>) -> Self;
 }
 
-/// A projection with everything that is kept beside its views.
+/// A projection with its rollups, tallies and rows.
 pub struct ReadModel<P: Projection> {
     rollups: Vec<DeclaredRollup<P::View>>,
     tallies: Vec<DeclaredTally<P::Event>>,
@@ -50,7 +51,7 @@ pub enum TableKind {
 }
 
 impl<P: Projection> ReadModel<P> {
-    /// Declares a projection with nothing beside its views.
+    /// Declares a projection without rollups, tallies and rows.
     #[must_use]
     pub fn new() -> Self {
         Self { rollups: Vec::new(), tallies: Vec::new(), rows: Vec::new() }
@@ -89,14 +90,14 @@ impl<P: Projection> ReadModel<P> {
         &self.rows
     }
 
-    /// Returns the names of the projection and of everything beside its views.
+    /// Returns the names of the projection and of its rollups, tallies and rows.
     pub fn names(&self) -> Vec<&'static str> {
         let rollups = self.rollups.iter().map(|rollup| rollup.name);
         let tallies = self.tallies.iter().map(|tally| tally.name);
         [P::NAME].into_iter().chain(rollups).chain(tallies).chain(self.rows.iter().map(|rows| rows.name)).collect()
     }
 
-    /// Returns the tables: the one of the views, whose name is the projection's name, and those beside it.
+    /// Returns the tables: that of the views, which has the name of the projection, and those of counters and rows.
     pub fn tables(&self) -> BTreeSet<ReadTable> {
         let rollups = self.rollups.iter().map(|rollup| rollup.table);
         let counters = rollups.chain(self.tallies.iter().map(|tally| tally.table));

@@ -1,4 +1,4 @@
-//! Rows: several items that are kept from one view, in a table of their own (fan-out).
+//! Rows: several items that the projector derives from one view, in a table of their own (fan-out).
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -10,8 +10,8 @@ use crate::{Projection, digest};
 /// Derives rows from a view: a list that needs several items per view or another key than the view's, such as the
 /// orders by SKU.
 ///
-/// The rows are written and removed in the transactions that write the view, and only those that changed. A new version
-/// of the view alone rewrites no row. After a change of [`rows`](Self::rows), raise [`Projection::SCHEMA`].
+/// The transactions that write the view also write and remove the rows that changed. A new version of the view alone
+/// rewrites no row. After a change of [`rows`](Self::rows), raise [`Projection::SCHEMA`].
 ///
 /// Costs, for each row that a write changes, one action of its transaction and two write units per KB. The view's item
 /// stores the key and a short digest of each row. A view with more changes than fit into one transaction is written in
@@ -19,9 +19,9 @@ use crate::{Projection, digest};
 pub trait Rows: 'static {
     /// The projection whose views have the rows.
     type Projection: Projection;
-    /// A row. Serializes as an object, whose fields are stored as top-level attributes. The attributes `partition`,
-    /// `sort` and [`Projection::KEY`] are the kernel's: a row may have a field for the last one, which then holds the
-    /// key of the stream.
+    /// A row. Serializes as an object, whose fields are stored as top-level attributes. The names `partition` and
+    /// `sort` are reserved. The attribute [`Projection::KEY`] holds the key of the stream; a row may declare it as a
+    /// field.
     type Row: Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static;
 
     /// The name, and that of the table. Unique among all names that a system declares.

@@ -24,7 +24,7 @@ pub use dashboard::Dashboard;
 pub use order::{Order, OrderCommand, OrderEvent, OrderRejection, Status};
 pub use order_summary::{ListedOrder, OrderSummaries, OrderSummary};
 
-/// The order domain. The projector, maintenance and the tests get its read models from here.
+/// The order domain. Declares its read models for the projector, maintenance and the tests.
 #[derive(Clone, Copy, Debug)]
 pub struct Orders;
 

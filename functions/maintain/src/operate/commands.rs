@@ -260,8 +260,8 @@ async fn history(app: &App, stream: &StreamId, json: bool) -> Result<ExitCode, C
     Ok(ExitCode::from(u8::from(commits.is_empty())))
 }
 
-/// Returns a progress bar over all streams, or a spinner if their number is unknown. DynamoDB updates `item_count` about
-/// every six hours.
+/// Returns a progress bar over all streams, or a spinner if their number is unknown. DynamoDB updates `item_count`
+/// about every six hours.
 async fn progress_bar<D: Domain>(app: &App) -> ProgressBar {
     let (bar, template) = match number_of_streams::<D>(app).await {
         Some(streams) if streams > 0 => {
@@ -272,7 +272,8 @@ async fn progress_bar<D: Domain>(app: &App) -> ProgressBar {
     bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-/// Estimates the number of streams from the numbers of views: one per stream, in each table of views with the same key.
+/// Estimates the number of streams from the sizes of the view tables. A stream has one view in each table. Tables with
+/// the same key contain views of the same streams.
 async fn number_of_streams<D: Domain>(app: &App) -> Option<u64> {
     let mut views: BTreeMap<&str, u64> = BTreeMap::new();
     for (name, kind) in D::read_models(DeclaredTables::default()).check().ok()? {

@@ -1,4 +1,4 @@
-//! The system to operate on, and the streams of it.
+//! The system to operate on, and the parsers of segments and streams.
 
 use std::env;
 

@@ -83,7 +83,7 @@ impl CommandContext {
         outcome::respond::<A>(StatusCode::OK, self, &key, result)
     }
 
-    /// Executes a command that creates the instance `key`, or goes on with it. Responds with 200.
+    /// Executes a command that creates the instance `key` or continues it. Responds with 200.
     ///
     /// # Errors
     /// 404 if the instance exists and `is_authorized` refuses its state; otherwise the problem of the command.

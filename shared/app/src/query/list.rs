@@ -52,10 +52,10 @@ where
         Self { name, index, partition, filter: None, types: PhantomData }
     }
 
-    /// Adds a query parameter that filters the rows: only those whose field has its value.
+    /// Adds a query parameter. The list has only the rows whose `field` equals the parameter.
     ///
     /// # Errors
-    /// 400 if the parameter is no variant of `T`.
+    /// 400 if the parameter is not a variant of `T`.
     pub fn filter<T>(
         self,
         parameters: &'a Parameters,

@@ -15,7 +15,7 @@ use crate::{
 /// The limit of bytes per transaction. DynamoDB allows 4 MB; the rest is a reserve for the counters.
 pub(super) const MAX_BYTES: usize = 3_500_000;
 
-/// A change that must not be split: of one table beside a view, and of the bookkeeping that says so.
+/// An atomic change of one table beside a view, with its entry in the bookkeeping.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
     /// A tally counts one commit.

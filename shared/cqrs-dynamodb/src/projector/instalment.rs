@@ -1,8 +1,9 @@
 //! Instalments: parts of a change that does not fit into one transaction.
 //!
-//! An instalment changes the tables beside a view and the view's bookkeeping, by exactly the same steps. The view and its
-//! version stay. So the counters are the sum of all bookkeeping at every instant, and a fold from the stored item
-//! continues with the remaining steps, in this run or after a crash. The last transaction writes the view.
+//! An instalment changes the tables beside a view and the view's bookkeeping, by exactly the same steps. It does not
+//! change the view and its version. So the counters are the sum of all bookkeeping at every instant, and a fold from
+//! the stored item continues with the remaining steps, in this run or after a crash. The last transaction writes the
+//! view.
 
 use aws_sdk_dynamodb::types::{ReturnValuesOnConditionCheckFailure, Update};
 use cqrs::{Projection, Version};

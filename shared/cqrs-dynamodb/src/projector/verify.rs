@@ -1,8 +1,8 @@
 //! The comparison of stored views with the folds of their streams, byte for byte, and of the rows beside them. Writes
 //! nothing.
 //!
-//! Rows that no view has are not looked for: only a scan of the whole table would find them, and the projector cannot
-//! leave one behind, because a row and the digest in its view's item change in one transaction.
+//! Verification does not find rows that no view has: that would need a scan of the whole table. The projector leaves no
+//! such row behind, because a row and the digest in its view's item change in one transaction.
 
 use std::collections::BTreeMap;
 
@@ -50,9 +50,9 @@ pub enum ViewDefect {
     Ahead,
     /// The view is not the fold of its stream, or a declared tally has not counted the stream.
     Different,
-    /// The view is correct, and one of its rows is missing.
+    /// The view is correct, but one of its rows is missing.
     RowMissing,
-    /// The view is correct, and one of its rows is not.
+    /// The view is correct, but one of its rows is different.
     RowDifferent,
 }
 
@@ -65,8 +65,8 @@ enum ViewStatus {
 }
 
 impl<P: Projection> ProjectionHandler<P> {
-    /// Compares the views of these streams with the folds of the streams. Costs a read of each view and of its rows, and
-    /// a query of each stream.
+    /// Compares the views of these streams with the folds of the streams. Costs a read of each view and of its rows,
+    /// and a query of each stream.
     ///
     /// # Errors
     /// [`StoreError`] of a read.
@@ -118,7 +118,7 @@ impl<P: Projection> ProjectionHandler<P> {
         Ok((status, counted))
     }
 
-    /// Compares a view with the fold of its stream. Also returns what must be beside it, if that can be compared.
+    /// Compares a view with the fold of its stream. Also returns the expected rows, if they can be compared.
     fn verify_view(
         &self,
         stream: &StreamId,

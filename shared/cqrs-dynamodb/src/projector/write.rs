@@ -124,8 +124,8 @@ impl<P: Projection> ProjectionHandler<P> {
         })
     }
 
-    /// Builds the write of a row. It needs no condition: only this stream has the row, and the view's item in the same
-    /// transaction has one.
+    /// Builds the write of a row. It needs no condition: only this stream writes the row, and the same transaction
+    /// writes the view's item with a condition.
     fn row_action(&self, RowWrite { table, key, put }: &RowWrite) -> Result<TransactWriteItem, StoreError> {
         let deployed = self.rows.get(table.as_str()).ok_or_else(|| undeclared(table))?;
         let action = TransactWriteItem::builder();
