@@ -1,5 +1,5 @@
-//! The toolkit without the order domain: a test aggregate with two projections and what is kept beside their views, on
-//! its own tables.
+//! The toolkit without the order domain: a test aggregate with two projections, rollups, tallies and rows, on its own
+//! tables.
 
 mod added_projection;
 mod catch_up;

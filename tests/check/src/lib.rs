@@ -5,7 +5,7 @@
 //!
 //! 1. [`history`]: commands, replies, reads and the final state of a run.
 //! 2. [`violations`]: the promises that a history breaks; pure.
-//! 3. [`workload`]: what the checker needs to know of a domain.
+//! 3. [`workload`]: the commands, paths and documents of one domain.
 //! 4. [`api`]: the requests to the system.
 //! 5. [`load`]: the clients together; `load_client`: the actions of one client.
 //! 6. `final_state`: the events and views after the load.

@@ -1,4 +1,4 @@
-//! What the checker needs to know of a domain: its commands, its paths, and its documents.
+//! The commands, paths and documents of one domain, as the checker uses them.
 
 use serde_json::Value;
 

@@ -69,7 +69,7 @@ impl Authorizer {
         Self { required, ..self }
     }
 
-    /// Sets the scopes of the operator that a caller without a token is. `scopes` are separated by spaces.
+    /// Sets the scopes of a request without a token, separated by spaces.
     #[must_use]
     pub fn with_operator_scopes(self, scopes: &str) -> Self {
         Self { operator_scopes: scopes.to_owned(), ..self }

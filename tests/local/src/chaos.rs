@@ -210,7 +210,7 @@ impl Interceptor for Chaos {
         if !writes && !reads {
             return Fault::None;
         }
-        // Of a transaction, only the first item: the later ones include random shards of the counters.
+        // In a transaction, only the first item counts: later items include random shards of the counters.
         let subject = self.keys.subjects(&call.body).into_iter().next().unwrap_or_default();
         let (fault, what) = match self.roll(&format!("{} {subject}", call.operation), 1000) {
             0..30 => (Fault::Throttled, "call throttled"),

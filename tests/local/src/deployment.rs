@@ -1,4 +1,4 @@
-//! What a project declares to run its system in the local stack.
+//! The declaration of a project's system, from which the local stack runs it.
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 

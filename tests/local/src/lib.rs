@@ -1,6 +1,6 @@
 //! The local stack: emulates the parts of AWS that a system of this toolkit uses.
 //!
-//! 1. [`deployment`]: what a project declares: its functions, its template and its API.
+//! 1. [`deployment`]: declares the functions, the template and the API of a project.
 //! 2. [`template`]: the deployed resources, read from the template.
 //! 3. [`engine`]: the DynamoDB, embedded or remote. [`tables`]: creates the tables of the template.
 //! 4. [`functions`]: the functions, invoked with the events and responses of Lambda.

@@ -29,8 +29,8 @@ pub enum DescriptionError {
     /// Two types have the same schema name and different content. The document could contain only one of them.
     #[error("two different schemas have the name {0}; rename one of their types, or set #[schema(as = …)]")]
     SchemaConflict(String),
-    /// An operation has no summary: its function does not describe it.
-    #[error("an operation at {0} has no description; add it to the module openapi of its function")]
+    /// The function of an operation does not describe it.
+    #[error("an operation at {0} has no summary; describe it in `describe` of its function")]
     NotDescribed(&'static str),
     /// A schema does not serialize, which is a defect of the schema.
     #[error("the API description does not serialize: {0}")]

@@ -62,7 +62,7 @@ impl TableHistory {
 
     /// Checks I6 (every view is the fold of a prefix of its stream) and I7 (its version never goes down).
     ///
-    /// Returns what the streams have added to each table of counters.
+    /// Returns the sum of contributions and counted events, by table of counters.
     pub(crate) fn check_views(
         &mut self,
         model: &ViewModel,

@@ -8,7 +8,7 @@ use cqrs::{Commit, Counters, Event, Projection, ReadModel, ReadModels, StoredCom
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// The model of one projection with its rollups and tallies. The rows beside its views are compared at rest only.
+/// The model of one projection with its rollups and tallies. The simulation does not compare rows.
 #[derive(Clone)]
 pub struct ViewModel {
     /// The name of the projection.

@@ -177,8 +177,8 @@ async fn a_poison_after_a_large_commit_parks_the_stream_with_the_last_instalment
     jars.check_tables().await;
 }
 
-/// What is kept beside the levels in a race. Rows alone and a tally alone show that each part of the bookkeeping is
-/// compared: with all parts, an instalment usually changes several of them.
+/// The read models in a race. Rows alone and a tally alone prove that the condition compares each part of the
+/// bookkeeping: with all read models, an instalment usually changes several parts.
 #[derive(Clone, Copy, Debug)]
 enum Racing {
     All,

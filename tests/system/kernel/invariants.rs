@@ -1,4 +1,4 @@
-//! The tables beside the levels, and the check that they are what streams and views have added to them (invariant I8).
+//! The tables of counters and rows, and the check that they are the sum of all additions (invariant I8).
 
 use std::collections::{BTreeMap, BTreeSet};
 

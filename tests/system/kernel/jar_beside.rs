@@ -1,4 +1,4 @@
-//! What the test aggregate keeps beside the levels of its jars: rollups, tallies and rows over the words of the notes.
+//! The rollups, tallies and rows of the test aggregate.
 
 use cqrs::{Counters, Domain, Projection, ReadModel, ReadModels, Recorded, Rollup, RowKey, Rows, Tally};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ impl<const SCHEMA: u32> Domain for JarDomain<SCHEMA> {
     }
 }
 
-/// The levels with everything beside them.
+/// The levels with all their rollups, tallies and rows.
 pub fn levels<const SCHEMA: u32>() -> ReadModel<JarLevels<SCHEMA>> {
     ReadModel::new()
         .rollup::<Inventory<SCHEMA>>()
@@ -80,8 +80,8 @@ impl<const SCHEMA: u32> Tally for Fillings<SCHEMA> {
     }
 }
 
-/// The number of times that each word was written, also into jars that are smashed by now. An event with words counts in
-/// one row per word.
+/// The number of times that each word was written, also into jars that are smashed by now. An event with words counts
+/// in one row per word.
 pub struct WordsWritten<const SCHEMA: u32>;
 
 impl<const SCHEMA: u32> Tally for WordsWritten<SCHEMA> {
@@ -120,7 +120,7 @@ impl<const SCHEMA: u32> Rows for Labels<SCHEMA> {
     }
 }
 
-/// A projection whose name another one has.
+/// A projection with the same name as another one.
 pub struct OtherLevels;
 
 impl Projection for OtherLevels {

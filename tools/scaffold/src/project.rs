@@ -18,7 +18,7 @@ pub(crate) struct Project {
     pub(crate) toolkit: Toolkit,
 }
 
-/// Where cargo finds the toolkit.
+/// The location of the toolkit, for cargo.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Toolkit {
     /// The absolute path of a checkout.
@@ -31,7 +31,7 @@ impl Toolkit {
     /// Parses a path or a URL. The default is the checkout that this program was built from.
     ///
     /// # Errors
-    /// If the path is no checkout of the toolkit.
+    /// If the path is not a checkout of the toolkit.
     pub(crate) fn new(toolkit: Option<&str>) -> Result<Self, String> {
         let toolkit = toolkit.unwrap_or(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         if toolkit.contains("://") || toolkit.starts_with("git@") {
@@ -39,7 +39,7 @@ impl Toolkit {
         }
         match fs::canonicalize(toolkit) {
             Ok(path) if path.join("shared/cqrs/Cargo.toml").exists() => Ok(Self::Path(path)),
-            _ => Err(format!("{toolkit} is no checkout of the toolkit; pass its path or git URL as --toolkit")),
+            _ => Err(format!("{toolkit} is not a checkout of the toolkit; pass its path or git URL as --toolkit")),
         }
     }
 

@@ -24,8 +24,8 @@ impl CallKeys {
 
     /// The subjects of the call with this body, in the order of the body.
     ///
-    /// The subject of an item is its key, with `@` and its version if the call writes a versioned item. The subject of a
-    /// query is its partition key.
+    /// The subject of an item is its key. If the call writes a versioned item, `@` and the version follow. The subject
+    /// of a query is its partition key.
     pub fn subjects(&self, body: &Value) -> Vec<String> {
         let actions = body["TransactItems"].as_array().into_iter().flatten();
         let actions = actions.flat_map(|action| action.as_object().into_iter().flatten()).map(|(_, action)| action);
