@@ -3,12 +3,12 @@
 //!
 //! ```text
 //! #[tokio::test]
-//! async fn a_placed_order_can_be_read() {
+//! async fn an_opened_loan_can_be_read() {
 //!     let system = TestSystem::start(deployment()).await;
-//!     let alice = system.caller("alice", "orders/write orders/read");
-//!     let id = alice.post("/orders", "first", json!({ … })).await.expect(201).text("order_id");
+//!     let alice = system.caller("alice", "loans/write loans/read");
+//!     let id = alice.post("/loans", "first", json!({ "title": "Dune" })).await.expect(201).text("loan_id");
 //!     system.project().await;
-//!     alice.get(&format!("/orders/{id}")).await.expect(200);
+//!     alice.get(&format!("/loans/{id}")).await.expect(200);
 //! }
 //! ```
 //!
@@ -80,6 +80,16 @@ impl TestSystem {
         for mapping in self.mappings.lock().await.iter_mut() {
             mapping.drain().await.unwrap();
         }
+    }
+
+    /// Invokes a function with an event in JSON, as Lambda does. Returns its answer.
+    ///
+    /// # Panics
+    /// If there is no such function, or it fails.
+    pub async fn invoke(&self, function: &str, event: &str) -> Value {
+        let function = self.stack.function(function).unwrap_or_else(|| panic!("no function {function}"));
+        let now_ms = self.stack.app.dynamo.environment.now().as_millisecond();
+        function.invoke(serde_json::from_str(event).unwrap(), now_ms).await.unwrap()
     }
 
     /// Moves the clock forward.

@@ -30,7 +30,7 @@ struct ScaffoldCli {
     /// The aggregate: a noun in lower case, with dashes between words
     #[arg(long, value_name = "NOUN")]
     aggregate: String,
-    /// The view of the aggregate: a plural in lower case, with dashes between words [default: loan-summaries for loan]
+    /// The view of the aggregate: a plural in lower case, with dashes between words [default: the noun and `-summaries`]
     #[arg(long, value_name = "PLURAL")]
     view: Option<String>,
     /// The toolkit that the project depends on: a path, or the URL of a git repository [default: this repository]

@@ -13,104 +13,21 @@ pub(crate) struct Names {
     view: String,
 }
 
-/// Names with another meaning in the generated code: keywords of Rust, its modules, types and variables.
-const RESERVED: &[&str] = &[
-    // Keywords.
-    "abstract",
-    "as",
-    "async",
-    "await",
-    "become",
-    "box",
-    "break",
-    "const",
-    "continue",
-    "crate",
-    "do",
-    "dyn",
-    "else",
-    "enum",
-    "extern",
-    "false",
-    "final",
-    "fn",
-    "for",
-    "gen",
-    "if",
-    "impl",
-    "in",
-    "let",
-    "loop",
-    "macro",
-    "match",
-    "mod",
-    "move",
-    "mut",
-    "override",
-    "priv",
-    "pub",
-    "ref",
-    "return",
-    "self",
-    "static",
-    "struct",
-    "super",
-    "trait",
-    "true",
-    "try",
-    "type",
-    "typeof",
-    "union",
-    "unsafe",
-    "unsized",
-    "use",
-    "virtual",
-    "where",
-    "while",
-    "yield",
-    // Types of the toolkit and of the standard library.
-    "aggregate",
-    "caller",
-    "counters",
-    "deployment",
-    "domain",
-    "event",
-    "http-function",
-    "id",
-    "index",
-    "option",
-    "problem",
-    "projection",
-    "query",
-    "read-model",
-    "recorded",
-    "response",
-    "result",
-    "rollup",
-    "string",
-    "text",
-    "time",
-    "timestamp",
-    "vec",
-    // Modules, types and variables of the generated code.
-    "again",
-    "alice",
-    "command",
-    "openapi",
-    "open-document",
-    "opened",
-    "owner",
-    "owner-id",
-    "path",
-    "scope",
-    "status",
-    "system",
-    "test",
-    "tests",
-    "title",
-    "total",
-    "totals",
-];
+/// Keywords of Rust.
+const KEYWORDS: &str = "\
+    abstract as async await become box break const continue crate do dyn else enum extern false final fn for gen if \
+    impl in let loop macro match mod move mut override priv pub ref return self static struct super trait true try \
+    type typeof union unsafe unsized use virtual where while yield";
+/// Crates, and files that cargo treats as their roots.
+const CRATES: &str = "alloc app axum bin core cqrs domain functions jiff lib main serde std strum thiserror utoipa";
+/// Types of the toolkit and of the standard library.
+const TYPES: &str = "\
+    aggregate caller command-context counters deserialize event http-function id json-body option path-key problem \
+    projection query-context read-model recorded response result rollup scope serialize status-code string text time \
+    timestamp vec";
+/// Modules, types and variables of the generated code.
+const GENERATED: &str =
+    "again alice command deployment open-document openapi opened owner-id path query status system title totals total";
 
 impl Names {
     /// # Errors
@@ -160,7 +77,8 @@ fn check(option: &str, name: &str) -> Result<(), String> {
              gift-card"
         ));
     }
-    match RESERVED.contains(&name) {
+    let mut reserved = [KEYWORDS, CRATES, TYPES, GENERATED].into_iter().flat_map(|words| words.split(' '));
+    match reserved.any(|word| word == name) {
         true => Err(format!("{option}: `{name}` has another meaning in the code; choose another noun")),
         false => Ok(()),
     }

@@ -1,13 +1,12 @@
 //! The command function.
 
-use app::{
-    CommandContext, HttpFunction, Problem,
-    command::{FieldValidation, JsonBody},
-};
+use app::{CommandContext, HttpFunction, Problem, command::JsonBody};
 use axum::response::Response;
-#[cfg(feature = "openapi")]
-use domain::«snake»::Title;
-use domain::{«Camel», «Camel»Command, scope::WRITE, «snake»::OwnerId};
+use domain::{
+    «Camel», «Camel»Command,
+    scope::WRITE,
+    «snake»::{OwnerId, Title},
+};
 use serde::Deserialize;
 
 pub fn function() -> HttpFunction {
@@ -19,14 +18,11 @@ pub fn function() -> HttpFunction {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Open«Camel»))]
 #[serde(deny_unknown_fields, expecting = "an object")]
 pub(crate) struct OpenDocument {
-    #[cfg_attr(feature = "openapi", schema(value_type = Title))]
-    title: String,
+    title: Title,
 }
 
 async fn open(context: CommandContext, JsonBody(document): JsonBody<OpenDocument>) -> Result<Response, Problem> {
+    let OpenDocument { title } = document;
     let owner_id = OwnerId::try_from(context.caller.subject.clone()).map_err(|_| Problem::forbidden())?;
-    let mut fields = FieldValidation::default();
-    let title = fields.check("/title", document.title.try_into());
-    let command = fields.finish(|| Some(«Camel»Command::Open { owner_id, title: title? }))?;
-    context.create::<«Camel»>(context.new_id(), command).await
+    context.create::<«Camel»>(context.new_id(), «Camel»Command::Open { owner_id, title }).await
 }
