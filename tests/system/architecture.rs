@@ -81,6 +81,12 @@ fn dependencies_between_crates_lead_down_only() {
 }
 
 #[test]
+fn the_deployment_lists_every_domain() {
+    let listed: BTreeSet<String> = &used_by("domains") & &crates_in("shared");
+    assert_eq!(listed, &domains() | &BTreeSet::from(["cqrs".to_owned()]));
+}
+
+#[test]
 fn the_pure_crates_depend_on_no_async_runtime_and_on_no_aws_crate() {
     for package in domains().into_iter().chain(["cqrs".to_owned()]) {
         for used in used_through("normal,dev,build", &package) {

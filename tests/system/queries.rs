@@ -123,7 +123,7 @@ async fn a_cursor_is_valid_only_for_its_own_list() {
         refused.expect_problem(400, "malformed-request");
     }
     // The digest of a cursor needs no secret. A forged cursor with an invalid position is refused, too.
-    let list = app::Cursor { list: &["by-customer", "alice", "alice", ""] };
+    let list = app::Cursor { list: &["order-summaries", "by-customer", "alice", "alice", ""] };
     for nonsense in [&["2026-11-22T10:00:00Z"][..], &["", ""], &["2026-11-22T10:00:00Z", "1", "2"], &[]] {
         let cursor = list.after(&nonsense.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>());
         alice.get(format!("/customers/alice/orders?cursor={cursor}")).await.expect_problem(400, "malformed-request");

@@ -57,7 +57,7 @@ async fn a_rebuild_goes_through_all_segments() {
     let (mut orders, mut written) = (0, 0);
     for segment in 0..3 {
         let (totals, _) = steps(&system, full_timeout(), &json!({ "task": "rebuild", "segments": 3 }), segment).await;
-        orders += totals["orders"].as_u64().unwrap();
+        orders += totals["streams"].as_u64().unwrap();
         written += totals["written"].as_u64().unwrap();
     }
     assert_eq!((orders, written), (12, 5));
@@ -72,7 +72,7 @@ async fn a_step_ends_before_its_deadline_and_the_next_one_continues() {
     }
     system.interceptor.rewrite("Scan", |body| body["Limit"] = 2.into());
     let (totals, number) = steps(&system, SCARCE, &json!({ "task": "rebuild", "segments": 1 }), 0).await;
-    assert_eq!(totals, json!({ "orders": 9, "written": 9, "parked": 0, "wrong": 0 }));
+    assert_eq!(totals, json!({ "streams": 9, "written": 9, "parked": 0, "wrong": 0 }));
     assert!(number >= 5, "{number} steps of two orders each");
     system.check_read_models().await;
 
@@ -91,7 +91,7 @@ async fn a_failed_step_is_an_error_and_can_be_repeated() {
     system.interceptor.inject("Scan", Fault::AccessDenied, 1);
     step(&system, full_timeout(), first.clone()).await.unwrap_err();
     let taken = step(&system, full_timeout(), first).await.unwrap();
-    assert_eq!(taken["totals"], json!({ "orders": 3, "written": 1, "parked": 0, "wrong": 0 }));
+    assert_eq!(taken["totals"], json!({ "streams": 3, "written": 1, "parked": 0, "wrong": 0 }));
     system.check_read_models().await;
 }
 
@@ -120,7 +120,7 @@ async fn a_verification_counts_drift_and_writes_nothing() {
     system.take_metrics();
     for _ in 0..2 {
         let (totals, _) = steps(&system, full_timeout(), &job, 0).await;
-        assert_eq!(totals, json!({ "orders": 4, "written": 0, "parked": 0, "wrong": 2 }));
+        assert_eq!(totals, json!({ "streams": 4, "written": 0, "parked": 0, "wrong": 2 }));
         assert_eq!(json!(system.take_metrics()), json!({ "Drift": 2 }));
     }
 }
@@ -145,7 +145,7 @@ async fn a_verification_in_several_steps_does_not_compare_the_counters() {
     let (system, _) = with_orders(5).await;
     system.interceptor.rewrite("Scan", |body| body["Limit"] = 2.into());
     let (totals, number) = steps(&system, SCARCE, &json!({ "task": "verify", "segments": 1 }), 0).await;
-    assert_eq!(totals, json!({ "orders": 5, "written": 0, "parked": 0, "wrong": 0 }));
+    assert_eq!(totals, json!({ "streams": 5, "written": 0, "parked": 0, "wrong": 0 }));
     assert!(number >= 3, "{number} steps of two orders each");
     assert_eq!(json!(system.take_metrics()), json!({}));
 }
@@ -163,12 +163,12 @@ async fn a_sweep_catches_up_only_the_streams_of_discarded_batches() {
     } });
     let (totals, _) =
         steps(&system, full_timeout(), &json!({ "task": "sweep", "segments": 1, "discarded": [discarded] }), 0).await;
-    assert_eq!(totals, json!({ "orders": 1, "written": 1, "parked": 0, "wrong": 0 }));
+    assert_eq!(totals, json!({ "streams": 1, "written": 1, "parked": 0, "wrong": 0 }));
     assert!(system.view_versions().await.keys().eq([&lost]));
     // Without discarded batches there is nothing to do.
     let (totals, _) =
         steps(&system, full_timeout(), &json!({ "task": "sweep", "segments": 1, "discarded": [] }), 0).await;
-    assert_eq!(totals["orders"], 0);
+    assert_eq!(totals["streams"], 0);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The OpenAPI description of the commands.
 
 use app::openapi::Operation;
-use cqrs::openapi::{EXAMPLE_ID, Schemas, UUID, refer_to};
+use cqrs::openapi::{Schemas, refer_to};
 use orders::{
     Order,
     OrderRejection::{AlreadyCancelled, AlreadyDelivered, AlreadyPlaced, AlreadyShipped, NotShipped},
@@ -37,7 +37,7 @@ fn place_order(operation: Operation) -> Operation {
             "items": [{ "sku": "BOOK-1", "quantity": 2, "unit_price": 1250 }],
             "shipping_address": "1 Main Street, Springfield",
         }))
-        .creates::<Order>("The order was placed.", (&format!("^/orders/{UUID}$"), &format!("/orders/{EXAMPLE_ID}")))
+        .creates::<Order>("The order was placed.")
         .rejects::<Order>(AlreadyPlaced)
 }
 

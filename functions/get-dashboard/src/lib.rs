@@ -12,12 +12,7 @@ const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u64 = 90;
 
 pub fn function() -> HttpFunction {
-    HttpFunction::new("get-dashboard").counters(Dashboard::TABLE).get(
-        "getDashboard",
-        "/dashboard",
-        &[ADMIN],
-        get_dashboard,
-    )
+    HttpFunction::new("get-dashboard").rollup::<Dashboard>().get("getDashboard", "/dashboard", &[ADMIN], get_dashboard)
 }
 
 async fn get_dashboard(query: QueryContext) -> Result<Response, Problem> {

@@ -15,7 +15,7 @@ use {
 };
 
 pub fn function() -> HttpFunction {
-    HttpFunction::new("list-orders").events().views::<OrderSummaries>().get(
+    HttpFunction::new("list-orders").events().list::<OrderSummaries>(&OrderSummaries::BY_CUSTOMER).get(
         "listOrders",
         "/customers/{customer_id}/orders",
         &[READ, FULFIL, ADMIN],

@@ -62,7 +62,7 @@ pub struct MaintenanceStep {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Streams visited.
-    pub orders: usize,
+    pub streams: usize,
     /// Views written.
     pub written: usize,
     /// Views of parked streams.
@@ -77,7 +77,7 @@ pub enum StepError {
     /// A read of events, views or counters failed.
     #[error(transparent)]
     Failed(#[from] StoreError),
-    #[error("{0} orders could not be caught up")]
+    #[error("{0} streams could not be caught up")]
     Behind(usize),
 }
 
@@ -120,7 +120,7 @@ async fn catch_up(
         tracing::error!(%stream, reason, "the stream was not caught up");
     }
     match failed.len() {
-        0 => Ok(Totals { orders: streams, written, parked, wrong: 0 }),
+        0 => Ok(Totals { streams, written, parked, wrong: 0 }),
         number => Err(StepError::Behind(number)),
     }
 }
@@ -128,8 +128,8 @@ async fn catch_up(
 /// Verifies from `checkpoint` on, advances it, and emits metrics and logs.
 async fn verify_views<D: Domain>(app: &App, checkpoint: &mut Checkpoint) -> Result<Totals, StepError> {
     let mut totals = Totals::default();
-    let report = verify::verify::<D>(app, PATIENCE, checkpoint.clone(), |orders, reached| {
-        totals.orders = orders;
+    let report = verify::verify::<D>(app, PATIENCE, checkpoint.clone(), |streams, reached| {
+        totals.streams = streams;
         checkpoint.clone_from(reached);
     });
     let VerifyReport { projections, counters } = report.await?;
@@ -155,7 +155,7 @@ impl Add for Totals {
 
     fn add(self, other: Self) -> Self {
         Self {
-            orders: self.orders + other.orders,
+            streams: self.streams + other.streams,
             written: self.written + other.written,
             parked: self.parked + other.parked,
             wrong: self.wrong + other.wrong,

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodFilter, on},
 };
-use cqrs::{Projection, Scope};
+use cqrs::{Index, Projection, Rollup, Rows, Scope, Tally};
 use futures_util::future::BoxFuture;
 use http::Method;
 
@@ -21,10 +21,14 @@ use crate::{App, Caller, Problem, tables::EVENTS};
 pub struct HttpFunction {
     name: &'static str,
     tables: Vec<&'static str>,
-    warm_up: Option<fn(App) -> BoxFuture<'static, ()>>,
+    read_models: Vec<&'static str>,
+    lists: Vec<(&'static str, Index)>,
+    warm_up: Option<WarmUp>,
     routes: Vec<Route>,
     router: Router<App>,
 }
+
+type WarmUp = fn(App) -> BoxFuture<'static, ()>;
 
 /// A route of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +45,8 @@ pub struct Route {
 impl HttpFunction {
     /// Declares a function without tables and routes. `name` is the name of its binary.
     pub fn new(name: &'static str) -> Self {
-        Self { name, tables: Vec::new(), warm_up: None, routes: Vec::new(), router: Router::new() }
+        let (tables, read_models, lists) = (Vec::new(), Vec::new(), Vec::new());
+        Self { name, tables, read_models, lists, warm_up: None, routes: Vec::new(), router: Router::new() }
     }
 
     /// Declares that the function uses the event store.
@@ -50,10 +55,10 @@ impl HttpFunction {
         self.table(EVENTS, |app| Box::pin(async move { app.warm_up().await }))
     }
 
-    /// Declares that the function reads the views of `P`.
+    /// Declares that the function reads single views of `P`.
     #[must_use]
     pub fn views<P: Projection>(self) -> Self {
-        self.table(P::NAME, |app| {
+        self.read_model(P::NAME, P::NAME, |app| {
             Box::pin(async move {
                 if let Ok(views) = app.for_warm_up().views::<P>() {
                     let _ = views.get("warm-up").await;
@@ -62,21 +67,48 @@ impl HttpFunction {
         })
     }
 
-    /// Declares that the function reads the counters in the table `name`.
+    /// Declares that the function reads pages of a list of the views of `P`, and single views.
     #[must_use]
-    pub fn counters(self, name: &'static str) -> Self {
-        Self { tables: [self.tables, vec![name]].concat(), ..self }
+    pub fn list<P: Projection>(self, index: &Index) -> Self {
+        let lists = [self.lists.clone(), vec![(P::NAME, *index)]].concat();
+        Self { lists, ..self.views::<P>() }
     }
 
-    /// Sets the call that opens the connection to DynamoDB during Lambda's init phase, which has full CPU. The default
-    /// is a read from the first declared table.
+    /// Declares that the function reads the counters of the rollup `R`.
     #[must_use]
-    pub fn warm_up(self, warm_up: fn(App) -> BoxFuture<'static, ()>) -> Self {
-        Self { warm_up: Some(warm_up), ..self }
+    pub fn rollup<R: Rollup>(self) -> Self {
+        self.read_model(R::NAME, R::TABLE, |app| Box::pin(async move { app.warm_up_counters(R::TABLE).await }))
     }
 
-    fn table(mut self, name: &'static str, warm_up: fn(App) -> BoxFuture<'static, ()>) -> Self {
-        self.tables.push(name);
+    /// Declares that the function reads the counters of the tally `T`.
+    #[must_use]
+    pub fn tally<T: Tally>(self) -> Self {
+        self.read_model(T::NAME, T::TABLE, |app| Box::pin(async move { app.warm_up_counters(T::TABLE).await }))
+    }
+
+    /// Declares that the function reads the rows `R`.
+    #[must_use]
+    pub fn rows<R: Rows>(self) -> Self {
+        self.read_model(R::NAME, R::NAME, |app| {
+            Box::pin(async move {
+                if let Ok(rows) = app.for_warm_up().rows::<R>() {
+                    let _ = rows.list("warm-up", None, 1, false).await;
+                }
+            })
+        })
+    }
+
+    fn read_model(self, name: &'static str, table: &'static str, warm_up: WarmUp) -> Self {
+        let read_models = [self.read_models.clone(), vec![name]].concat();
+        Self { read_models, ..self.table(table, warm_up) }
+    }
+
+    /// Adds a table. The warm-up reads from the first one: it opens the connection to DynamoDB during Lambda's init
+    /// phase, which has full CPU.
+    fn table(mut self, name: &'static str, warm_up: WarmUp) -> Self {
+        if !self.tables.contains(&name) {
+            self.tables.push(name);
+        }
         Self { warm_up: self.warm_up.or(Some(warm_up)), ..self }
     }
 
@@ -118,6 +150,16 @@ impl HttpFunction {
     /// Returns the declared names of the tables.
     pub fn tables(&self) -> &[&'static str] {
         &self.tables
+    }
+
+    /// Returns the names of the projections, rollups, tallies and rows that the function reads.
+    pub fn read_models(&self) -> &[&'static str] {
+        &self.read_models
+    }
+
+    /// Returns the lists that the function reads, each with the name of its projection.
+    pub fn lists(&self) -> &[(&'static str, Index)] {
+        &self.lists
     }
 
     pub fn routes(&self) -> &[Route] {

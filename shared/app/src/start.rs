@@ -3,8 +3,8 @@
 use std::{convert::Infallible, env};
 
 use axum::extract::FromRequestParts;
-use cqrs::{DeclarationError, Domain, Projection, StreamId, read_model::DeclaredTables};
-use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, Reader, StoreError, Views};
+use cqrs::{DeclarationError, Domain, Projection, Rows, StreamId, read_model::DeclaredTables};
+use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, Reader, RowsTable, StoreError, Views};
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use lambda_http::{
@@ -87,6 +87,14 @@ impl App {
         Ok(CountersTable::new(self.dynamo.clone(), self.tables.get(name)?))
     }
 
+    /// Returns the rows `R`.
+    ///
+    /// # Errors
+    /// [`StoreError::Bug`]
+    pub fn rows<R: Rows>(&self) -> Result<RowsTable<R>, StoreError> {
+        Ok(RowsTable::new(self.dynamo.clone(), self.tables.get(R::NAME)?))
+    }
+
     /// Returns a copy that sees only these tables.
     #[must_use]
     pub fn with_tables(&self, declared: &[&str]) -> Self {
@@ -110,6 +118,14 @@ impl App {
         let unused_stream = StreamId::try_from("warm-up#0".to_owned());
         if let (Ok(stream), Ok(events)) = (unused_stream, self.for_warm_up().events()) {
             let _ = events.load_after(&stream, cqrs::Version::NONE).await;
+        }
+    }
+
+    /// Opens the connection to DynamoDB by reading from a table of counters. Costs two read units per shard. Ignores
+    /// errors, like [`warm_up`](Self::warm_up).
+    pub(crate) async fn warm_up_counters(&self, table: &str) {
+        if let Ok(counters) = self.for_warm_up().counters(table) {
+            let _ = counters.row("warm-up").await;
         }
     }
 
@@ -146,6 +162,9 @@ impl App {
 /// [`DeclarationError`] if declarations collide.
 pub fn tables<D: Domain>() -> Result<Vec<&'static str>, DeclarationError> {
     let declared = D::read_models(DeclaredTables::default()).check()?;
+    if declared.contains_key(EVENTS) {
+        return Err(DeclarationError::NameDeclaredTwice(EVENTS));
+    }
     Ok([EVENTS].into_iter().chain(declared.into_keys()).collect())
 }
 

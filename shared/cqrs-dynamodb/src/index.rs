@@ -53,6 +53,10 @@ impl<P: Projection> Views<P> {
         after: Option<&IndexPosition>,
         limit: i32,
     ) -> Result<IndexPage<R>, StoreError> {
+        if partition.len() != index.partition.len() {
+            let (index, expected) = (index.name, index.partition.len());
+            return Err(StoreError::bug(format!("a list of the index {index} needs {expected} partition values")));
+        }
         let partition: Vec<_> = index.partition.iter().zip(partition).collect();
         let start = after.map(|after| {
             let position = sort_fields::<P>(index).zip(after).map(|(name, value)| (name.to_owned(), text(value)));

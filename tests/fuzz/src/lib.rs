@@ -9,6 +9,7 @@
 use app::{App, Cursor, Metrics, Settings, client, start, trace::XRay};
 use aws_lambda_events::dynamodb::{Event, EventRecord};
 use axum::{Router, body::Body};
+use cqrs::Projection;
 use cqrs_dynamodb::{Dynamo, Environment};
 use domains::Domains;
 use jiff::Timestamp;
@@ -55,7 +56,7 @@ pub fn record(bytes: &[u8]) {
 /// Sends the bytes as the cursor of a list, and as a position in a valid cursor.
 pub fn cursor(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let list = Cursor { list: &[OrderSummaries::BY_CUSTOMER.name, CALLER, CALLER, ""] };
+    let list = Cursor { list: &[OrderSummaries::NAME, OrderSummaries::BY_CUSTOMER.name, CALLER, CALLER, ""] };
     let position = [text, text].map(str::to_owned);
     let valid = list.after(&position);
     let can_be_a_key = (1..=1024).contains(&text.len());

@@ -125,7 +125,10 @@ impl System {
     /// the folds.
     pub async fn check_read_models(&self) {
         self.check_counters().await;
-        let streams: Vec<StreamId> = self.streams().await.into_keys().collect();
+        let commits = self.items(&self.direct.tables.get("events").unwrap()).await;
+        let stream = |commit: &Value| StreamId::try_from(commit["stream"].as_str().unwrap().to_owned()).unwrap();
+        let streams: BTreeSet<StreamId> = commits.iter().map(stream).collect();
+        let streams: Vec<StreamId> = streams.into_iter().collect();
         let projector = self.direct.projector::<Domains>().unwrap();
         let (mut verified_views, mut added) = (0, BTreeMap::<String, Counters>::new());
         for (projection, verified) in projector.verify(&streams).await.unwrap() {

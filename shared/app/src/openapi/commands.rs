@@ -4,7 +4,7 @@ use std::{borrow::Cow, marker::PhantomData};
 
 use cqrs::{
     Aggregate, Event, Version,
-    openapi::{Schemas, refer_to, schema_name},
+    openapi::{EXAMPLE_ID, Schemas, refer_to, schema_name},
 };
 use cqrs_dynamodb::CommandError;
 use http::StatusCode;
@@ -31,11 +31,10 @@ const KEY: &str = "Identifies a repeat of this command: 1 to 255 visible ASCII c
                    comma. After a timeout or a 5xx response, retry with the same key.";
 
 impl Operation {
-    /// Describes a command that creates an instance of `A`. `location` is the pattern of its `Location` with an
-    /// example.
+    /// Describes a command that creates an instance of `A`. Its `Location` is below the path of the operation.
     #[must_use]
-    pub fn creates<A: HttpAggregate<Key: ToSchema>>(self, description: &str, location: (&str, &str)) -> Self {
-        let mut header = Header::new(text(location.0, location.1));
+    pub fn creates<A: HttpAggregate<Key: ToSchema>>(self, description: &str) -> Self {
+        let mut header = Header::new(text(&format!("^{}/[^/]+$", self.path), &format!("{}/{EXAMPLE_ID}", self.path)));
         header.description = Some(format!("The path of the {}.", A::Event::noun()));
         let headers = &[("ETag", etag(&A::Event::noun())), ("Location", header), ("Idempotency-Replayed", replayed())];
         self.header("Idempotency-Key", KEY, idempotency_key())

@@ -117,7 +117,7 @@ where
     /// Passes the cursor of this list to `use_cursor`. A cursor belongs to the list, the caller and the filter.
     fn cursor<T>(&self, context: &QueryContext, use_cursor: impl FnOnce(Cursor<'_>) -> T) -> T {
         let filter = self.filter.as_ref().map_or("", |filter| filter.value);
-        let list = [&[self.index.name], self.partition, &[&context.caller.subject, filter]].concat();
+        let list = [&[P::NAME, self.index.name], self.partition, &[&context.caller.subject, filter]].concat();
         use_cursor(Cursor { list: &list })
     }
 

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, fmt::Debug, fs, path::Path};
 
 use crate::{Event, EventRecord};
 
-/// Asserts that the golden files in `directory` and [`Event::SCHEMAS`] list the same events, that every file decodes,
+/// Asserts that the variants of `E`, the golden files in `directory` and [`Event::SCHEMAS`] list the same events, that
+/// every file decodes,
 /// and that `samples`, one event of each type, are the events of the newest files.
 ///
 /// A file is named `<type>.v<schema>.json`, such as `order.placed.v1.json`. Files of older schema versions prove the
@@ -16,6 +17,8 @@ use crate::{Event, EventRecord};
 #[allow(clippy::panic, reason = "a failed check must fail the test")]
 pub fn assert_golden<E: Event + Debug + PartialEq>(directory: impl AsRef<Path>, samples: impl IntoIterator<Item = E>) {
     let directory = directory.as_ref();
+    let schemas: BTreeSet<String> = E::SCHEMAS.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(variants::<E>(), schemas, "the variants of the events and Event::SCHEMAS differ");
     let listed: BTreeSet<String> = E::SCHEMAS
         .iter()
         .flat_map(|(name, current)| (1..=*current).map(move |schema| file_name(name, schema)))
@@ -39,6 +42,14 @@ pub fn assert_golden<E: Event + Debug + PartialEq>(directory: impl AsRef<Path>, 
         without_sample.remove(record.event_type.as_str());
     }
     assert!(without_sample.is_empty(), "no sample of {without_sample:?}");
+}
+
+/// Returns the published names of all variants, from serde's error for an unknown one.
+fn variants<E: Event>() -> BTreeSet<String> {
+    let unknown = serde_json::json!({ "type": "", "data": {} });
+    let error = serde_json::from_value::<E>(unknown).map(|_| String::new()).unwrap_or_else(|error| error.to_string());
+    let expected = error.split_once("expected").map(|(_, expected)| expected).unwrap_or_default();
+    expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 fn file_name(event_type: &str, schema: u32) -> String {

@@ -20,6 +20,9 @@ use crate::{
 /// At the first difference.
 #[track_caller]
 pub fn assert_template<D: Domain>(deployment: &Deployment) {
+    for operation in [deployment.example.operation, deployment.history] {
+        assert!(deployment.path(operation).is_some(), "no function has the operation {operation}");
+    }
     let template = Template::read(&deployment.template).unwrap_or_else(|error| panic!("{error}"));
     let declared: BTreeMap<_, _> = deployment.functions().collect();
     let names: BTreeSet<_> = template.functions.keys().map(String::as_str).collect();

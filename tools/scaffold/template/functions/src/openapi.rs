@@ -2,7 +2,6 @@
 
 use app::openapi::Operation;
 use axum::http::StatusCode;
-use cqrs::openapi::{EXAMPLE_ID, UUID};
 use domain::{«Camel», «Camel»Rejection, «View», Totals};
 use serde_json::json;
 
@@ -14,10 +13,7 @@ pub fn describe(id: &str, operation: Operation) -> Operation {
         "open«Camel»" => operation
             .summary("Open «a» «words»")
             .body::<OpenDocument>(json!({ "title": "The first" }))
-            .creates::<«Camel»>(
-                "The «words» was opened.",
-                (&format!("^/«kebab»s/{UUID}$"), &format!("/«kebab»s/{EXAMPLE_ID}")),
-            )
+            .creates::<«Camel»>("The «words» was opened.")
             .rejects::<«Camel»>(«Camel»Rejection::AlreadyOpened),
         "get«Camel»" => operation.summary("Get «a» «words»").reads_view::<«Camel», «View»>("The «words»."),
         "get«Camel»Events" => {

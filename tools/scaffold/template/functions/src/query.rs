@@ -13,7 +13,7 @@ pub fn function() -> HttpFunction {
     HttpFunction::new("query")
         .events()
         .views::<«Views»>()
-        .counters(Totals::TABLE)
+        .rollup::<Totals>()
         .get("get«Camel»", "/«kebab»s/{«snake»_id}", &[READ, ADMIN], get_«snake»)
         .get("get«Camel»Events", "/«kebab»s/{«snake»_id}/events", &[READ, ADMIN], get_events)
         .get("getTotals", "/totals", &[ADMIN], get_totals)
