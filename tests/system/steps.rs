@@ -87,7 +87,7 @@ async fn a_failed_step_is_an_error_and_can_be_repeated() {
     let first = json!({ "job": { "task": "rebuild", "segments": 1 }, "segment": 0 });
     system.interceptor.inject("PutItem", Fault::AccessDenied, 1);
     let error = step(&system, full_timeout(), first.clone()).await.unwrap_err();
-    assert!(error.contains("1 orders could not be caught up"), "{error}");
+    assert!(error.contains("1 streams could not be caught up"), "{error}");
     system.interceptor.inject("Scan", Fault::AccessDenied, 1);
     step(&system, full_timeout(), first.clone()).await.unwrap_err();
     let taken = step(&system, full_timeout(), first).await.unwrap();

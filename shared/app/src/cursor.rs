@@ -2,6 +2,8 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
+use crate::Problem;
+
 const DIGEST_BYTES: usize = 8;
 
 /// Encodes and decodes the cursors of one list.
@@ -33,6 +35,15 @@ impl Cursor<'_> {
         let position: Vec<String> = serde_json::from_slice(position).ok()?;
         // DynamoDB rejects an empty key, and a sort key of more than 1024 bytes.
         position.iter().all(|value| (1..=1024).contains(&value.len())).then_some(position)
+    }
+
+    /// Decodes a cursor whose position is one value.
+    ///
+    /// # Errors
+    /// 400 if the cursor is damaged or belongs to another list.
+    pub(crate) fn read_one(&self, cursor: &str) -> Result<String, Problem> {
+        let position = self.read(cursor).and_then(|position| <[String; 1]>::try_from(position).ok());
+        position.map(|[value]| value).ok_or_else(Problem::invalid_cursor)
     }
 
     fn digest(&self, position: &[u8]) -> [u8; DIGEST_BYTES] {

@@ -57,6 +57,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed-request", "Malformed request", detail)
     }
 
+    /// 400: the cursor is damaged or belongs to another list.
+    pub(crate) fn invalid_cursor() -> Self {
+        Self::malformed("cursor must be the next_cursor of a page of this list.")
+    }
+
     /// 401: the request has no authenticated caller.
     pub fn unauthorized() -> Self {
         let detail = "The request has no verified token with a sub claim.";

@@ -2,11 +2,12 @@
 //!
 //! 1. This file: the context of a query; responds with one view.
 //! 2. [`history`]: the events of one stream.
-//! 3. [`list`]: pages of a list of views; [`page`]: the rows of one page.
+//! 3. [`list`]: pages of a list of views; [`page`]: the rows of one page; [`rows`]: pages of rows beside views.
 
 pub mod history;
 pub mod list;
 mod page;
+pub mod rows;
 
 use axum::{extract::FromRequestParts, response::Response};
 use cqrs::{Aggregate, Event, Projection, StreamId};

@@ -1,6 +1,10 @@
 //! The deployed resources, read from `template.yaml`.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
 use serde_yaml_ng::Value;
 
@@ -11,6 +15,8 @@ pub struct Template {
     pub tables: BTreeMap<String, TableDefinition>,
     /// By the name of the binary.
     pub functions: BTreeMap<String, FunctionDefinition>,
+    /// The actions that each role grants with their resources, by logical id.
+    pub roles: BTreeMap<String, BTreeSet<(String, String)>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +63,8 @@ pub struct IndexDefinition {
 pub struct FunctionDefinition {
     /// The logical id.
     pub id: String,
+    /// The logical id of its role, with the attribute `Arn`. Empty if the template has none.
+    pub role: String,
     /// References to tables are replaced by their logical ids.
     pub environment: BTreeMap<String, String>,
     pub timeout: Duration,
@@ -118,11 +126,14 @@ impl Template {
     fn of(template: &Node<'_>) -> Result<Self, String> {
         let globals = template.get("Globals").and_then(|globals| globals.get("Function"));
         let mut tables = BTreeMap::new();
-        let mut functions = BTreeMap::new();
+        let (mut functions, mut roles) = (BTreeMap::new(), BTreeMap::new());
         for (id, resource) in template.need("Resources")?.entries() {
             match resource.need("Type")?.text()?.as_str() {
                 "AWS::DynamoDB::Table" => {
                     tables.insert(id, table(&resource.need("Properties")?)?);
+                }
+                "AWS::IAM::Role" => {
+                    roles.insert(id, grants(&resource.need("Properties")?)?);
                 }
                 "AWS::Serverless::Function" => {
                     let binary = resource.need("Metadata")?.need("BuildProperties")?.need("Binary")?.text()?;
@@ -131,7 +142,7 @@ impl Template {
                 _ => {}
             }
         }
-        Ok(Self { tables, functions })
+        Ok(Self { tables, functions, roles })
     }
 }
 
@@ -168,6 +179,24 @@ fn index(index: &Node<'_>) -> Result<IndexDefinition, String> {
     })
 }
 
+/// Reads the actions of a role's own policies, each with its resources.
+fn grants(role: &Node<'_>) -> Result<BTreeSet<(String, String)>, String> {
+    let mut grants = BTreeSet::new();
+    let policies = role.get("Policies").map_or(Ok(Vec::new()), |policies| {
+        policies.list(|policy| {
+            policy
+                .need("PolicyDocument")?
+                .need("Statement")?
+                .list(|statement| Ok((statement.need("Action")?.texts()?, statement.need("Resource")?.texts()?)))
+        })
+    })?;
+    for (actions, resources) in policies.into_iter().flatten() {
+        let pairs = actions.iter().flat_map(|action| resources.iter().map(move |resource| (action, resource)));
+        grants.extend(pairs.map(|(action, resource)| (action.clone(), resource.clone())));
+    }
+    Ok(grants)
+}
+
 fn function(id: String, function: &Node<'_>, globals: Option<&Node<'_>>) -> Result<FunctionDefinition, String> {
     let mut environment = BTreeMap::new();
     for scope in globals.into_iter().chain([function]) {
@@ -186,7 +215,8 @@ fn function(id: String, function: &Node<'_>, globals: Option<&Node<'_>>) -> Resu
             other => return Err(format!("{}: the local stack does not support events of type {other}", event.path)),
         }
     }
-    Ok(FunctionDefinition { id, environment, timeout: Duration::from_secs(timeout), routes, mappings })
+    let role = function.get("Role").map_or(Ok(String::new()), |role| role.text())?;
+    Ok(FunctionDefinition { id, role, environment, timeout: Duration::from_secs(timeout), routes, mappings })
 }
 
 fn route(route: &Node<'_>) -> Result<RouteDefinition, String> {
@@ -259,6 +289,14 @@ impl<'a> Node<'a> {
             Value::Bool(truth) => Ok(truth.to_string()),
             Value::Tagged(tagged) => Node { value: &tagged.value, path: self.path.clone() }.text(),
             Value::Null | Value::Sequence(_) | Value::Mapping(_) => Err(format!("{}: must be text", self.path)),
+        }
+    }
+
+    /// The texts of a scalar or of a list of scalars.
+    fn texts(&self) -> Result<Vec<String>, String> {
+        match self.value {
+            Value::Sequence(_) => self.list(Node::text),
+            _ => self.text().map(|text| vec![text]),
         }
     }
 

@@ -3,12 +3,12 @@
 //! It reads all tables at one instant, without the network and the SDK.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
 
 use check::Reply;
-use cqrs::Counters;
+use cqrs::{Counters, StreamId};
 use local::{Engine, engine::interceptor::EngineCall};
 use serde_json::{Value, json};
 
@@ -135,6 +135,13 @@ impl InvariantChecker {
             }
             Reply::Refused(_) | Reply::Unknown => Ok(()),
         }
+    }
+
+    /// All streams.
+    pub fn streams(&self) -> Vec<StreamId> {
+        let history = self.history.lock().unwrap();
+        let names: BTreeSet<&String> = history.commits.keys().map(|(stream, _)| stream).collect();
+        names.into_iter().map(|name| name.clone().try_into().unwrap()).collect()
     }
 
     pub fn commit_count(&self) -> usize {

@@ -162,6 +162,17 @@ impl SimulationRun {
         while self.world.invariants_hold() && self.step(mappings.len(), &mut replay).await {}
         self.record_violation(self.checker.check_no_stale_views());
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
+        self.record_violation(self.verify().await);
+    }
+
+    /// Compares all read models with the streams, as `cargo operate verify` does, rows included.
+    async fn verify(&self) -> Result<(), String> {
+        let projector = self.stack.app.projector::<Domains>().map_err(|error| error.to_string())?;
+        let verified = projector.verify(&self.checker.streams()).await.map_err(|error| error.to_string())?;
+        match verified.into_iter().find(|(_, verified)| !verified.defective.is_empty()) {
+            Some((projection, verified)) => Err(format!("I6: verify finds in {projection}: {:?}", verified.defective)),
+            None => Ok(()),
+        }
     }
 
     /// Redrives the parked streams, as an operator does. A missing or unreadable commit parks a stream.

@@ -1,8 +1,12 @@
 //! Declared read models: several rollups over one view, tallies, and rows.
 
+use std::time::Duration;
+
 use cqrs::{DeclarationError, ReadModel, ReadModels, StreamId, Version, spec::commit_of};
 use cqrs_dynamodb::{CatchUpRequest, RowsTable, views::Content};
-use local::engine::interceptor::Fault;
+use jiff::Timestamp;
+use local::{engine::interceptor::Fault, functions::Function, gateway::ApiEvent};
+use serde_json::{Value, json};
 
 use super::{
     Jars,
@@ -214,4 +218,52 @@ async fn a_commit_that_a_tally_counts_in_100_rows_parks_its_stream() {
     let Content::Current(JarLevel { level, .. }) = jars.level::<1>("a").await.1 else { panic!() };
     assert_eq!(level, 1);
     jars.check_tables().await;
+}
+
+/// The rows of the list `tea` over HTTP, page by page.
+#[tokio::test]
+async fn a_function_responds_with_pages_of_rows() {
+    let jars = Jars::start().await;
+    let projector = jars.projector_of_all::<1>();
+    for key in ["a", "b", "c"] {
+        let jar = stream(&jars, key, &[with_note(1, "tea,")]).await;
+        projector.catch_up(&[request(&jar, &[1])]).await;
+    }
+    const READ: &[cqrs::Scope] = &[cqrs::Scope::new("jars/read")];
+    let labels = async |query: app::QueryContext, app::PathText(word): app::PathText| {
+        query.rows::<Labels<1>>("labels", &word, false).await
+    };
+    let function =
+        app::HttpFunction::new("labels").rows::<Labels<1>>().get("listLabels", "/words/{word}", READ, labels);
+    let tables = app::Tables::from_iter([("labels", jars.table("labels").into())]);
+    let app =
+        app::App { dynamo: jars.dynamo.clone(), tables, metrics: app::Metrics::none(), x_ray: Default::default() };
+    let function = Function::from_router(function.into_router(&app), Duration::from_secs(10));
+    let jwt = json!({ "jwt": { "claims": { "sub": "alice", "scope": "jars/read" } } });
+    let now = jars.dynamo.environment.now().as_millisecond();
+    let get = async |query: &str| {
+        let event = ApiEvent {
+            method: "GET",
+            route: "/words/{word}",
+            path: "/words/tea",
+            query,
+            headers: serde_json::Map::new(),
+            path_parameters: &[("word".to_owned(), "tea".to_owned())],
+            authorizer: jwt.clone(),
+            body: &[],
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let answer = function.invoke(event.to_json(), now).await.unwrap();
+        let document = serde_json::from_str::<Value>(answer["body"].as_str().unwrap()).unwrap();
+        (answer["statusCode"].as_u64().unwrap(), document)
+    };
+    let jars_of = |page: &Value| {
+        page["labels"].as_array().unwrap().iter().map(|row| row["jar"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (status, first) = get("limit=2").await;
+    assert_eq!((status, jars_of(&first)), (200, vec!["a".to_owned(), "b".to_owned()]));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let (status, last) = get(&format!("limit=2&cursor={cursor}")).await;
+    assert_eq!((status, jars_of(&last), &last["next_cursor"]), (200, vec!["c".to_owned()], &Value::Null));
+    assert_eq!(get("cursor=x").await.0, 400);
 }

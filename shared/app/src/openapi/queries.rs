@@ -64,27 +64,37 @@ impl Operation {
     #[must_use]
     pub fn lists<A: Aggregate, R: ToSchema>(self, name: &str, description: &str, min_version: (&str, &str)) -> Self {
         let noun = A::Event::noun();
-        let limit = number(1, MAX_LIMIT).default(Some(DEFAULT_LIMIT.into()));
         let own_write = format!(
             "`{}`, a colon and a version. The list shows that {noun} at this version or a later one, even if its view is \
              not up to date yet.",
             A::Event::key_name()
         );
+        self.pages(name, R::name(), description)
+            .query_parameter("min_version", &own_write, text(min_version.0, min_version.1))
+            .add_schema::<VersionedSchema<R>>()
+            .problem(Problem::version_not_found(&noun))
+            .problem(Problem::view_parked(&noun))
+    }
+
+    /// Describes a list of rows beside views: `name` is its field in the response, `R` a row.
+    #[must_use]
+    pub fn lists_rows<R: ToSchema>(self, name: &str, description: &str) -> Self {
+        self.pages(name, R::name(), description).add_schema::<R>()
+    }
+
+    fn pages(self, name: &str, row: Cow<'static, str>, description: &str) -> Self {
+        let limit = number(1, MAX_LIMIT).default(Some(DEFAULT_LIMIT.into()));
         let next_cursor = AnyOfBuilder::new()
             .item(ObjectBuilder::new().schema_type(Type::String))
             .item(ObjectBuilder::new().schema_type(Type::Null))
             .description(Some("The cursor of the next page, or null on the last page."));
-        let rows = ArrayBuilder::new().items(Ref::from_schema_name(R::name())).description(Some("Newest first."));
+        let rows = ArrayBuilder::new().items(Ref::from_schema_name(row));
         let page = ObjectBuilder::new().property(name, rows).property("next_cursor", next_cursor);
         let page = page.required(name).required("next_cursor");
         self.query_parameter("limit", "The maximum number of rows to return.", limit)
             .query_parameter("cursor", "The `next_cursor` of the previous page.", text("^[A-Za-z0-9_-]+$", "kXq3"))
-            .query_parameter("min_version", &own_write, text(min_version.0, min_version.1))
             .response_of(StatusCode::OK, page, description, &[])
-            .add_schema::<VersionedSchema<R>>()
-            .problem(Problem::malformed("cursor must be the next_cursor of a page of this list."))
-            .problem(Problem::version_not_found(&noun))
-            .problem(Problem::view_parked(&noun))
+            .problem(Problem::invalid_cursor())
     }
 }
 

@@ -90,7 +90,7 @@ where
             StatusCode::OK,
             &Page {
                 name: self.name,
-                rows: rows.into_iter().map(row).collect(),
+                rows: rows.into_iter().map(row).collect::<Vec<_>>(),
                 next_cursor: more_after.map(|position| self.cursor(context, |cursor| cursor.after(&position))),
             },
         )
@@ -105,7 +105,7 @@ where
         let position = |text: &str| {
             let position = self.cursor(context, |cursor| cursor.read(text));
             let position = position.filter(|position| position.len() == self.index.sort.len() + 1);
-            position.ok_or_else(|| Problem::malformed("cursor must be the next_cursor of a page of this list."))
+            position.ok_or_else(Problem::invalid_cursor)
         };
         Ok(PageRequest {
             limit: usize::try_from(limit).unwrap_or_default(),
@@ -198,10 +198,10 @@ fn own_write<A: Aggregate>(text: &str) -> Result<(String, Version), Problem> {
 }
 
 /// A page as the API returns it: the rows under the name of the list, and the cursor of the next page or null.
-struct Page<R> {
-    name: &'static str,
-    rows: Vec<Versioned<R>>,
-    next_cursor: Option<String>,
+pub(super) struct Page<R> {
+    pub(super) name: &'static str,
+    pub(super) rows: Vec<R>,
+    pub(super) next_cursor: Option<String>,
 }
 
 impl<R: Serialize> Serialize for Page<R> {

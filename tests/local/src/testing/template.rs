@@ -13,7 +13,8 @@ use crate::{
 /// Asserts that the template of `deployment` agrees with its code:
 ///
 /// - It has exactly the functions of the deployment, and each has exactly its routes, with their scopes.
-/// - Each function gets the names of exactly the tables that it uses.
+/// - Each function gets the names of exactly the tables that it uses. Its read models and lists are declared by `D`, and
+///   its role may query exactly its lists.
 /// - It has the events table, and exactly the tables and indexes of the read models of `D`.
 ///
 /// # Panics
@@ -25,6 +26,7 @@ pub fn assert_template<D: Domain>(deployment: &Deployment) {
     }
     let template = Template::read(&deployment.template).unwrap_or_else(|error| panic!("{error}"));
     let declared: BTreeMap<_, _> = deployment.functions().collect();
+    let expected = D::read_models(ExpectedReadModels::default());
     let names: BTreeSet<_> = template.functions.keys().map(String::as_str).collect();
     assert_eq!(names, declared.keys().copied().collect(), "the functions");
     for (binary, function) in &template.functions {
@@ -37,11 +39,28 @@ pub fn assert_template<D: Domain>(deployment: &Deployment) {
         let mut passed = function.environment.clone();
         passed.retain(|name, _| name.ends_with("_TABLE"));
         assert_eq!(passed, used, "the tables of {binary}");
+
+        let Some(http) = http else { continue };
+        for name in http.read_models() {
+            assert!(expected.names.contains(name), "{binary} reads {name}, which no domain declares");
+        }
+        for (projection, index) in http.lists() {
+            let list = (*projection, index.name);
+            assert!(expected.lists.contains(&list), "{binary} reads {list:?}, which is not in INDEXES");
+        }
+        let role = function.role.trim_end_matches(".Arn");
+        let granted = template.roles.get(role).into_iter().flatten();
+        let granted: BTreeSet<_> = granted.filter(|(_, resource)| resource.contains("/index/")).cloned().collect();
+        let query = |(projection, index): &(&str, Index)| {
+            let resource = format!("${{{}.Arn}}/index/{}", tables::logical_id(projection), index.name);
+            ("dynamodb:Query".to_owned(), resource)
+        };
+        assert_eq!(granted, http.lists().iter().map(query).collect(), "the lists that {role} may query");
     }
     let mut deployed = template.tables;
     assert!(deployed.remove(&tables::logical_id(tables::EVENTS)).is_some(), "the events table is missing");
     let deployed: BTreeMap<_, _> = deployed.into_iter().map(|(id, table)| (id, (table.key, table.indexes))).collect();
-    assert_eq!(deployed, D::read_models(ExpectedTables::default()).0, "the tables of the read models");
+    assert_eq!(deployed, expected.tables, "the tables of the read models");
 }
 
 fn routes(function: &HttpFunction) -> BTreeSet<RouteDefinition> {
@@ -59,11 +78,17 @@ fn with_sorted_scopes(route: &RouteDefinition) -> RouteDefinition {
     route
 }
 
-/// The tables that the read models need, as the local stack reads them from a template.
+/// What the read models need.
 #[derive(Default)]
-struct ExpectedTables(BTreeMap<String, (Key, Vec<IndexDefinition>)>);
+struct ExpectedReadModels {
+    names: BTreeSet<&'static str>,
+    /// The names of projections, each with the name of an index.
+    lists: BTreeSet<(&'static str, &'static str)>,
+    /// As the local stack reads them from a template.
+    tables: BTreeMap<String, (Key, Vec<IndexDefinition>)>,
+}
 
-impl ReadModels for ExpectedTables {
+impl ReadModels for ExpectedReadModels {
     fn add<P: Projection>(mut self, model: ReadModel<P>) -> Self {
         let index = |index: &Index| IndexDefinition {
             name: index.name.to_owned(),
@@ -77,6 +102,8 @@ impl ReadModels for ExpectedTables {
             projection: "INCLUDE".to_owned(),
             attributes: vec!["parked".to_owned()],
         };
+        self.names.extend(model.names());
+        self.lists.extend(P::INDEXES.iter().map(|index| (P::NAME, index.name)));
         for table in model.tables() {
             let expected = match table.kind {
                 TableKind::Views { key: partition } => {
@@ -85,7 +112,7 @@ impl ReadModels for ExpectedTables {
                 TableKind::Counters => (Key::new(&["shard"], &["row"]), Vec::new()),
                 TableKind::Rows => (Key::new(&["partition"], &["sort"]), Vec::new()),
             };
-            self.0.insert(tables::logical_id(table.name), expected);
+            self.tables.insert(tables::logical_id(table.name), expected);
         }
         self
     }
