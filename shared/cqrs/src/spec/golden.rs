@@ -67,3 +67,35 @@ fn read(path: &Path) -> EventRecord {
         Err(error) => panic!("{}: {error}", path.display()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "type", content = "data")]
+    enum Weather {
+        #[serde(rename = "weather.measured")]
+        Measured {},
+        #[serde(rename = "weather.forecast")]
+        Forecast {},
+    }
+
+    impl Event for Weather {
+        const CATEGORY: &'static str = "weather";
+        const SCHEMAS: &'static [(&'static str, u32)] = &[("weather.measured", 1)];
+    }
+
+    #[test]
+    fn the_variants_of_an_event_are_found_by_their_published_names() {
+        assert!(variants::<Weather>().iter().eq(["weather.forecast", "weather.measured"]));
+    }
+
+    #[test]
+    #[should_panic(expected = "the variants of the events and Event::SCHEMAS differ")]
+    fn an_event_that_schemas_does_not_list_fails_the_test() {
+        assert_golden::<Weather>("golden", [Weather::Measured {}]);
+    }
+}
