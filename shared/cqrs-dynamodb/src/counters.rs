@@ -46,7 +46,8 @@ impl CountersTable {
     pub async fn row(&self, row: &str) -> Result<Counters, StoreError> {
         for attempt in 1..ATTEMPTS {
             match self.try_row(row).await {
-                Err(StoreError::Unavailable(_)) => self.dynamo.back_off(attempt).await,
+                // Without time for another call, the wait would only delay the response.
+                Err(StoreError::Unavailable(_)) if self.dynamo.has_time_left() => self.dynamo.back_off(attempt).await,
                 read => return read,
             }
         }

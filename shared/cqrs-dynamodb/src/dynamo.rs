@@ -46,6 +46,11 @@ impl Dynamo {
         self.deadline.map(|deadline| deadline.duration_since(self.environment.now()))
     }
 
+    /// Returns whether time is left for a call.
+    pub(crate) fn has_time_left(&self) -> bool {
+        self.call_config().is_ok()
+    }
+
     /// Returns the retry configuration of the client: standard retries, ten attempts, a backoff of 25 ms to 1 s.
     pub fn retries() -> RetryConfig {
         RetryConfig::standard()
