@@ -1,5 +1,5 @@
 //! The command function on Lambda.
 
-fn main() -> Result<(), lambda_http::Error> {
+fn main() -> Result<(), lambda_runtime::Error> {
     command::function().run()
 }

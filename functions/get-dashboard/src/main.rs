@@ -1,5 +1,5 @@
 //! The get-dashboard function on Lambda.
 
-fn main() -> Result<(), lambda_http::Error> {
+fn main() -> Result<(), lambda_runtime::Error> {
     get_dashboard::function().run()
 }

@@ -1,5 +1,5 @@
 //! The list-orders function on Lambda.
 
-fn main() -> Result<(), lambda_http::Error> {
+fn main() -> Result<(), lambda_runtime::Error> {
     list_orders::function().run()
 }

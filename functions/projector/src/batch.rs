@@ -1,54 +1,57 @@
 //! A batch of stream records, grouped into catch-up requests.
+//!
+//! A record is read by its keys, and leniently: a field that the projector does not use cannot fail it, and a malformed
+//! record fails no other. The stream only signals that an event stream has new commits, so an unreadable image or an
+//! unknown event name costs no more than a read of the event store.
+
+#![allow(clippy::indexing_slicing, reason = "the index of a JSON value returns null where nothing is")]
 
 use std::collections::BTreeMap;
 
-use aws_lambda_events::dynamodb::EventRecord;
 use cqrs::{StoredCommit, StreamId, Version};
 use cqrs_dynamodb::CatchUpRequest;
 use serde::Deserialize;
-use serde_dynamo::from_item;
+use serde_dynamo::{Item, from_item};
+use serde_json::Value;
 
 /// A parsed batch of stream records.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     /// The number of records.
     pub(crate) records: usize,
-    /// Records of items that are not commits.
+    /// Records without the keys of a commit.
     pub(crate) not_a_commit: usize,
     /// Records that report a changed or removed commit. No part of the system changes or removes one.
     pub(crate) tampered: usize,
     /// One request per stream.
     pub(crate) requests: Vec<CatchUpRequest>,
-    /// The first record of each stream: its index in the batch and its sequence number.
-    first_records: BTreeMap<StreamId, (usize, Option<String>)>,
-}
-
-/// The keys that make an item a commit. The fold checks the rest of the item.
-#[derive(Deserialize)]
-struct CommitKeys {
-    stream: StreamId,
-    version: Version,
+    /// The sequence number of each record that has one.
+    sequence_numbers: Vec<Option<String>>,
+    /// The index of the first record of each stream.
+    first_records: BTreeMap<StreamId, usize>,
 }
 
 impl Batch {
-    /// Reads the records. Their order matters only for the position of the first failure.
-    pub(crate) fn read(records: Vec<EventRecord>) -> Self {
+    /// Reads the records, which may be any JSON. Their order matters only for the position of the first failure.
+    pub(crate) fn read(records: &[Value]) -> Self {
         let mut batch = Self { records: records.len(), ..Self::default() };
         let mut requests = BTreeMap::new();
-        for (index, record) in records.into_iter().enumerate() {
-            let change = record.change;
-            let Ok(CommitKeys { stream, version }) = from_item(change.keys) else {
+        for (index, record) in records.iter().enumerate() {
+            let change = &record["dynamodb"];
+            let number = change["SequenceNumber"].as_str().filter(|number| !number.is_empty());
+            batch.sequence_numbers.push(number.map(str::to_owned));
+            let Some((stream, version)) = commit_keys(&change["Keys"]) else {
                 batch.not_a_commit += 1;
                 continue;
             };
-            if record.event_name != "INSERT" {
+            if let Some("MODIFY" | "REMOVE") = record["eventName"].as_str() {
                 batch.tampered += 1;
                 continue;
             }
             // If the image is missing or malformed, the catch-up reads the commit from the events table.
-            let commit = from_item::<_, StoredCommit>(change.new_image).ok();
+            let commit = commit(&change["NewImage"]);
             let commit = commit.filter(|commit| commit.stream == stream && commit.version == version);
-            batch.first_records.entry(stream.clone()).or_insert((index, change.sequence_number));
+            batch.first_records.entry(stream.clone()).or_insert(index);
             let request = requests.entry(stream.clone()).or_insert_with(|| CatchUpRequest::new(stream));
             request.observe(version, commit);
         }
@@ -61,9 +64,85 @@ impl Batch {
         self.requests.iter().flat_map(|request| request.commits.values())
     }
 
-    /// Returns the sequence number of the first record of these streams, or `Some(None)` if that record has none.
-    pub(crate) fn first_of<'a>(&self, streams: impl Iterator<Item = &'a StreamId>) -> Option<Option<String>> {
-        let records = streams.filter_map(|stream| self.first_records.get(stream));
-        records.min_by_key(|(index, _)| *index).map(|(_, sequence_number)| sequence_number.clone())
+    /// Returns the sequence number from which Lambda must deliver again, so that it repeats all records of these
+    /// streams. `None` if the batch has no record of them.
+    ///
+    /// This is the number of their first record. If that record has none, it is the nearest number before it: records
+    /// may be repeated.
+    ///
+    /// # Errors
+    /// [`NoSequenceNumber`] if neither that record nor one before it has a number.
+    pub(crate) fn retry_from<'a>(
+        &self,
+        streams: impl Iterator<Item = &'a StreamId>,
+    ) -> Result<Option<String>, NoSequenceNumber> {
+        let Some(first) = streams.filter_map(|stream| self.first_records.get(stream)).min() else { return Ok(None) };
+        let mut numbers = self.sequence_numbers.iter().take(first + 1).rev().flatten();
+        numbers.next().cloned().map(Some).ok_or(NoSequenceNumber)
+    }
+}
+
+/// The response cannot name a record that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("no record up to the first failed one has a sequence number")]
+pub(crate) struct NoSequenceNumber;
+
+/// Returns the keys that make an item a commit. The fold checks the rest of the item.
+fn commit_keys(keys: &Value) -> Option<(StreamId, Version)> {
+    let stream = keys["stream"]["S"].as_str()?.to_owned().try_into().ok()?;
+    let version = keys["version"]["N"].as_str()?.parse().ok()?;
+    Some((stream, Version::new(version)))
+}
+
+fn commit(image: &Value) -> Option<StoredCommit> {
+    from_item(Item::deserialize(image).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(number: &str, stream: &str) -> Value {
+        let keys = json!({ "stream": { "S": stream }, "version": { "N": "1" } });
+        json!({ "eventName": "INSERT", "dynamodb": { "Keys": keys, "SequenceNumber": number } })
+    }
+
+    fn retry_from(records: &[Value], failed: &[&str]) -> Result<Option<String>, NoSequenceNumber> {
+        let failed: Vec<StreamId> = failed.iter().map(|name| StreamId::try_from((*name).to_owned()).unwrap()).collect();
+        Batch::read(records).retry_from(failed.iter())
+    }
+
+    #[test]
+    fn a_batch_is_repeated_from_the_first_record_of_a_failed_stream() {
+        let records = [record("1", "loan#a"), record("2", "loan#b"), record("3", "loan#c"), record("4", "loan#b")];
+        assert_eq!(retry_from(&records, &[]).unwrap(), None);
+        assert_eq!(retry_from(&records, &["loan#c", "loan#b"]).unwrap().as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_failed_record_without_a_number_is_repeated_with_the_records_before_it() {
+        let mut records = [record("1", "loan#a"), json!(null), record("", "loan#b"), record("4", "loan#c")];
+        assert_eq!(retry_from(&records, &["loan#b"]).unwrap().as_deref(), Some("1"));
+        records[0]["dynamodb"]["SequenceNumber"] = json!(null);
+        assert!(retry_from(&records, &["loan#b"]).is_err());
+    }
+
+    #[test]
+    fn only_usable_keys_make_a_commit() {
+        let with_keys = |keys: Value| json!({ "eventName": "INSERT", "dynamodb": { "Keys": keys } });
+        for keys in [
+            json!(null),
+            json!({}),
+            json!({ "stream": { "S": "loan" }, "version": { "N": "1" } }),
+            json!({ "stream": { "S": "loan#a" }, "version": { "N": "-1" } }),
+            json!({ "stream": { "S": "loan#a" }, "version": { "N": "1.5" } }),
+            json!({ "stream": { "S": "loan#a" }, "version": { "S": "1" } }),
+            json!({ "stream": { "B": "bG9hbiNh" }, "version": { "N": "1" } }),
+        ] {
+            let batch = Batch::read(&[with_keys(keys.clone()), record("2", "loan#a")]);
+            assert_eq!((batch.not_a_commit, batch.requests.len()), (1, 1), "{keys}");
+        }
     }
 }

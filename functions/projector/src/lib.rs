@@ -9,12 +9,10 @@ mod batch;
 mod telemetry;
 
 use app::App;
-use aws_lambda_events::{
-    dynamodb::Event,
-    streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
-};
 use cqrs::Domain;
 use lambda_runtime::{Error, LambdaEvent};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::batch::Batch;
 
@@ -27,24 +25,37 @@ pub fn run<D: Domain>() -> Result<(), Error> {
     app::start::run::<D, _, _, _>(|app, event| async move { handle::<D>(&app, event).await })
 }
 
+/// The response to a batch: the records from which Lambda delivers it again.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    /// Empty if all records were handled.
+    batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// A record that was not handled. Lambda delivers it and all later ones again.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchItemFailure {
+    /// Its sequence number.
+    item_identifier: String,
+}
+
 /// Catches up every stream that has a record in the batch. Safe to repeat.
 ///
-/// The response names the first record whose stream was not caught up. Lambda delivers this record and all later ones
-/// again.
+/// The event may be any JSON with a list of records. The response names the first record whose stream was not caught
+/// up. Lambda delivers this record and all later ones again.
 ///
 /// # Errors
-/// If that record has no sequence number, without which the response cannot name it.
-pub async fn handle<D: Domain>(app: &App, event: LambdaEvent<Event>) -> Result<DynamoDbEventResponse, Error> {
+/// If the event has no list of records; if the record that failed has no sequence number, and none before it has one.
+pub async fn handle<D: Domain>(app: &App, event: LambdaEvent<Value>) -> Result<BatchResponse, Error> {
     let (app, began) = (app.with_deadline(event.context.deadline), app.dynamo.environment.now());
-    let batch = Batch::read(event.payload.records);
+    let records = event.payload.get("Records").and_then(Value::as_array).ok_or("the event has no list of records")?;
+    let batch = Batch::read(records);
     let report = app.projector::<D>()?.catch_up(&batch.requests).await;
     telemetry::emit(&app, &event.context, began, &batch, &report);
 
-    let mut response = DynamoDbEventResponse::default();
-    if let Some(record) = batch.first_of(report.failed.keys()) {
-        let mut failure = DynamoDbBatchItemFailure::default();
-        failure.item_identifier = Some(record.ok_or("the failed record has no sequence number")?);
-        response.batch_item_failures.push(failure);
-    }
-    Ok(response)
+    let failure = batch.retry_from(report.failed.keys())?;
+    let failures = failure.map(|item_identifier| BatchItemFailure { item_identifier });
+    Ok(BatchResponse { batch_item_failures: failures.into_iter().collect() })
 }

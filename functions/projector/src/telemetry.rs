@@ -38,6 +38,9 @@ pub(crate) fn emit(app: &App, context: &Context, began: Timestamp, batch: &Batch
         .note("links", links.clone());
     app.metrics.emit(ended, measurements);
 
+    if batch.not_a_commit > 0 {
+        tracing::error!(not_a_commit = batch.not_a_commit, "stream records have no keys of a commit");
+    }
     if batch.tampered > 0 {
         tracing::error!(tampered = batch.tampered, "stored commits were modified or removed");
     }

@@ -1,13 +1,21 @@
 //! The authenticated caller, as the API's authorizer verified it.
 
+#![allow(clippy::indexing_slicing, reason = "the index of a JSON value returns null where nothing is")]
+
 use std::collections::BTreeSet;
 
 use axum::extract::FromRequestParts;
 use cqrs::Scope;
 use http::request::Parts;
-use lambda_http::{RequestExt, request::RequestContext};
+use serde_json::Value;
 
-use crate::Problem;
+use crate::{
+    Problem,
+    http_event::{EventParts, text, texts},
+};
+
+/// The most characters of a subject (OpenID Connect Core 1.0, section 2).
+const MAX_SUBJECT: usize = 255;
 
 /// The authenticated caller and its scopes.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,16 +39,21 @@ impl Caller {
         if self.has_any(scopes) { Ok(()) } else { Err(Problem::forbidden()) }
     }
 
-    /// Reads the claims that an HTTP API's JWT authorizer adds to the request.
+    /// Reads the claims that an HTTP API's JWT authorizer adds to the event.
     ///
-    /// API Gateway passes every claim as text, and a list as `[a b]`.
-    pub(crate) fn from_claims(parts: &Parts) -> Option<Self> {
-        let Some(RequestContext::ApiGatewayV2(context)) = parts.request_context_ref() else { return None };
-        let claims = &context.authorizer.as_ref()?.jwt.as_ref()?.claims;
-        let subject = claims.get("sub").filter(|subject| !subject.is_empty())?.clone();
-        let scopes = claims.get("scope").or_else(|| claims.get("scp")).map(String::as_str).unwrap_or_default();
-        let scopes = scopes.trim_matches(['[', ']']).split([' ', ',']).filter(|scope| !scope.is_empty());
-        Some(Self { subject, scopes: scopes.map(str::to_owned).collect() })
+    /// API Gateway passes every claim as text, and a list as `[a b]`. Emulators pass numbers, booleans and lists as
+    /// they are. The scopes are those of `scope` (RFC 8693) and of `scp`, which some identity providers use.
+    pub(crate) fn from_claims(claims: &Value) -> Option<Self> {
+        let subject = text(&claims["sub"])?.into_owned();
+        if !(1..=MAX_SUBJECT).contains(&subject.chars().count()) {
+            return None;
+        }
+        let lists = ["scope", "scp"].into_iter().flat_map(|name| texts(&claims[name]));
+        let scopes = lists.flat_map(|list| {
+            let scopes = list.split([' ', ',']).map(|scope| scope.trim_matches(['[', ']', '"']).to_owned());
+            scopes.collect::<Vec<_>>()
+        });
+        Some(Self { subject, scopes: scopes.filter(|scope| !scope.is_empty()).collect() })
     }
 }
 
@@ -48,6 +61,42 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Self::from_claims(parts).ok_or_else(Problem::unauthorized)
+        let caller = parts.extensions.get::<EventParts>().and_then(|event| event.caller.clone());
+        caller.ok_or_else(Problem::unauthorized)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_scopes_are_the_union_of_scope_and_scp_in_any_form() {
+        for claims in [
+            json!({ "sub": "a", "scope": "read write" }),
+            json!({ "sub": "a", "scp": "[read write]" }),
+            json!({ "sub": "a", "scp": ["read", "write"] }),
+            json!({ "sub": "a", "scope": "read", "scp": ["write"] }),
+            json!({ "sub": "a", "scope": ["write"], "scp": "[read]" }),
+            json!({ "sub": "a", "scope": null, "scp": "[\"read\",\"write\"]" }),
+            json!({ "sub": "a", "scope": ["read write", null, 1.5, {}], "exp": 1, "email_verified": true }),
+        ] {
+            let caller = Caller::from_claims(&claims).unwrap();
+            assert!(["read", "write"].iter().all(|scope| caller.scopes.contains(*scope)), "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_subject_has_1_to_255_characters() {
+        let subject = |sub: Value| Caller::from_claims(&json!({ "sub": sub })).map(|caller| caller.subject);
+        let long = "\u{e4}".repeat(255);
+        assert_eq!(subject(json!(long)), Some(long));
+        assert_eq!(subject(json!(12345)), Some("12345".to_owned()));
+        for sub in [json!(null), json!(""), json!("a".repeat(256)), json!(["a"]), json!({ "a": 1 })] {
+            assert_eq!(subject(sub.clone()), None, "{sub}");
+        }
+        assert_eq!(Caller::from_claims(&json!(null)), None);
     }
 }

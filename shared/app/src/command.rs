@@ -12,7 +12,7 @@ pub mod headers;
 pub mod outcome;
 
 pub use self::{
-    body::{JsonBody, JsonObject},
+    body::{JsonBody, JsonObject, WholeNumber},
     context::CommandContext,
     fields::FieldValidation,
     headers::CommandHeaders,

@@ -1,21 +1,25 @@
 //! An HTTP function: its tables and its routes, each declared once.
 //!
-//! The router, the check of scopes, the description of the API and the tests use this declaration.
+//! The service, the check of scopes, the description of the API and the tests use this declaration.
 
-use std::pin::Pin;
+use std::sync::Arc;
 
 use axum::{
-    Router,
     extract::Request,
     handler::Handler,
     response::{IntoResponse, Response},
-    routing::{MethodFilter, on},
 };
 use cqrs::{Index, Projection, Rollup, Rows, Scope, Tally};
 use futures_util::future::BoxFuture;
 use http::Method;
+use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
 
-use crate::{App, Caller, Problem, tables::EVENTS};
+use crate::{
+    App, Problem,
+    http_event::{HttpAnswer, HttpEvent},
+    tables::EVENTS,
+};
 
 /// An HTTP function: its tables and its routes, each with its handler.
 pub struct HttpFunction {
@@ -25,10 +29,13 @@ pub struct HttpFunction {
     lists: Vec<(&'static str, Index)>,
     warm_up: Option<WarmUp>,
     routes: Vec<Route>,
-    router: Router<App>,
+    handlers: Vec<RouteHandler>,
 }
 
 type WarmUp = fn(App) -> BoxFuture<'static, ()>;
+
+/// The handler of a route.
+type RouteHandler = Arc<dyn Fn(Request, App) -> BoxFuture<'static, Response> + Send + Sync>;
 
 /// A route of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +53,7 @@ impl HttpFunction {
     /// Declares a function without tables and routes. `name` is the name of its binary.
     pub fn new(name: &'static str) -> Self {
         let (tables, read_models, lists) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name, tables, read_models, lists, warm_up: None, routes: Vec::new(), router: Router::new() }
+        Self { name, tables, read_models, lists, warm_up: None, routes: Vec::new(), handlers: Vec::new() }
     }
 
     /// Declares that the function uses the event store.
@@ -121,7 +128,7 @@ impl HttpFunction {
         scopes: &'static [Scope],
         handler: H,
     ) -> Self {
-        self.route(Route { operation, method: Method::GET, path, scopes }, MethodFilter::GET, handler)
+        self.route(Route { operation, method: Method::GET, path, scopes }, handler)
     }
 
     /// Adds a `POST` route. A caller needs one of `scopes`.
@@ -133,14 +140,13 @@ impl HttpFunction {
         scopes: &'static [Scope],
         handler: H,
     ) -> Self {
-        self.route(Route { operation, method: Method::POST, path, scopes }, MethodFilter::POST, handler)
+        self.route(Route { operation, method: Method::POST, path, scopes }, handler)
     }
 
-    fn route<H: Handler<T, App>, T: 'static>(mut self, route: Route, method: MethodFilter, handler: H) -> Self {
-        let handler = Scoped { scopes: route.scopes, handler };
-        let router = self.router.route(route.path, on(method, handler));
+    fn route<H: Handler<T, App>, T: 'static>(mut self, route: Route, handler: H) -> Self {
         self.routes.push(route);
-        Self { router, ..self }
+        self.handlers.push(Arc::new(move |request, app| Box::pin(handler.clone().call(request, app))));
+        self
     }
 
     pub fn name(&self) -> &'static str {
@@ -166,42 +172,51 @@ impl HttpFunction {
         &self.routes
     }
 
-    /// Builds the router that serves the routes. The handlers see only the declared tables of `app`.
-    pub fn into_router(self, app: &App) -> Router {
-        self.router.with_state(app.with_tables(&self.tables))
+    /// Builds the service that answers events. The handlers see only the declared tables of `app`.
+    pub fn into_service(self, app: &App) -> HttpService {
+        let app = app.with_tables(&self.tables);
+        HttpService { app, routes: self.routes.into_iter().zip(self.handlers).collect() }
     }
 
     /// Runs the function on Lambda: the only line of its `main`.
     ///
     /// # Errors
     /// The first environment variable that is missing or malformed, or an error of the runtime.
-    pub fn run(self) -> Result<(), lambda_http::Error> {
+    pub fn run(self) -> Result<(), lambda_runtime::Error> {
         crate::start::block_on(async {
             let app = App::from_env(&self.tables)?;
             if let Some(warm_up) = self.warm_up {
                 warm_up(app.clone()).await;
             }
-            lambda_http::run(self.into_router(&app)).await
+            let service = self.into_service(&app);
+            let answer = async |event| Ok::<_, lambda_runtime::Error>(service.answer(event).await);
+            lambda_runtime::run(service_fn(answer)).await
         })
     }
 }
 
-/// Checks the scopes of a route before its handler runs.
+/// Answers the HTTP events of a function.
 #[derive(Clone)]
-struct Scoped<H> {
-    scopes: &'static [Scope],
-    handler: H,
+pub struct HttpService {
+    app: App,
+    routes: Arc<[(Route, RouteHandler)]>,
 }
 
-impl<H: Handler<T, App>, T: 'static> Handler<T, App> for Scoped<H> {
-    type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
+impl HttpService {
+    /// Answers an event, which may be any JSON. An error is a response, too.
+    pub async fn answer(&self, event: LambdaEvent<Value>) -> HttpAnswer {
+        let response = self.respond(event).await;
+        HttpAnswer::new(response.unwrap_or_else(IntoResponse::into_response)).await
+    }
 
-    fn call(self, request: Request, app: App) -> Self::Future {
-        let (parts, body) = request.into_parts();
-        let permission = Caller::from_claims(&parts).ok_or_else(Problem::unauthorized);
-        if let Err(problem) = permission.and_then(|caller| caller.require_any(self.scopes)) {
-            return Box::pin(async { problem.into_response() });
-        }
-        Box::pin(self.handler.call(Request::from_parts(parts, body), app))
+    async fn respond(&self, event: LambdaEvent<Value>) -> Result<Response, Problem> {
+        let LambdaEvent { payload, context, .. } = event;
+        let event = HttpEvent(&payload);
+        let (route, handler) = event.route(&self.routes)?;
+        event.caller().ok_or_else(Problem::unauthorized)?.require_any(route.scopes)?;
+        let mut request = event.to_request(route)?;
+        drop(payload);
+        request.extensions_mut().insert(context);
+        Ok(handler(request, self.app.clone()).await)
     }
 }

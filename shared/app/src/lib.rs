@@ -1,6 +1,6 @@
 //! HTTP, settings and telemetry for all functions.
 //!
-//! 1. [`function`]: an HTTP function, with its tables and routes.
+//! 1. [`function`]: an HTTP function, with its tables and routes. `http_event` reads the events that it receives.
 //! 2. [`command`]: executes commands; [`query`]: responds with views, histories and lists.
 //! 3. [`caller`]: the authenticated caller and its scopes.
 //! 4. [`parameters`], [`etag`], [`cursor`]: path and query parameters, entity tags, list cursors.
@@ -16,6 +16,7 @@ pub mod command;
 pub mod cursor;
 pub mod etag;
 pub mod function;
+mod http_event;
 pub mod metrics;
 #[cfg(feature = "openapi")]
 pub mod openapi;
@@ -32,7 +33,8 @@ pub mod versioned;
 pub use caller::Caller;
 pub use command::CommandContext;
 pub use cursor::Cursor;
-pub use function::{HttpFunction, Route};
+pub use function::{HttpFunction, HttpService, Route};
+pub use http_event::HttpAnswer;
 pub use metrics::{Measurements, Metrics};
 pub use parameters::{Parameters, PathKey, PathText};
 pub use problem::Problem;

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::FromRequestParts;
 use cqrs::{Aggregate, Event, Version};
 use http::request::Parts;
 use strum::VariantArray;
 
-use crate::Problem;
+use crate::{Problem, http_event::EventParts};
 
 /// The highest version in a request: the largest integer that a JSON number carries exactly.
 pub const MAX_VERSION: u64 = (1 << 53) - 1;
@@ -21,21 +21,23 @@ impl<A: Aggregate, S: Send + Sync> FromRequestParts<S> for PathKey<A> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let not_found = || Problem::not_found(&A::Event::noun());
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| not_found())?;
+        let PathText(text) = PathText::from_request_parts(parts, state).await.map_err(|_| not_found())?;
         text.parse().map(Self).map_err(|_| not_found())
     }
 }
 
-/// The only parameter of a path, as text. A text that is not UTF-8 gives 404.
+/// The only parameter of a path, as text.
 #[derive(Debug)]
 pub struct PathText(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for PathText {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = Path::<String>::from_request_parts(parts, state).await;
-        path.map(|Path(text)| Self(text)).map_err(|_| Problem::not_found("resource"))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match parts.extensions.get::<EventParts>().map(|event| &event.path_parameters[..]) {
+            Some([text]) => Ok(Self(text.clone())),
+            Some(_) | None => Err(Problem::not_found("resource")),
+        }
     }
 }
 
@@ -48,8 +50,8 @@ impl<S: Sync> FromRequestParts<S> for Parameters {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut parameters = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-            if parameters.insert(name.to_string(), value.to_string()).is_some() {
+        for (name, value) in parts.extensions.get::<EventParts>().into_iter().flat_map(|event| &event.query) {
+            if parameters.insert(name.clone(), value.clone()).is_some() {
                 return Err(Problem::malformed("A query parameter is repeated."));
             }
         }

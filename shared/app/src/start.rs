@@ -7,10 +7,7 @@ use cqrs::{DeclarationError, Domain, Projection, Rows, StreamId, read_model::Dec
 use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, Reader, RowsTable, StoreError, Views};
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
-use lambda_http::{
-    RequestExt,
-    lambda_runtime::{self, LambdaEvent, service_fn},
-};
+use lambda_runtime::{Context, LambdaEvent, service_fn};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -174,12 +171,12 @@ pub fn tables<D: Domain>() -> Result<Vec<&'static str>, DeclarationError> {
 /// # Errors
 /// The first environment variable that is missing or malformed, a mistake in the declarations, or an error of the
 /// runtime.
-pub fn run<D, E, A, F>(handle: impl Fn(App, LambdaEvent<E>) -> F) -> Result<(), lambda_http::Error>
+pub fn run<D, E, A, F>(handle: impl Fn(App, LambdaEvent<E>) -> F) -> Result<(), lambda_runtime::Error>
 where
     D: Domain,
     E: DeserializeOwned,
     A: Serialize,
-    F: Future<Output = Result<A, lambda_http::Error>>,
+    F: Future<Output = Result<A, lambda_runtime::Error>>,
 {
     block_on(async {
         let app = App::from_env(&tables::<D>()?)?;
@@ -194,8 +191,8 @@ where
 /// # Errors
 /// The error of `function`, or of the runtime if it cannot start.
 pub(crate) fn block_on(
-    function: impl Future<Output = Result<(), lambda_http::Error>>,
-) -> Result<(), lambda_http::Error> {
+    function: impl Future<Output = Result<(), lambda_runtime::Error>>,
+) -> Result<(), lambda_runtime::Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(function)
 }
 
@@ -207,7 +204,7 @@ impl FromRequestParts<App> for WithDeadline {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        Ok(Self(match parts.lambda_context_ref() {
+        Ok(Self(match parts.extensions.get::<Context>() {
             Some(context) => app.with_deadline(context.deadline),
             None => app.clone(),
         }))

@@ -72,8 +72,13 @@ pub fn traceparent(header: &str) -> Option<String> {
     let TraceHeader { root, parent, sampled } = TraceHeader::parse(header)?;
     let trace_id: String = root.strip_prefix("1-")?.split('-').collect();
     let hex = |text: &str, length| text.len() == length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    (hex(&trace_id, 32) && hex(parent, 16))
+    (hex(&trace_id, 32) && hex(parent, 16) && !is_zero(&trace_id) && !is_zero(parent))
         .then(|| format!("00-{trace_id}-{parent}-0{}", u8::from(sampled)).to_ascii_lowercase())
+}
+
+/// Returns whether an id is all zeros, which W3C Trace Context and X-Ray both define as invalid.
+pub(crate) fn is_zero(id: &str) -> bool {
+    id.bytes().all(|digit| digit == b'0')
 }
 
 /// The fields of an X-Ray trace header.
@@ -96,12 +101,14 @@ mod tests {
 
     const HEADER: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
+    const ZEROS: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=0000000000000000;Sampled=1";
+
     #[test]
     fn an_x_ray_trace_header_becomes_a_traceparent() {
         assert_eq!(traceparent(HEADER).unwrap(), "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
         assert_eq!(traceparent(&HEADER.replace("Root=1", "Root=2")), None, "unknown version of the root");
         assert!(traceparent(&HEADER.replace("Sampled=1", "Sampled=0")).unwrap().ends_with("-00"));
-        for other in ["", "Root=1-5759e988-bd862e3fe1be46a994272793", "Root=1-x-y;Parent=z;Sampled=1"] {
+        for other in ["", "Root=1-5759e988-bd862e3fe1be46a994272793", "Root=1-x-y;Parent=z;Sampled=1", ZEROS] {
             assert_eq!(traceparent(other), None, "{other}");
         }
     }

@@ -6,51 +6,63 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a fuzzer looks for panics")]
 
-use app::{App, Cursor, Metrics, Settings, client, start, trace::XRay};
-use aws_lambda_events::dynamodb::{Event, EventRecord};
-use axum::{Router, body::Body};
+use app::{App, Cursor, HttpService, Metrics, Route, Settings, client, start, trace::XRay};
+use base64::{Engine, prelude::BASE64_STANDARD};
 use cqrs::Projection;
 use cqrs_dynamodb::{Dynamo, Environment};
 use domains::Domains;
 use jiff::Timestamp;
-use lambda_http::{
-    Context, RequestExt, Service,
-    http::{Method, Request},
-    request::RequestContext,
-};
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{Context, LambdaEvent};
 use orders::OrderSummaries;
-use serde_json::{from_value, json};
+use serde_json::{Value, json};
 
 /// The caller of all requests. It has all scopes.
 const CALLER: &str = "alice";
 
-/// The path with an id in place of its parameter.
-fn with_id(path: &str) -> String {
-    let segment = |segment: &str| match segment.starts_with('{') {
-        true => "27debfb8-bd42-8131-9d45-532727018fe6".to_owned(),
-        false => segment.to_owned(),
-    };
-    path.split('/').map(segment).collect::<Vec<_>>().join("/")
-}
+/// The value of all path parameters.
+const ID: &str = "27debfb8-bd42-8131-9d45-532727018fe6";
 
 /// Sends the bytes as the body of each command.
 pub fn body(bytes: &[u8]) {
     for route in command::function().routes() {
-        let path = &with_id(route.path);
-        let status = FUNCTIONS.with(|functions| functions.send(&functions.command, Method::POST, path, bytes));
+        let mut event = event(route);
+        event["body"] = BASE64_STANDARD.encode(bytes).into();
+        event["isBase64Encoded"] = true.into();
+        let status = FUNCTIONS.with(|functions| functions.send(&functions.command, event));
         assert!([400, 413, 422, 503].contains(&status), "{status}");
     }
 }
 
+/// Sends the bytes, an event in JSON, to each HTTP function; and its fields within a valid event of each route.
+pub fn http_event(bytes: &[u8]) {
+    let Ok(fuzzed) = serde_json::from_slice::<Value>(bytes) else { return };
+    FUNCTIONS.with(|functions| {
+        for (service, routes) in &functions.http {
+            let valid = routes.iter().map(|route| merge(event(route), &fuzzed));
+            for event in valid.chain([fuzzed.clone()]) {
+                let status = functions.send(service, event);
+                assert!([400, 401, 403, 404, 413, 415, 422, 503].contains(&status), "{status}");
+            }
+        }
+    });
+}
+
 /// Delivers the bytes, a stream record in Lambda's JSON, to the projector.
 pub fn record(bytes: &[u8]) {
-    let Ok(record) = serde_json::from_slice::<EventRecord>(bytes) else { return };
-    let has_number = record.change.sequence_number.is_some();
-    let mut event = Event::default();
-    event.records.push(record);
+    let Ok(record) = serde_json::from_slice::<Value>(bytes) else { return };
+    let number = record["dynamodb"]["SequenceNumber"].as_str().unwrap_or_default().to_owned();
+    let answered = FUNCTIONS.with(|functions| functions.project(json!({ "Records": [record] })));
+    assert!(answered || number.is_empty(), "a failed record with a sequence number must be reported");
+}
+
+/// Delivers the bytes, an event in JSON, to the projector.
+pub fn stream_event(bytes: &[u8]) {
+    let Ok(event) = serde_json::from_slice::<Value>(bytes) else { return };
+    let records = event["Records"].as_array();
+    let first = records.and_then(|records| records.first()).map(|record| &record["dynamodb"]["SequenceNumber"]);
+    let has_number = first.and_then(Value::as_str).is_some_and(|number| !number.is_empty());
     let answered = FUNCTIONS.with(|functions| functions.project(event));
-    assert!(answered || !has_number, "a failed record with a sequence number must be reported");
+    assert!(answered || !has_number, "a batch whose first record has a sequence number must be answered");
 }
 
 /// Sends the bytes as the cursor of a list, and as a position in a valid cursor.
@@ -61,11 +73,51 @@ pub fn cursor(bytes: &[u8]) {
     let valid = list.after(&position);
     let can_be_a_key = (1..=1024).contains(&text.len());
     assert_eq!(list.read(&valid), can_be_a_key.then(|| position.to_vec()));
+    let function = list_orders::function();
     for cursor in [text, &valid] {
         let query: String = form_urlencoded::byte_serialize(cursor.as_bytes()).collect();
-        let path = format!("/customers/{CALLER}/orders?cursor={query}");
-        let status = FUNCTIONS.with(|functions| functions.send(&functions.list_orders, Method::GET, &path, &[]));
-        assert!([400, 503].contains(&status), "{status}");
+        for route in function.routes() {
+            let mut event = event(route);
+            event["pathParameters"]["customer_id"] = CALLER.into();
+            event["rawQueryString"] = format!("cursor={query}").into();
+            let status = FUNCTIONS.with(|functions| functions.send(&functions.list_orders, event));
+            assert!([400, 503].contains(&status), "{status}");
+        }
+    }
+}
+
+/// A valid event for this route.
+fn event(route: &Route) -> Value {
+    let parameters: serde_json::Map<_, _> = route
+        .path
+        .split('/')
+        .filter_map(|segment| Some((segment.strip_prefix('{')?.strip_suffix('}')?.to_owned(), ID.into())))
+        .collect();
+    let key = format!("{} {}", route.method, route.path);
+    let scopes = "orders/write orders/read orders/fulfil orders/admin";
+    json!({
+        "version": "2.0", "routeKey": key, "rawPath": route.path, "rawQueryString": "",
+        "headers": { "content-type": "application/json", "idempotency-key": "key" },
+        "pathParameters": parameters,
+        "requestContext": {
+            "routeKey": key, "stage": "$default", "http": { "method": route.method.as_str(), "path": route.path },
+            "authorizer": { "jwt": { "claims": { "sub": CALLER, "scope": scopes } } },
+        },
+        "body": "{}", "isBase64Encoded": false,
+    })
+}
+
+/// Replaces fields of the event by those of `changes`, in objects of both.
+fn merge(event: Value, changes: &Value) -> Value {
+    match (event, changes) {
+        (Value::Object(mut event), Value::Object(changes)) => {
+            for (name, change) in changes {
+                let field = event.remove(name).unwrap_or_default();
+                event.insert(name.clone(), merge(field, change));
+            }
+            Value::Object(event)
+        }
+        (_, change) => change.clone(),
     }
 }
 
@@ -77,9 +129,9 @@ thread_local! {
 struct FuzzedFunctions {
     runtime: tokio::runtime::Runtime,
     app: App,
-    command: Router,
-    list_orders: Router,
-    context: RequestContext,
+    command: HttpService,
+    list_orders: HttpService,
+    http: Vec<(HttpService, Vec<Route>)>,
 }
 
 impl FuzzedFunctions {
@@ -97,31 +149,24 @@ impl FuzzedFunctions {
             metrics: Metrics::none(),
             x_ray: XRay::default(),
         };
-        let scopes = "orders/write orders/read orders/fulfil orders/admin";
-        let context = json!({
-            "http": { "method": "POST", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" }, "timeEpoch": 1,
-            "authorizer": { "jwt": { "claims": { "sub": CALLER, "scope": scopes } } },
-        });
+        let http = [command::function, get_order::function, list_orders::function, get_dashboard::function];
+        let http = http.map(|function| (function().into_service(&app), function().routes().to_vec()));
         Self {
             runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap(),
-            command: command::function().into_router(&app),
-            list_orders: list_orders::function().into_router(&app),
-            context: RequestContext::ApiGatewayV2(from_value(context).unwrap()),
+            command: command::function().into_service(&app),
+            list_orders: list_orders::function().into_service(&app),
+            http: http.into(),
             app,
         }
     }
 
-    /// Sends a request, and returns the status of the response.
-    fn send(&self, function: &Router, method: Method, path: &str, body: &[u8]) -> u16 {
-        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
-        let request = request.header("idempotency-key", "key").body(Body::from(body.to_vec())).expect("a request");
-        let request = request.with_request_context(self.context.clone()).with_lambda_context(Context::default());
-        let Ok(answer) = self.runtime.block_on(function.clone().call(request));
-        answer.status().as_u16()
+    /// Sends an event, and returns the status of the response.
+    fn send(&self, function: &HttpService, event: Value) -> u16 {
+        self.runtime.block_on(function.answer(LambdaEvent::new(event, Context::default()))).status()
     }
 
     /// Invokes the projector. Returns false if it fails as a whole.
-    fn project(&self, event: Event) -> bool {
+    fn project(&self, event: Value) -> bool {
         let event = LambdaEvent::new(event, Context::default());
         self.runtime.block_on(projector::handle::<Domains>(&self.app, event)).is_ok()
     }

@@ -74,7 +74,7 @@ impl Deployment {
     pub fn http(mut self, functions: &[DescribedFunction]) -> Self {
         for described in functions {
             let (function, _) = *described;
-            let compose = move |app: &App, timeout| Function::from_router(function().into_router(app), timeout);
+            let compose = move |app: &App, timeout| Function::from_service(function().into_service(app), timeout);
             let name = function().name();
             self.functions.push(DeployedFunction { name, compose: Arc::new(compose), http: Some(*described) });
         }

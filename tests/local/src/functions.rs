@@ -11,12 +11,10 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
-use lambda_http::{Adapter, request::LambdaRequest};
+use app::HttpService;
 use lambda_runtime::{Context, LambdaEvent};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use tower_service::Service;
 
 pub type Invocation = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
 
@@ -65,13 +63,12 @@ impl Function {
         })
     }
 
-    /// A function that `lambda_http::run` would serve.
-    pub fn from_router(router: Router, timeout: Duration) -> Self {
+    /// A function that `HttpFunction::run` would serve.
+    pub fn from_service(service: HttpService, timeout: Duration) -> Self {
         Self::new(timeout, move |event, context| {
-            let answer = serde_json::from_value::<LambdaRequest>(event)
-                .map(|event| Adapter::from(router.clone()).call(LambdaEvent::new(event, context)));
+            let service = service.clone();
             Box::pin(async move {
-                let Ok(answer) = answer.map_err(|error| error.to_string())?.await;
+                let answer = service.answer(LambdaEvent::new(event, context)).await;
                 serde_json::to_value(answer).map_err(|error| error.to_string())
             })
         })

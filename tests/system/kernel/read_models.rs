@@ -238,7 +238,7 @@ async fn a_function_responds_with_pages_of_rows() {
     let tables = app::Tables::from_iter([("labels", jars.table("labels").into())]);
     let app =
         app::App { dynamo: jars.dynamo.clone(), tables, metrics: app::Metrics::none(), x_ray: Default::default() };
-    let function = Function::from_router(function.into_router(&app), Duration::from_secs(10));
+    let function = Function::from_service(function.into_service(&app), Duration::from_secs(10));
     let jwt = json!({ "jwt": { "claims": { "sub": "alice", "scope": "jars/read" } } });
     let now = jars.dynamo.environment.now().as_millisecond();
     let get = async |query: &str| {

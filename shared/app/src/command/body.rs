@@ -1,13 +1,16 @@
 //! Reads request bodies strictly and reports the location of the first error.
 
+use std::{error::Error, fmt};
+
 use axum::{
     body::{Bytes, to_bytes},
     extract::{FromRequest, Request},
 };
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use http_body_util::LengthLimitError;
 use serde::{
     Deserialize, Deserializer,
-    de::{DeserializeOwned, Visitor},
+    de::{self, DeserializeOwned, Unexpected, Visitor},
     forward_to_deserialize_any,
 };
 use serde_path_to_error::{Path, Segment};
@@ -29,7 +32,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_json(request.headers())?;
-        let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| too_large())?;
+        let body = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(unreadable)?;
         parse(&body).map(Self)
     }
 }
@@ -44,13 +47,34 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     Ok(document)
 }
 
+/// Requires a JSON body without compression.
+///
+/// API Gateway joins a repeated header with commas. Equal values count as one.
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    if media_type.eq_ignore_ascii_case("application/json") && !headers.contains_key(header::CONTENT_ENCODING) {
+    let values = |name: HeaderName| {
+        let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or("invalid"));
+        lines.flat_map(|line| line.split(',')).map(str::trim).filter(|value| !value.is_empty())
+    };
+    let is_json = values(header::CONTENT_TYPE).next().is_some() && values(header::CONTENT_TYPE).all(is_json);
+    let mut encodings = values(header::CONTENT_ENCODING);
+    if is_json && encodings.all(|encoding| encoding.eq_ignore_ascii_case("identity")) {
         return Ok(());
     }
     Err(unsupported_media_type())
+}
+
+/// Checks for `application/json`. JSON has no parameters (RFC 8259, section 11), but many clients send `charset`.
+fn is_json(content_type: &str) -> bool {
+    let mut parts = content_type.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"));
+    is_json
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
+                let charset = charset.trim().trim_matches('"');
+                ["utf-8", "utf8", "us-ascii"].iter().any(|known| charset.eq_ignore_ascii_case(known))
+            }
+            Some(_) | None => true,
+        })
 }
 
 /// 415: the body is not declared as uncompressed JSON.
@@ -59,8 +83,16 @@ pub(crate) fn unsupported_media_type() -> Problem {
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported-media-type",
         "Unsupported media type",
-        "Send uncompressed JSON with Content-Type: application/json.",
+        "Send uncompressed JSON in UTF-8 with Content-Type: application/json.",
     )
+}
+
+/// 413 if the body exceeds 64 KiB, 400 if it ends too early.
+fn unreadable(error: axum::Error) -> Problem {
+    if error.source().is_some_and(|error| error.is::<LengthLimitError>()) {
+        return too_large();
+    }
+    Problem::malformed("The body of the request is incomplete.")
 }
 
 /// 413: the body exceeds 64 KiB.
@@ -77,13 +109,32 @@ fn invalid_field(error: serde_path_to_error::Error<serde_json::Error>) -> Proble
     let message = error.inner().to_string();
     let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _location)| message);
     let detail = match message.rsplit_once(", expected ") {
-        Some((_, expected)) => format!("expected {expected}"),
+        Some((_, expected)) => format!("expected {}", in_words_of_json(expected)),
         None => message.to_owned(),
     };
     if let Some(field) = quoted_after(message, "missing field ") {
         pointer = format!("{pointer}/{field}");
     }
     Problem::invalid(vec![FieldError { pointer, detail }])
+}
+
+/// Translates what serde expects. Its words for types are those of Rust.
+fn in_words_of_json(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "a nonzero u64" => WHOLE_NUMBER,
+        "i8" | "i16" | "i32" | "i64" | "i128" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "an array",
+        "a map" => "an object",
+        "unit" => "null",
+        "a character" | "a borrowed string" | "string or map" | "identifier" => "a string",
+        other => match other.split(' ').next() {
+            Some("struct" | "variant" | "newtype") => "an object",
+            Some("tuple" | "sequence") => "an array",
+            Some("enum") => "a string",
+            Some(_) | None => other,
+        },
+    }
 }
 
 fn quoted_after<'a>(message: &'a str, prefix: &str) -> Option<&'a str> {
@@ -98,6 +149,46 @@ fn pointer(path: &Path) -> String {
         Segment::Enum { .. } | Segment::Unknown => String::new(),
     };
     path.iter().map(segment).collect()
+}
+
+/// What a [`WholeNumber`] is, for error messages.
+const WHOLE_NUMBER: &str = "a whole number of at least 0";
+
+/// Deserializes a whole number in any spelling: `2`, `2.0` and `2e0` are the same number (JSON Schema 2020-12, `integer`).
+#[derive(Clone, Copy, Debug)]
+pub struct WholeNumber(pub u64);
+
+impl<'de> Deserialize<'de> for WholeNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_u64(WholeNumberVisitor).map(Self)
+    }
+}
+
+struct WholeNumberVisitor;
+
+impl Visitor<'_> for WholeNumberVisitor {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(WHOLE_NUMBER)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
+        Ok(number)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<u64, E> {
+        u64::try_from(number).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    /// Accepts the numbers that a double represents exactly.
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<u64, E> {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number is whole and in range")]
+        match number {
+            whole if whole.fract() == 0.0 && (0.0..=9_007_199_254_740_991.0).contains(&whole) => Ok(whole as u64),
+            other => Err(E::invalid_value(Unexpected::Float(other), &self)),
+        }
+    }
 }
 
 /// Deserializes a struct from a JSON object only. serde's derived implementations accept an array, too.
@@ -152,7 +243,7 @@ mod tests {
     #[serde(deny_unknown_fields, expecting = "an object")]
     #[allow(dead_code, reason = "the tests only deserialize it")]
     struct Egg {
-        size: u64,
+        size: WholeNumber,
     }
 
     /// Returns the status and the pointer of the first invalid field.
@@ -187,7 +278,9 @@ mod tests {
         for (egg, pointer) in [
             (json!({ "size": "1" }), "/eggs/0/size"),
             (json!({ "size": -1 }), "/eggs/0/size"),
-            (json!({ "size": 1.0 }), "/eggs/0/size"),
+            (json!({ "size": 1.5 }), "/eggs/0/size"),
+            (json!({ "size": -1.0 }), "/eggs/0/size"),
+            (json!({ "size": 1e300 }), "/eggs/0/size"),
             (json!({ "size": null }), "/eggs/0/size"),
             (json!({}), "/eggs/0/size"),
             (json!([1]), "/eggs/0"),
@@ -196,7 +289,6 @@ mod tests {
             let body = json!({ "owner": "a", "eggs": [egg] }).to_string();
             assert_eq!(problem(body.clone()), (422, Some(pointer.to_owned())), "{body}");
         }
-        assert_eq!(problem(r#"{"owner": "a", "eggs": [{"size": 1e2}]}"#), (422, Some("/eggs/0/size".to_owned())));
         assert_eq!(
             problem(r#"{"owner": "a", "eggs": [{"size": 18446744073709551616}]}"#),
             (422, Some("/eggs/0/size".to_owned()))
@@ -206,13 +298,66 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_number_has_any_spelling() {
+        for (spelling, size) in [("2", 2), ("2.0", 2), ("1e2", 100), ("0.0", 0), ("-0.0", 0), ("100e-1", 10)] {
+            let body = format!(r#"{{"owner": "a", "eggs": [{{"size": {spelling}}}]}}"#);
+            let Basket { eggs, .. } = parse(&Bytes::from(body)).unwrap();
+            assert_eq!(eggs.first().map(|JsonObject(egg)| egg.size.0), Some(size), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn an_error_has_no_words_of_rust() {
+        for (expected, words) in
+            [("u64", WHOLE_NUMBER), ("a sequence", "an array"), ("a map", "an object"), ("struct Egg", "an object")]
+        {
+            assert_eq!(in_words_of_json(expected), words);
+        }
+        let problem = parse::<Basket>(&Bytes::from(r#"{"owner": "a", "eggs": 1}"#)).unwrap_err();
+        assert!(serde_json::to_string(&problem).unwrap().contains("expected an array"));
+    }
+
+    #[test]
+    fn a_body_is_json_in_utf_8_without_compression() {
+        let check = |headers: &[(HeaderName, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), http::HeaderValue::from_static(value)));
+            require_json(&headers.collect()).is_ok()
+        };
+        let json = (header::CONTENT_TYPE, "application/json");
+        for content_type in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"",
+            "application/json, application/json",
+            "application/json,application/json; charset=utf-8",
+        ] {
+            assert!(check(&[(header::CONTENT_TYPE, content_type)]), "{content_type}");
+        }
+        for content_type in [
+            "",
+            "text/json",
+            "application/json, text/plain",
+            "application/json; charset=iso-8859-1",
+            "application/json; Charset=utf-16",
+            "application/json, application/json; charset=windows-1252",
+        ] {
+            assert!(!check(&[(header::CONTENT_TYPE, content_type)]), "{content_type}");
+        }
+        for (encoding, accepted) in
+            [("", true), ("identity", true), ("Identity, identity", true), ("gzip", false), ("identity, br", false)]
+        {
+            assert_eq!(check(&[json.clone(), (header::CONTENT_ENCODING, encoding)]), accepted, "{encoding}");
+        }
+    }
+
+    #[test]
     fn the_value_of_an_invalid_field_is_not_repeated() {
         for body in [
             r#"{"owner": {"name": "Jane Doe"}, "eggs": []}"#,
             r#"{"owner": "a", "eggs": "Jane Doe at line 1, expected by all"}"#,
         ] {
             let problem = serde_json::to_string(&parse::<Basket>(&Bytes::from(body)).unwrap_err()).unwrap();
-            assert!(problem.contains("expected a ") && !problem.contains("Jane"), "{problem}");
+            assert!(problem.contains("expected a") && !problem.contains("Jane"), "{problem}");
         }
     }
 }

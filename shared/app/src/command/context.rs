@@ -6,11 +6,15 @@ use axum::{extract::FromRequestParts, response::Response};
 use cqrs::{Aggregate, Event, Fingerprint, Id, StreamId};
 use cqrs_dynamodb::{CommandRequest, EventStore, StoreError, create, create_or_execute, execute};
 use http::{StatusCode, request::Parts};
-use lambda_http::RequestExt;
+use lambda_runtime::Context;
 use serde::Serialize;
 
 use super::{CommandHeaders, outcome};
-use crate::{App, Caller, Problem, WithDeadline, trace::traceparent};
+use crate::{
+    App, Caller, Parameters, Problem, WithDeadline,
+    http_event::{EventParts, percent_encode_path},
+    trace::traceparent,
+};
 
 /// Executes the command of one request.
 pub struct CommandContext {
@@ -19,7 +23,7 @@ pub struct CommandContext {
     pub headers: CommandHeaders,
     /// The event store, limited by the invocation's deadline.
     pub(crate) events: EventStore,
-    /// The path of the request.
+    /// The path of the request, decoded.
     path: String,
 }
 
@@ -37,9 +41,12 @@ impl FromRequestParts<App> for CommandContext {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let Ok(WithDeadline(app)) = WithDeadline::from_request_parts(parts, app).await;
         let caller = Caller::from_request_parts(parts, &app).await?;
+        Parameters::from_request_parts(parts, &app).await?.only(&[])?;
         let mut headers = CommandHeaders::from_request_parts(parts, &app).await?;
-        headers.trace = headers.trace.or_else(|| traceparent(parts.lambda_context_ref()?.xray_trace_id.as_deref()?));
-        Ok(Self { events: app.events()?, app, caller, headers, path: parts.uri.path().to_owned() })
+        let x_ray = parts.extensions.get::<Context>().and_then(|context| context.xray_trace_id.as_deref());
+        headers.trace = headers.trace.or_else(|| traceparent(x_ray?));
+        let path = parts.extensions.get::<EventParts>().map(|event| event.path.clone()).unwrap_or_default();
+        Ok(Self { events: app.events()?, app, caller, headers, path })
     }
 }
 
@@ -63,7 +70,9 @@ impl CommandContext {
         let request = self.request::<A>(&key, command)?;
         let result = create::<A>(&self.events, &request, |_| true).await;
         let mut response = outcome::respond::<A>(StatusCode::CREATED, self, &key, result)?;
-        outcome::add_location(&mut response, &format!("{}/{key}", self.path));
+        // A path that begins with two slashes would be a URL of another host.
+        let path = format!("/{}/{key}", self.path.trim_matches('/'));
+        outcome::add_location(&mut response, &percent_encode_path(&path));
         Ok(response)
     }
 

@@ -5,7 +5,7 @@ use cqrs::{CommandId, Version};
 use cqrs_dynamodb::Environment;
 use http::{HeaderMap, header, request::Parts};
 
-use crate::{Caller, Problem, etag};
+use crate::{Caller, Problem, etag, trace::is_zero};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CommandHeaders {
@@ -119,13 +119,14 @@ fn expected_version(header: &str) -> Result<Option<Version>, Problem> {
     }
 }
 
-/// Checks for a `traceparent` of version 00 (W3C Trace Context, 3.2.2). Other versions are ignored.
+/// Checks for a `traceparent` of version 00 (W3C Trace Context, 3.2.2). Other versions are ignored, and so are ids of
+/// zeros, which are invalid.
 fn is_traceparent(header: &str) -> bool {
     let hex = |text: &str, length| {
         text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     };
     matches!(header.split('-').collect::<Vec<_>>()[..], ["00", trace_id, span_id, flags]
-        if hex(trace_id, 32) && hex(span_id, 16) && hex(flags, 2))
+        if hex(trace_id, 32) && hex(span_id, 16) && hex(flags, 2) && !is_zero(trace_id) && !is_zero(span_id))
 }
 
 #[cfg(test)]
@@ -163,7 +164,15 @@ mod tests {
     #[test]
     fn only_a_well_formed_traceparent_is_accepted() {
         assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        for other in ["", "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01", "00-1-2-3", "alice"] {
+        for other in [
+            "",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-00000000000000000000000000000000-0000000000000000-00",
+            "00-1-2-3",
+            "alice",
+        ] {
             assert!(!is_traceparent(other), "{other}");
         }
     }
