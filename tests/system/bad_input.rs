@@ -66,7 +66,7 @@ async fn a_body_must_say_that_it_is_json_and_not_be_compressed() {
 async fn a_field_of_the_wrong_type_is_named_by_its_pointer() {
     let system = System::start().await;
     let alice = system.customer("alice");
-    for quantity in ["\"1\"", "-1", "1.0", "1e2", "9223372036854775808e10", "18446744073709551616", "null", "[]"] {
+    for quantity in ["\"1\"", "-1", "1.5", "1e-2", "9223372036854775808e10", "18446744073709551616", "null", "[]"] {
         let body = order().to_string().replace("\"quantity\":2", &format!("\"quantity\":{quantity}"));
         let refused = place(&alice, body).await.expect_problem(422, "invalid-request");
         assert_eq!(refused.pointers(), ["/items/0/quantity"], "{quantity}");

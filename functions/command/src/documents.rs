@@ -2,10 +2,11 @@
 
 use app::{
     Caller, Problem,
-    command::{FieldValidation, JsonObject},
+    command::{FieldValidation, JsonObject, WholeNumber},
 };
+use cqrs::{InvalidValue, Text};
 use orders::{
-    order::{CancelOrder, Currency, OrderItem, PlaceOrder, ShipOrder},
+    order::{self, CancelOrder, CustomerId, OrderItem, PlaceOrder, ShipOrder},
     scope::ADMIN,
 };
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use serde::Deserialize;
 use {
     crate::openapi::NewItems,
     orders::openapi::CurrencyCode,
-    orders::order::{Carrier, CustomerId, Quantity, Reason, ShippingAddress, Sku, TrackingNumber, UnitPrice},
+    orders::order::{Carrier, Quantity, Reason, ShippingAddress, Sku, TrackingNumber, UnitPrice},
 };
 
 /// The body of `POST /orders`.
@@ -46,10 +47,10 @@ pub(crate) struct ItemDocument {
     sku: String,
     /// The number of units.
     #[cfg_attr(feature = "openapi", schema(value_type = Quantity))]
-    quantity: u64,
+    quantity: WholeNumber,
     /// The price of one unit, in minor units of the currency.
     #[cfg_attr(feature = "openapi", schema(value_type = UnitPrice))]
-    unit_price: u64,
+    unit_price: WholeNumber,
 }
 
 /// The body of `POST /orders/{order_id}/ship`.
@@ -87,15 +88,19 @@ impl PlaceOrderDocument {
     /// # Errors
     /// 403 if the customer is not the caller and the caller lacks `orders/admin`; 422 with all invalid fields.
     pub(crate) fn into_command(self, caller: &Caller) -> Result<PlaceOrder, Problem> {
-        let customer_id = self.customer_id.unwrap_or_else(|| caller.subject.clone());
-        if customer_id != caller.subject {
+        if self.customer_id.as_ref().is_some_and(|customer_id| *customer_id != caller.subject) {
             caller.require_any(&[ADMIN])?;
         }
         let mut fields = FieldValidation::default();
-        let customer_id = fields.check("/customer_id", customer_id.try_into());
+        let customer_id = match self.customer_id {
+            Some(customer_id) => customer(customer_id, caller).map_err(|error| error.to_string()),
+            None => CustomerId::try_from(caller.subject.clone())
+                .map_err(|error| format!("is required, because the token's sub cannot be a customer: it {error}")),
+        };
+        let customer_id = fields.check("/customer_id", customer_id);
         let currency = fields.check(
             "/currency",
-            Currency::from_code(&self.currency).ok_or("must be an upper-case ISO 4217 code, such as EUR"),
+            order::currency(&self.currency).ok_or("must be an upper-case code of a currency in use, such as EUR"),
         );
         let number = self.items.len();
         let items: Vec<OrderItem> =
@@ -135,9 +140,18 @@ impl CancelOrderDocument {
     }
 }
 
+/// Reads the id of a customer. People enter the id of another customer, so it must be readable; the caller's own may have
+/// any characters.
+fn customer(customer_id: String, caller: &Caller) -> Result<CustomerId, InvalidValue> {
+    if customer_id != caller.subject {
+        Text::<{ CustomerId::MAX }>::try_from(customer_id.clone())?;
+    }
+    customer_id.try_into()
+}
+
 fn item(fields: &mut FieldValidation, index: usize, JsonObject(item): JsonObject<ItemDocument>) -> Option<OrderItem> {
     let sku = fields.check(format!("/items/{index}/sku"), item.sku.try_into());
-    let quantity = fields.check(format!("/items/{index}/quantity"), item.quantity.try_into());
-    let unit_price = fields.check(format!("/items/{index}/unit_price"), item.unit_price.try_into());
+    let quantity = fields.check(format!("/items/{index}/quantity"), item.quantity.0.try_into());
+    let unit_price = fields.check(format!("/items/{index}/unit_price"), item.unit_price.0.try_into());
     Some(OrderItem { sku: sku?, quantity: quantity?, unit_price: unit_price? })
 }

@@ -13,8 +13,9 @@ use crate::{Aggregate, Bounded, Day, Event, Id, Text, Time};
 /// Schemas that another schema refers to, by name.
 pub type Schemas = Vec<(String, RefOr<Schema>)>;
 
-/// Matches text without the characters that [`Text`] forbids.
-const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*$";
+/// Matches text without the characters that [`Text`] forbids, up to U+FFFF. ECMA-262 needs surrogates for the others, and
+/// other dialects do not know them.
+const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff]*$";
 /// Matches a UUID in the spelling of [`Id`], without anchors.
 pub const UUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 /// An example of an [`Id`].
@@ -42,7 +43,9 @@ impl<const MAX: usize> PartialSchema for Text<MAX> {
             .min_length(Some(1))
             .max_length(Some(MAX))
             .pattern(Some(TEXT))
-            .description(Some("Must not contain control or bidirectional formatting characters."))
+            .description(Some(
+                "Must have a visible character, and no control characters or hidden formatting characters.",
+            ))
             .into()
     }
 }

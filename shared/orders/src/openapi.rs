@@ -14,7 +14,7 @@ use utoipa::{
 
 use crate::{
     Status,
-    order::{Currency, MAX_ITEMS, OrderItem, OrderItems},
+    order::{Currency, CustomerId, MAX_ITEMS, OrderItem, OrderItems, is_in_use},
 };
 
 impl PartialSchema for OrderItems {
@@ -35,6 +35,22 @@ pub fn items_of<T: ToSchema>() -> RefOr<Schema> {
     items.min_items(Some(1)).max_items(Some(MAX_ITEMS)).into()
 }
 
+impl PartialSchema for CustomerId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(Self::MAX))
+            .description(Some(
+                "The `sub` claim of the customer's token. Must have a visible character, and not be `.` or `..`.",
+            ))
+            .examples([json!("alice")])
+            .into()
+    }
+}
+
+impl ToSchema for CustomerId {}
+
 /// The schema of a [`Currency`].
 #[derive(Debug)]
 pub struct CurrencyCode;
@@ -43,8 +59,10 @@ impl PartialSchema for CurrencyCode {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .enum_values(Some(Currency::iter().map(|currency| Value::from(currency.code()))))
-            .description(Some("An ISO 4217 currency code."))
+            .enum_values(Some(
+                Currency::iter().filter(|currency| is_in_use(*currency)).map(|currency| Value::from(currency.code())),
+            ))
+            .description(Some("The ISO 4217 code of a currency in use."))
             .examples([json!("EUR")])
             .into()
     }

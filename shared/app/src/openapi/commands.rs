@@ -34,7 +34,7 @@ impl Operation {
     /// Describes a command that creates an instance of `A`. Its `Location` is below the path of the operation.
     #[must_use]
     pub fn creates<A: HttpAggregate<Key: ToSchema>>(self, description: &str) -> Self {
-        let mut header = Header::new(text(&format!("^{}/[^/]+$", self.path), &format!("{}/{EXAMPLE_ID}", self.path)));
+        let mut header = Header::new(text(&format!("{}/[^/]+$", self.path), &format!("{}/{EXAMPLE_ID}", self.path)));
         header.description = Some(format!("The path of the {}.", A::Event::noun()));
         let headers = &[("ETag", etag(&A::Event::noun())), ("Location", header), ("Idempotency-Replayed", replayed())];
         self.header("Idempotency-Key", KEY, idempotency_key())

@@ -19,7 +19,7 @@ fn place() -> OrderCommand {
         unit_price: unit_price.try_into().unwrap(),
     };
     OrderCommand::Place(PlaceOrder {
-        customer_id: text("alice"),
+        customer_id: "alice".to_owned().try_into().unwrap(),
         currency: Currency::EUR,
         items: vec![item("BOOK-1", 2, 1250), item("PEN-7", 1, 300)].try_into().unwrap(),
         shipping_address: text("1 Main Street, Springfield"),

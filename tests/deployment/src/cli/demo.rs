@@ -155,7 +155,7 @@ fn order(random: &impl Fn(&str, u64) -> u64, orders: u64) -> Option<PlaceOrder> 
     let items: Option<Vec<OrderItem>> = (0..=random("items", 4)).map(item).collect();
     let street = STREETS.get(usize::try_from(random("street", 5)).unwrap_or_default())?;
     Some(PlaceOrder {
-        customer_id: text(&format!("customer-{customer}"))?,
+        customer_id: format!("customer-{customer}").try_into().ok()?,
         currency,
         items: OrderItems::try_from(items?).ok()?,
         shipping_address: text(&format!("{} {street}, Springfield", random("house", 120) + 1))?,
