@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode, get_current_timestamp};
 use ring::{
     rand::SystemRandom,
     signature::{Ed25519KeyPair, KeyPair},
@@ -86,9 +86,16 @@ impl Authorizer {
     /// # Errors
     /// Fails if the token cannot be signed.
     pub fn token(&self, sub: &str, scope: &str, expires: i64) -> Result<String, String> {
-        let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": sub, "scope": scope, "exp": expires });
+        self.sign(&json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": sub, "scope": scope, "exp": expires }))
+    }
+
+    /// Issues a token with any claims.
+    ///
+    /// # Errors
+    /// Fails if the token cannot be signed.
+    pub fn sign(&self, claims: &Value) -> Result<String, String> {
         let header = Header { kid: Some(KEY_ID.to_owned()), ..Header::new(Algorithm::EdDSA) };
-        encode(&header, &claims, &self.signing_key).map_err(|error| error.to_string())
+        encode(&header, claims, &self.signing_key).map_err(|error| error.to_string())
     }
 
     /// Verifies the token of a request and returns its claims, all as text, as API Gateway passes them to a function.
@@ -108,20 +115,31 @@ impl Authorizer {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud"]);
+        validation.validate_nbf = true;
         validation.leeway = 0;
         let token = decode::<Value>(token, &self.verification_key, &validation).map_err(|_| AuthError::Unauthorized)?;
+        let issued_at = token.claims["iat"].as_u64();
+        if issued_at.is_some_and(|issued_at| issued_at > get_current_timestamp()) {
+            return Err(AuthError::Unauthorized);
+        }
         let claims = texts(token.claims);
-        let scope = claims.get("scope").and_then(Value::as_str).unwrap_or_default();
-        let has_one = scopes.is_empty() || scope.split(' ').any(|held| scopes.iter().any(|scope| scope == held));
+        let held = ["scope", "scp"].into_iter().filter_map(|name| claims.get(name)?.as_str());
+        let mut held = held.flat_map(|held| held.trim_matches(['[', ']']).split(' '));
+        let has_one = scopes.is_empty() || held.any(|held| scopes.iter().any(|scope| scope == held));
         if has_one { Ok(claims) } else { Err(AuthError::Forbidden) }
     }
 }
 
+/// Converts claims as API Gateway does: each to text, and a list to `[a b]`.
 fn texts(claims: Value) -> Map<String, Value> {
-    let text = |value: Value| match value {
-        Value::String(text) => text,
-        other => other.to_string(),
-    };
+    fn text(value: Value) -> String {
+        match value {
+            Value::String(text) => text,
+            Value::Array(values) => format!("[{}]", values.into_iter().map(text).collect::<Vec<_>>().join(" ")),
+            other => other.to_string(),
+        }
+    }
     let Value::Object(claims) = claims else { return Map::new() };
     claims.into_iter().map(|(name, value)| (name, Value::String(text(value)))).collect()
 }

@@ -1,9 +1,10 @@
 //! The HTTP API: routes of the template, events of payload format 2.0, and API Gateway's own responses.
 
+mod cors;
 mod docs;
 mod event;
 
-use std::sync::Arc;
+use std::{error::Error, sync::Arc};
 
 use axum::{
     Router,
@@ -14,6 +15,8 @@ use axum::{
 };
 use cqrs_dynamodb::Environment;
 use http::{HeaderValue, StatusCode, header, request::Parts};
+use http_body_util::LengthLimitError;
+use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 pub use self::event::ApiEvent;
@@ -21,7 +24,7 @@ use crate::{
     Deployment,
     authorizer::{AuthError, Authorizer},
     functions::{Function, FunctionError},
-    template::RouteDefinition,
+    template::{CorsDefinition, RouteDefinition},
 };
 
 /// The most bytes of a request body (API Gateway, "Quotas for HTTP APIs").
@@ -34,6 +37,8 @@ type PathParameters = Vec<(String, String)>;
 
 pub struct Gateway {
     pub routes: Vec<(RouteDefinition, Function)>,
+    /// The cross-origin requests that the API allows.
+    pub cors: Option<CorsDefinition>,
     pub deployment: Arc<Deployment>,
     pub authorizer: Arc<Authorizer>,
     pub environment: Environment,
@@ -89,10 +94,20 @@ async fn token(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
 
 async fn answer(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    match to_bytes(body, MAX_PAYLOAD).await {
-        Ok(body) => gateway.answer(&parts, &body).await,
-        Err(_) => message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large"),
+    if let Some(response) = gateway.cors.as_ref().and_then(|cors| cors::preflight(cors, &parts)) {
+        return response;
     }
+    let mut response = match to_bytes(body, MAX_PAYLOAD).await {
+        Ok(body) => gateway.answer(&parts, &body).await,
+        Err(error) if error.source().is_some_and(|error| error.is::<LengthLimitError>()) => {
+            message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+        }
+        Err(_) => message(StatusCode::BAD_REQUEST, "Bad Request"),
+    };
+    if let Some(cors) = &gateway.cors {
+        cors::add_headers(cors, parts.headers.get(header::ORIGIN), &mut response);
+    }
+    response
 }
 
 impl Gateway {
@@ -114,7 +129,7 @@ impl Gateway {
         let event = ApiEvent {
             method: parts.method.as_str(),
             route: &route.path,
-            path: parts.uri.path(),
+            path: &decoded(parts.uri.path()),
             query: parts.uri.query().unwrap_or_default(),
             headers: event::headers(&parts.headers),
             path_parameters: &parameters,
@@ -146,7 +161,12 @@ fn document(status: StatusCode, document: &serde_json::Value) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// The values in `path` of the parameters in `pattern`, not decoded. `None` if the path does not match.
+/// Decodes a path or a part of it, as API Gateway does before it passes it on.
+fn decoded(path: &str) -> String {
+    percent_decode_str(path).decode_utf8_lossy().into_owned()
+}
+
+/// The values in `path` of the parameters in `pattern`, decoded. `None` if the path does not match.
 fn parameters(pattern: &str, path: &str) -> Option<PathParameters> {
     let (pattern, path): (Vec<_>, Vec<_>) = (pattern.split('/').collect(), path.split('/').collect());
     if pattern.len() != path.len() {
@@ -155,7 +175,7 @@ fn parameters(pattern: &str, path: &str) -> Option<PathParameters> {
     let mut parameters = Vec::new();
     for (wanted, given) in pattern.into_iter().zip(path) {
         match wanted.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
-            Some(name) if !given.is_empty() => parameters.push((name.to_owned(), given.to_owned())),
+            Some(name) if !given.is_empty() => parameters.push((name.to_owned(), decoded(given))),
             Some(_) => return None,
             None if wanted != given => return None,
             None => {}
@@ -172,6 +192,7 @@ mod tests {
     fn a_path_matches_segment_by_segment() {
         let matches = |path| parameters("/loans/{loan_id}/renew", path);
         assert_eq!(matches("/loans/42/renew"), Some(vec![("loan_id".to_owned(), "42".to_owned())]));
+        assert_eq!(matches("/loans/a%2541%2Fb/renew"), Some(vec![("loan_id".to_owned(), "a%41/b".to_owned())]));
         for other in ["/loans/42/renew/", "/loans//renew", "/loans/42", "/Loans/42/renew", "/loans/4/2/renew"] {
             assert_eq!(matches(other), None, "{other}");
         }

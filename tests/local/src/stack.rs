@@ -109,6 +109,7 @@ impl Stack {
         let routes = functions.filter_map(|(binary, function)| Some((&function.routes, self.functions.get(binary)?)));
         Gateway {
             routes: routes.flat_map(|(routes, f)| routes.iter().map(|route| (route.clone(), f.clone()))).collect(),
+            cors: self.template.cors.clone(),
             deployment: Arc::clone(&self.deployment),
             authorizer: Arc::clone(&self.authorizer),
             environment: self.app.dynamo.environment.clone(),

@@ -17,6 +17,22 @@ pub struct Template {
     pub functions: BTreeMap<String, FunctionDefinition>,
     /// The actions that each role grants with their resources, by logical id.
     pub roles: BTreeMap<String, BTreeSet<(String, String)>>,
+    /// The cross-origin requests that the HTTP API allows.
+    pub cors: Option<CorsDefinition>,
+}
+
+/// The `CorsConfiguration` of the HTTP API.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CorsDefinition {
+    /// `*` is any origin.
+    pub origins: Vec<String>,
+    pub methods: Vec<String>,
+    /// The request headers that a page may send.
+    pub headers: Vec<String>,
+    /// The response headers that a page may read.
+    pub exposed: Vec<String>,
+    /// Seconds for which a browser keeps the answer to a preflight request.
+    pub max_age: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -127,6 +143,7 @@ impl Template {
         let globals = template.get("Globals").and_then(|globals| globals.get("Function"));
         let mut tables = BTreeMap::new();
         let (mut functions, mut roles) = (BTreeMap::new(), BTreeMap::new());
+        let mut cors = None;
         for (id, resource) in template.need("Resources")?.entries() {
             match resource.need("Type")?.text()?.as_str() {
                 "AWS::DynamoDB::Table" => {
@@ -139,10 +156,14 @@ impl Template {
                     let binary = resource.need("Metadata")?.need("BuildProperties")?.need("Binary")?.text()?;
                     functions.insert(binary, function(id, &resource.need("Properties")?, globals.as_ref())?);
                 }
+                "AWS::Serverless::HttpApi" => {
+                    let configuration = resource.need("Properties")?.get("CorsConfiguration");
+                    cors = configuration.map(|configuration| cors_of(&configuration, template)).transpose()?;
+                }
                 _ => {}
             }
         }
-        Ok(Self { tables, functions, roles })
+        Ok(Self { tables, functions, roles, cors })
     }
 }
 
@@ -217,6 +238,23 @@ fn function(id: String, function: &Node<'_>, globals: Option<&Node<'_>>) -> Resu
     }
     let role = function.get("Role").map_or(Ok(String::new()), |role| role.text())?;
     Ok(FunctionDefinition { id, role, environment, timeout: Duration::from_secs(timeout), routes, mappings })
+}
+
+/// Reads the cross-origin requests that an API allows. A reference to a parameter stands for its default.
+fn cors_of(configuration: &Node<'_>, template: &Node<'_>) -> Result<CorsDefinition, String> {
+    let text = |node: &Node<'_>| {
+        let text = node.text()?;
+        let default = template.get("Parameters").and_then(|parameters| parameters.get(&text)?.get("Default"));
+        default.map_or(Ok(text), |default| default.text())
+    };
+    let list = |name: &str| configuration.get(name).map_or(Ok(Vec::new()), |list| list.list(text));
+    Ok(CorsDefinition {
+        origins: list("AllowOrigins")?,
+        methods: list("AllowMethods")?,
+        headers: list("AllowHeaders")?,
+        exposed: list("ExposeHeaders")?,
+        max_age: configuration.get("MaxAge").map(|age| age.number()).transpose()?,
+    })
 }
 
 fn route(route: &Node<'_>) -> Result<RouteDefinition, String> {

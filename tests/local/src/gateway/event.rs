@@ -14,10 +14,12 @@ pub struct ApiEvent<'a> {
     pub method: &'a str,
     /// The path of the route, such as `/orders/{order_id}`.
     pub route: &'a str,
+    /// Decoded.
     pub path: &'a str,
     pub query: &'a str,
     /// Lower-case names. Values of repeated headers are joined by commas.
     pub headers: Map<String, Value>,
+    /// Decoded.
     pub path_parameters: &'a [(String, String)],
     /// The result of the authorizer: `{"jwt": {"claims": …, "scopes": …}}`.
     pub authorizer: Value,
@@ -75,10 +77,15 @@ impl ApiEvent<'_> {
     }
 }
 
-/// Converts headers to those of an event.
+/// Converts headers to those of an event. API Gateway sets `X-Forwarded-Proto` and `X-Forwarded-Port` itself, and appends
+/// the client's address to `X-Forwarded-For`.
 pub(super) fn headers(headers: &HeaderMap) -> Map<String, Value> {
+    let own = [("x-forwarded-proto", "http"), ("x-forwarded-port", "80")];
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    joined(headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))))
+    let sent = headers.iter().filter(|(name, _)| own.iter().all(|(own, _)| name.as_str() != *own));
+    let sent = sent.map(|(name, value)| (name.as_str().to_owned(), text(value)));
+    let own = own.into_iter().chain([("x-forwarded-for", "127.0.0.1")]);
+    joined(sent.chain(own.map(|(name, value)| (name.to_owned(), value.to_owned()))))
 }
 
 fn joined(pairs: impl IntoIterator<Item = (String, String)>) -> Map<String, Value> {
