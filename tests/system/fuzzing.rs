@@ -54,3 +54,13 @@ fn no_stream_record_of_the_corpus_makes_the_projector_panic() {
 fn no_cursor_of_the_corpus_makes_a_list_panic() {
     replay("cursor", fuzz::cursor);
 }
+
+#[test]
+fn no_http_event_of_the_corpus_makes_a_function_panic() {
+    replay("http_event", fuzz::http_event);
+}
+
+#[test]
+fn no_stream_event_of_the_corpus_makes_the_projector_panic() {
+    replay("stream_event", fuzz::stream_event);
+}

@@ -24,6 +24,7 @@ mod delivery;
 mod engines;
 mod event_source_mapping;
 mod events;
+mod front_door;
 mod fuzzing;
 mod idempotency;
 mod identity;
