@@ -1,5 +1,6 @@
 //! Invalid input is refused with its cause and position, and nothing is written.
 
+use app::problem::type_uri;
 use serde_json::{Value, json};
 
 use crate::harness::{System, TestCaller, cancellation, order, shipment};
@@ -153,7 +154,7 @@ async fn the_bodies_of_the_other_commands_are_validated_as_strictly() {
         assert_eq!(refused.pointers(), pointers, "{command} {body}");
     }
     operator.post(format!("/orders/{id}/deliver")).body("").await.expect(400);
-    assert_eq!(operator.get(format!("/orders/{id}/events")).await.expect(200).header("etag"), Some("\"1\""));
+    assert_eq!(operator.get(format!("/orders/{id}/events")).await.expect(200).document["events"][0]["version"], 1);
 }
 
 #[tokio::test]
@@ -201,7 +202,7 @@ async fn a_malformed_header_is_refused() {
     let operator = system.operator();
     for key in ["", " ", "\"\"", "a b", "a,b", "\u{e4}", &"k".repeat(256), "\"a"] {
         let request = operator.post("/orders").json(&order()).header("Idempotency-Key", key);
-        assert_eq!(request.await.expect(400).document["type"], "malformed-request", "{key}");
+        assert_eq!(request.await.expect(400).document["type"], type_uri("malformed-request"), "{key}");
     }
     let twice = operator.post("/orders").json(&order());
     twice.header_line("Idempotency-Key", "a").header_line("Idempotency-Key", "b").await.expect(400);

@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use app::{App, Metrics};
+use app::{App, Metrics, problem::type_uri};
 use cqrs_dynamodb::Environment;
 pub use deployment::template;
 use jiff::Timestamp;
@@ -352,7 +352,7 @@ impl TestResponse {
     #[track_caller]
     pub fn expect_problem(self, status: u16, kind: &str) -> Self {
         let answer = self.expect(status);
-        assert_eq!(answer.document["type"], kind, "{:?}", answer.document);
+        assert_eq!(answer.document["type"], type_uri(kind), "{:?}", answer.document);
         answer
     }
 

@@ -114,6 +114,12 @@ async fn queries_mark_a_view_that_is_behind_and_refuse_later_versions() {
     let alice = system.customer("alice");
     let shown = alice.get(format!("/orders/{id}")).await.expect(200);
     assert_eq!(json!([shown.document["status"], shown.document["behind"]]), json!(["placed", true]));
+    // The tag is not that of the same version without the mark.
+    assert_eq!(shown.header("etag"), Some("\"1-s1-behind\""));
+    let tagged = |tag: &str| alice.get(format!("/orders/{id}")).header("If-None-Match", tag);
+    tagged("\"1-s1-behind\"").await.expect(304);
+    assert_eq!(tagged("\"1-s1\"").await.expect(200).document, shown.document);
+    tagged("\"2-s1\"").await.expect_problem(503, "view-parked");
     alice.get(format!("/orders/{id}?min_version=1")).await.expect(200);
     alice.get(format!("/orders/{id}?min_version=2")).await.expect_problem(503, "view-parked");
     system.customer("bob").get(format!("/orders/{id}?min_version=2")).await.expect_problem(404, "not-found");

@@ -1,8 +1,10 @@
 //! Queries show the caller's own writes while the projector does not run.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
-use crate::harness::System;
+use crate::harness::{System, order, shipment};
 
 #[tokio::test]
 async fn a_new_order_is_shown_at_once() {
@@ -10,7 +12,7 @@ async fn a_new_order_is_shown_at_once() {
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
     let shown = alice.get(format!("/orders/{id}")).await.expect(200);
-    assert_eq!((shown.text("status"), shown.header("etag")), ("placed".to_owned(), Some("\"1\"")));
+    assert_eq!((shown.text("status"), shown.header("etag")), ("placed".to_owned(), Some("\"1-s1\"")));
 }
 
 #[tokio::test]
@@ -27,6 +29,51 @@ async fn a_changed_order_is_shown_at_its_min_version() {
     // The fold in memory equals the view of the projector.
     system.project().await;
     assert_eq!(alice.get(format!("/orders/{id}")).await.expect(200).document, shown.document);
+}
+
+#[tokio::test]
+async fn reads_do_not_go_back_for_a_caller_that_says_what_it_has() {
+    let system = System::start().await;
+    let alice = system.customer("alice");
+    let id = alice.places_order("first").await;
+    system.project().await;
+    let shipped = system.fulfilment().post(format!("/orders/{id}/ship")).json(&shipment()).await.expect(200);
+    let path = format!("/orders/{id}");
+    let tagged = |tag: &str| alice.get(&path).header("If-None-Match", tag);
+    // The view is at version 1. Each caller below has seen version 2.
+    let newest = alice.get(format!("{path}?min_version=2")).await.expect(200);
+    for tag in [shipped.header("etag").unwrap(), "\"2-s0\"", "W/\"2-s0\", \"1-s1\"", "\"2-s1-behind\""] {
+        assert_eq!(tagged(tag).await.expect(200).document, newest.document, "{tag}");
+    }
+    assert_eq!(tagged(newest.header("etag").unwrap()).await.expect(304).header("etag"), newest.header("etag"));
+    // A caller that has seen less, or something that does not exist, gets the view.
+    for tag in ["\"1-s0\"", "\"3-s1\"", "\"other\""] {
+        assert_eq!(tagged(tag).await.expect(200).version(), 1, "{tag}");
+    }
+    let both = alice.get(format!("{path}?min_version=3")).header("If-None-Match", "\"2-s1\"").await;
+    both.expect_problem(404, "version-not-found");
+}
+
+#[tokio::test]
+async fn the_tag_of_any_answer_is_accepted_by_if_match() {
+    let system = System::start().await;
+    let (alice, warehouse) = (system.customer("alice"), system.fulfilment());
+    let placed = alice.post("/orders").json(&order()).await.expect(201);
+    let path = format!("/orders/{}", placed.text("order_id"));
+    let view = alice.get(&path).await.expect(200);
+    let history = alice.get(format!("{path}/events")).await.expect(200);
+    let tags = [placed, view, history].map(|answer| answer.header("etag").unwrap().to_owned());
+    assert_eq!(BTreeSet::from_iter(&tags).len(), 3, "one tag stands for two bodies: {tags:?}");
+    let ship = |tag: &str| warehouse.post(format!("{path}/ship")).json(&shipment()).header("If-Match", tag);
+    for stale in ["\"2\"", "\"2-s1\"", "\"0-s1-behind\""] {
+        ship(stale).await.expect_problem(412, "version-mismatch");
+    }
+    for malformed in ["\"1-\"", "\"s1-1\"", "\"1 s1\"", "1-s1"] {
+        ship(malformed).await.expect_problem(400, "malformed-request");
+    }
+    for tag in tags {
+        ship(&tag).header("Idempotency-Key", "ship").await.expect(200);
+    }
 }
 
 #[tokio::test]

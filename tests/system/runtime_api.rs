@@ -5,7 +5,7 @@ mod sandbox;
 
 use std::{collections::BTreeMap, net::UdpSocket, process::Command, time::Duration};
 
-use app::tables;
+use app::{problem::type_uri, tables};
 use deployment::deployment;
 use serde_json::{Value, json};
 
@@ -100,7 +100,7 @@ async fn a_command_answers_before_its_deadline_and_its_key_resolves_the_outcome(
         proxy.on_call(0, phase, || {}).await;
         let time = Duration::from_millis(1_200);
         let (status, problem) = answered(command.invoke_within(time, place("alice", &key)).await);
-        assert_eq!((status, &problem["type"]), (503, &json!("outcome-unknown")));
+        assert_eq!((status, &problem["type"]), (503, &json!(type_uri("outcome-unknown"))));
         let (status, placed) = answered(command.invoke(place("alice", &key)).await);
         assert_eq!((status, &placed["version"]), (201, &json!(1)), "{key}");
     }

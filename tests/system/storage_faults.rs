@@ -49,7 +49,7 @@ async fn a_write_whose_response_is_dropped_is_not_a_conflict() {
     let placed = system.customer("alice").post("/orders").json(&order()).await.expect(201);
     assert_eq!(placed.header("idempotency-replayed"), None);
     let history = system.operator().get(format!("/orders/{id}/events")).await.expect(200);
-    assert_eq!(history.header("etag"), Some("\"2\""));
+    assert_eq!(history.document["events"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn an_order_goes_from_placed_to_delivered_and_every_query_shows_it() {
     system.project().await;
 
     let shown = alice.get(format!("/orders/{id}")).await.expect(200);
-    assert_eq!(shown.header("etag"), Some("\"3\""));
+    assert_eq!(shown.header("etag"), Some("\"3-s1\""));
     let time = |field: &str| shown.text(field);
     assert_eq!(
         shown.document,
@@ -50,8 +50,8 @@ async fn an_order_goes_from_placed_to_delivered_and_every_query_shows_it() {
         dashboard.document,
         json!({
             "orders": 1, "by_status": { "placed": 0, "shipped": 0, "delivered": 1, "cancelled": 0 },
-            "revenue": { "EUR": 2800 },
-            "days": [{ "date": "2026-11-22", "orders": 1, "revenue": { "EUR": 2800 } }],
+            "revenue": { "EUR": "2800" },
+            "days": [{ "date": "2026-11-22", "orders": 1, "revenue": { "EUR": "2800" } }],
         })
     );
 }
@@ -78,7 +78,7 @@ async fn the_history_of_an_order_shows_what_happened_in_order() {
     system.fulfilment().ships(&id).await;
 
     let history = system.customer("alice").get(format!("/orders/{id}/events")).await.expect(200);
-    assert_eq!(history.header("etag"), Some("\"2\""));
+    assert!(history.header("etag").unwrap().starts_with("\"2-e"));
     let events = history.document["events"].as_array().unwrap();
     let kinds: Vec<_> = events.iter().map(|event| (event["version"].as_u64().unwrap(), &event["type"])).collect();
     assert_eq!(kinds, [(1, &json!("order.placed")), (2, &json!("order.shipped"))]);

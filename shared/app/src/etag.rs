@@ -1,55 +1,129 @@
-//! Entity tags (RFC 9110, 8.8.3): the version of a stream, in quotes.
+//! Entity tags (RFC 9110, 8.8.3): the version of a stream, and whatever else the body depends on.
+//!
+//! | answer | tag | the body also depends on |
+//! |---|---|---|
+//! | of a command | `"3"` | nothing |
+//! | a view | `"3-s1"`, `"3-s1-behind"` | the schema version of the view, and whether it is behind |
+//! | a history | `"3-e5d41402a"` | the schema versions of the events |
+
+use std::fmt::Display;
 
 use axum::response::{IntoResponse, Response};
-use cqrs::Version;
+use cqrs::{Event, Projection, Version, derived_id};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-/// Formats the entity tag of a version, such as `"3"`.
-pub fn etag(version: Version) -> HeaderValue {
-    // The fallback is unreachable: a quoted number is always a valid header value.
-    HeaderValue::from_str(&format!("\"{version}\"")).unwrap_or(HeaderValue::from_static("\"0\""))
+use crate::parameters::MAX_VERSION;
+
+/// The tag of an answer, in quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityTag(String);
+
+impl EntityTag {
+    /// The tag of an answer that depends only on the version, such as `"3"`.
+    pub fn of_version(version: Version) -> Self {
+        Self::new(version)
+    }
+
+    /// The tag of a view of `P`, such as `"3-s1"`, or `"3-s1-behind"` if the stream has later commits that cannot be
+    /// folded.
+    pub fn of_view<P: Projection>(version: Version, behind: bool) -> Self {
+        Self::new(format!("{version}-s{}{}", P::SCHEMA, if behind { "-behind" } else { "" }))
+    }
+
+    /// The tag of the events of a stream, such as `"3-e5d41402a"`. Its end is a digest of the schema versions, in which
+    /// the events are shown.
+    pub fn of_history<E: Event>(version: Version) -> Self {
+        let schemas: Vec<String> = E::SCHEMAS.iter().map(|(name, schema)| format!("{name} {schema}")).collect();
+        let schemas: Vec<&str> = schemas.iter().map(String::as_str).collect();
+        let digest = derived_id(&schemas).simple().to_string();
+        Self::new(format!("{version}-e{}", digest.get(..8).unwrap_or_default()))
+    }
+
+    fn new(text: impl Display) -> Self {
+        Self(format!("\"{text}\""))
+    }
+
+    /// Returns the value of the header `ETag`.
+    pub fn header(&self) -> HeaderValue {
+        // The fallback is unreachable: a tag has only digits, letters, dashes and quotes.
+        HeaderValue::from_str(&self.0).unwrap_or(HeaderValue::from_static("\"0\""))
+    }
+
+    /// Adds the tag to `response`, or replaces it with a 304 if `If-None-Match` has the tag.
+    pub fn respond(&self, headers: &HeaderMap, response: Response) -> Response {
+        let is_cached = if_none_match(headers).any(|tag| tag == "*" || tag == self.0);
+        let mut response = if is_cached { StatusCode::NOT_MODIFIED.into_response() } else { response };
+        response.headers_mut().insert(header::ETAG, self.header());
+        response
+    }
 }
 
-/// Parses the version in an entity tag. Returns `None` if this API did not create the tag.
+/// Parses the version in an entity tag: the version alone, or followed by what else the body depends on. Returns `None`
+/// if this API did not create the tag.
 pub fn version(tag: &str) -> Option<Version> {
-    let digits = tag.strip_prefix('"')?.strip_suffix('"')?;
-    let number: u64 = digits.parse().ok()?;
+    let text = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let mut parts = text.split('-');
+    let digits = parts.next()?;
+    let is_part =
+        |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase());
+    let number: u64 = digits.parse().ok().filter(|_| parts.all(is_part))?;
     (number.to_string() == digits).then(|| Version::new(number))
 }
 
-/// Adds the entity tag to `response`, or replaces it with a 304 if `If-None-Match` has the tag.
-pub fn respond_conditionally(headers: &HeaderMap, current: Version, response: Response) -> Response {
-    let mut response = if matches(headers, current) { StatusCode::NOT_MODIFIED.into_response() } else { response };
-    response.headers_mut().insert(header::ETAG, etag(current));
-    response
+/// Returns the highest version in `If-None-Match`: the caller has seen the stream at this version.
+pub fn seen_version(headers: &HeaderMap) -> Option<Version> {
+    if_none_match(headers).filter_map(version).filter(|version| (1..=MAX_VERSION).contains(&version.get())).max()
 }
 
-/// Returns whether `If-None-Match` has the tag of `current`, by weak comparison, or `*`.
-fn matches(headers: &HeaderMap, current: Version) -> bool {
+/// Returns the tags in `If-None-Match` for a weak comparison: without the mark of a weak tag.
+fn if_none_match(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    tags.flat_map(|tags| tags.split(','))
-        .map(|tag| tag.trim().trim_start_matches("W/"))
-        .any(|tag| tag == "*" || version(tag) == Some(current))
+    tags.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().trim_start_matches("W/"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn headers(if_none_match: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(if_none_match))])
+    }
+
     #[test]
-    fn a_version_has_one_tag() {
-        assert_eq!(version("\"3\""), Some(Version::new(3)));
-        for other in ["3", "\"03\"", "\"+3\"", "W/\"3\"", "\"\"", "\"x\"", "\""] {
+    fn a_tag_names_its_version_alone_or_with_more() {
+        for tag in ["\"3\"", "\"3-s1\"", "\"3-s1-behind\"", "\"3-e5d41402a\""] {
+            assert_eq!(version(tag), Some(Version::new(3)), "{tag}");
+        }
+        for other in
+            ["3", "\"03\"", "\"+3\"", "W/\"3\"", "\"\"", "\"x\"", "\"", "\"3-\"", "\"3-s1-\"", "\"3-S1\"", "\"-3\""]
+        {
             assert_eq!(version(other), None, "{other}");
         }
     }
 
     #[test]
     fn if_none_match_takes_lists_weak_tags_and_any() {
-        let matches = |value: &'static str| {
-            matches(&HeaderMap::from_iter([(header::IF_NONE_MATCH, HeaderValue::from_static(value))]), Version::new(2))
-        };
-        assert!(["\"2\"", "\"1\", \"2\"", "W/\"2\"", "*"].into_iter().all(matches));
-        assert!(!["\"1\"", "2", ""].into_iter().any(matches));
+        let tag = EntityTag::new("2-s1");
+        let status = |value| tag.respond(&headers(value), ().into_response()).status();
+        for value in ["\"2-s1\"", "\"1\", \"2-s1\"", "W/\"2-s1\"", "*"] {
+            assert_eq!(status(value), StatusCode::NOT_MODIFIED, "{value}");
+        }
+        for value in ["\"2\"", "\"1-s1\"", "\"2-s2\"", "\"2-s1-behind\"", "2-s1", ""] {
+            assert_eq!(status(value), StatusCode::OK, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_highest_version_in_if_none_match_was_seen() {
+        for (value, seen) in [
+            ("\"2-s1\"", Some(2)),
+            ("\"2\", W/\"11-s1-behind\", \"3\"", Some(11)),
+            ("\"2\", \"9007199254740992\", \"other\"", Some(2)),
+            ("\"0\"", None),
+            ("*", None),
+            ("", None),
+        ] {
+            assert_eq!(seen_version(&headers(value)), seen.map(Version::new), "{value}");
+        }
     }
 }

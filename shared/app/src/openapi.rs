@@ -24,7 +24,7 @@ use utoipa::{
 };
 
 pub use self::queries::VersionedSchema;
-use crate::{HttpFunction, Problem, Route, parameters::MAX_VERSION};
+use crate::{HttpFunction, Problem, Route, parameters::MAX_VERSION, problem::type_uri};
 
 /// The name of the security scheme.
 pub const BEARER: &str = "bearer";
@@ -216,7 +216,8 @@ fn error_response(status: u16, problems: &[Problem]) -> ResponseBuilder {
     let mut lines: Vec<_> = problems.iter().map(|problem| format!("- `{}`: {}", problem.kind, problem.title)).collect();
     let mut response = ResponseBuilder::new();
     if !problems.is_empty() {
-        let kinds = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(problems.iter().map(|p| p.kind)));
+        let kinds =
+            ObjectBuilder::new().schema_type(Type::String).enum_values(Some(problems.iter().map(|p| type_uri(p.kind))));
         let schema =
             AllOfBuilder::new().item(reference::<Problem>()).item(ObjectBuilder::new().property("type", kinds));
         let example = |problem: &Problem| {
@@ -253,9 +254,11 @@ pub fn version() -> ObjectBuilder {
 }
 
 /// Describes the `ETag` response header.
-fn etag(noun: &str) -> Header {
-    let mut header = Header::new(text(r#"^"[1-9][0-9]*"$"#, "\"3\""));
-    header.description = Some(format!("The version of the {noun}, in quotes."));
+fn etag(noun: &str, example: &str) -> Header {
+    let mut header = Header::new(text(r#"^"[1-9][0-9]*(-[0-9a-z]+)*"$"#, &format!("\"{example}\"")));
+    header.description = Some(format!(
+        "The version of the {noun}, and a dash and whatever else the body depends on. `If-Match` accepts it unchanged."
+    ));
     header
 }
 

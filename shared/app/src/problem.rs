@@ -8,12 +8,18 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::Value;
 
+/// The base of all problem types. The last segment of a type names its page in `docs/problems`.
+///
+/// `docs/adr/0019-problem-types-are-absolute.md` explains the choice. Clients compare types, so it must not change.
+pub const TYPES: &str = "https://cqrs-on-lambda.example/docs/problems/";
+
 /// An error response, as problem details (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
-    /// The type of the problem: a stable identifier for programs.
-    #[serde(rename = "type")]
+    /// The type of the problem: a stable, absolute URI that identifies it for programs. It need not resolve.
+    #[serde(rename = "type", serialize_with = "as_uri")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uri"))]
     pub(crate) kind: &'static str,
     /// A short summary of the problem, for people.
     pub(crate) title: Cow<'static, str>,
@@ -41,7 +47,7 @@ pub struct FieldError {
 }
 
 impl Problem {
-    /// Creates a problem. `detail` explains it to the client and must not reveal internals.
+    /// Creates a problem. `kind` is the last segment of its type, such as `not-found`. `detail` explains it to the client and must not reveal internals.
     pub fn new(
         status: StatusCode,
         kind: &'static str,
@@ -99,7 +105,7 @@ impl Problem {
         self.status
     }
 
-    /// Returns the type of the problem.
+    /// Returns the name of the problem, the last segment of its type.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
@@ -200,6 +206,15 @@ fn capitalized(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// Returns the type of a problem as an absolute URI.
+pub fn type_uri(kind: &str) -> String {
+    format!("{TYPES}{kind}")
+}
+
+fn as_uri<S: serde::Serializer>(kind: &'static str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&type_uri(kind))
+}
+
 fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
 }
@@ -220,6 +235,12 @@ mod tests {
     #[test]
     fn extension_members_are_at_top_level() {
         let body = serde_json::to_value(Problem::not_found("loan").with("version", 3)).unwrap();
-        assert_eq!((&body["status"], &body["version"], &body["type"]), (&404.into(), &3.into(), &"not-found".into()));
+        assert_eq!((&body["status"], &body["version"]), (&404.into(), &3.into()));
+    }
+
+    #[test]
+    fn the_type_is_absolute() {
+        let body = serde_json::to_value(Problem::not_found("loan")).unwrap();
+        assert_eq!(body["type"], "https://cqrs-on-lambda.example/docs/problems/not-found");
     }
 }

@@ -10,13 +10,17 @@ mod page;
 pub mod rows;
 
 use axum::{extract::FromRequestParts, response::Response};
-use cqrs::{Aggregate, Event, Projection, StreamId};
+use cqrs::{Aggregate, Event, Projection, StreamId, Version};
 use cqrs_dynamodb::ReadOutcome;
 use http::{HeaderMap, StatusCode, request::Parts};
 
 use self::history::History;
 pub use self::list::List;
-use crate::{App, Caller, Parameters, Problem, Versioned, WithDeadline, etag::respond_conditionally, json};
+use crate::{
+    App, Caller, Parameters, Problem, Versioned, WithDeadline,
+    etag::{self, EntityTag},
+    json,
+};
 
 /// The context of a query: its caller, its parameters and its deadline.
 pub struct QueryContext {
@@ -38,8 +42,9 @@ impl FromRequestParts<App> for QueryContext {
 }
 
 impl QueryContext {
-    /// Responds with the view of `key`, at the version `min_version` of the request or a later one. `may_see` decides
-    /// from the view whether the caller may see it.
+    /// Responds with the view of `key`, at the version `min_version` of the request or a later one, and at a version that
+    /// the caller has not seen before or the last one that it has seen. `may_see` decides from the view whether the
+    /// caller may see it.
     ///
     /// # Errors
     /// 404 if there is no view, the caller may not see it, or the stream has not reached the version; 503 if the stream
@@ -53,10 +58,11 @@ impl QueryContext {
         self.parameters.only(&["min_version"])?;
         let min_version = self.parameters.version("min_version")?;
         let may_see = |view: &P::View| may_see(&self.caller, view);
-        match self.app.reader::<P>()?.read(&key.to_string(), min_version).await? {
+        match self.read::<P>(&key.to_string(), min_version).await? {
             ReadOutcome::Found { view, version, behind } if may_see(&view) => {
                 let document = Versioned { view, version, behind };
-                Ok(respond_conditionally(&self.headers, version, json(StatusCode::OK, &document)?))
+                let tag = EntityTag::of_view::<P>(version, behind);
+                Ok(tag.respond(&self.headers, json(StatusCode::OK, &document)?))
             }
             ReadOutcome::VersionNotFound(Some(view)) if may_see(&view) => Err(Problem::version_not_found(&noun)),
             ReadOutcome::Parked(Some(view)) if may_see(&view) => Err(Problem::view_parked(&noun)),
@@ -67,6 +73,27 @@ impl QueryContext {
             | ReadOutcome::VersionNotFound(_)
             | ReadOutcome::Parked(Some(_)) => Err(Problem::not_found(&noun)),
         }
+    }
+
+    /// Reads the view at `min_version`, at the version in `If-None-Match`, or at a later one. So a caller that says which
+    /// version it has never gets an older one.
+    ///
+    /// A version in `If-None-Match` that the stream has not reached is ignored, because the event store is the source of
+    /// truth: such a tag is from before a restore, or from another system.
+    async fn read<P: Projection>(
+        &self,
+        key: &str,
+        min_version: Option<Version>,
+    ) -> Result<ReadOutcome<P::View>, Problem> {
+        let reader = self.app.reader::<P>()?;
+        let seen = etag::seen_version(&self.headers).filter(|seen| min_version.is_none_or(|min| *seen > min));
+        if seen.is_some() {
+            let outcome = reader.read(key, seen).await?;
+            if !matches!(outcome, ReadOutcome::VersionNotFound(_)) {
+                return Ok(outcome);
+            }
+        }
+        Ok(reader.read(key, min_version).await?)
     }
 
     /// Responds with the events of the stream `key`, oldest first. `may_see` decides from the state of the aggregate
@@ -85,7 +112,7 @@ impl QueryContext {
         match commits.last() {
             Some(head) if may_see(&self.caller, &state) => {
                 let document = json(StatusCode::OK, &History::from_commits(&commits)?)?;
-                Ok(respond_conditionally(&self.headers, head.version, document))
+                Ok(EntityTag::of_history::<A::Event>(head.version).respond(&self.headers, document))
             }
             _ => Err(Problem::not_found(&A::Event::noun())),
         }

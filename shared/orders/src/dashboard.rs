@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cqrs::{Counters, Day, Rollup};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use strum::VariantArray;
 
 use crate::{OrderSummaries, OrderSummary, Status};
@@ -23,7 +23,8 @@ pub struct Dashboard {
     /// The number of orders in each status.
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::CountByStatus))]
     pub by_status: BTreeMap<&'static str, i128>,
-    /// The total of the orders that are not cancelled, in minor units by currency.
+    /// The total of the orders that are not cancelled, by currency.
+    #[serde(serialize_with = "as_decimals")]
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Revenue))]
     pub revenue: BTreeMap<String, i128>,
     /// The last days in UTC, today first.
@@ -39,7 +40,8 @@ pub struct DayCounts {
     /// The number of orders placed on this day.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     pub orders: i128,
-    /// The total of this day's orders that are not cancelled, in minor units by currency.
+    /// The total of this day's orders that are not cancelled, by currency.
+    #[serde(serialize_with = "as_decimals")]
     #[cfg_attr(feature = "openapi", schema(value_type = crate::openapi::Revenue))]
     pub revenue: BTreeMap<String, i128>,
 }
@@ -105,6 +107,11 @@ fn revenue(counters: &Counters, row: &str) -> BTreeMap<String, i128> {
         .collect()
 }
 
+/// Serializes amounts as decimal text: a sum may exceed 2^53, up to which JSON numbers are exact for all clients.
+fn as_decimals<S: Serializer>(amounts: &BTreeMap<String, i128>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(amounts.iter().map(|(currency, amount)| (currency, amount.to_string())))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -131,13 +138,20 @@ mod tests {
             json!({
                 "orders": 3,
                 "by_status": { "placed": 1, "shipped": 1, "delivered": 0, "cancelled": 1 },
-                "revenue": { "EUR": 2800, "JPY": 500 },
+                "revenue": { "EUR": "2800", "JPY": "500" },
                 "days": [
                     { "date": "2026-11-23", "orders": 1, "revenue": {} },
-                    { "date": "2026-11-22", "orders": 2, "revenue": { "EUR": 2800, "JPY": 500 } },
+                    { "date": "2026-11-22", "orders": 2, "revenue": { "EUR": "2800", "JPY": "500" } },
                 ],
             })
         );
+    }
+
+    #[test]
+    fn a_sum_beyond_2_53_is_exact() {
+        let largest = || summary(json!({ "total": 9_007_199_254_740_991_u64 }));
+        let shown = serde_json::to_value(dashboard(&[largest(), largest(), largest()], 1)).unwrap();
+        assert_eq!(shown["revenue"], json!({ "EUR": "27021597764222973" }));
     }
 
     #[test]

@@ -94,9 +94,13 @@ impl PartialSchema for Revenue {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .property_names(Some(ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Z]{3}$"))))
-            .additional_properties(Some(ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0))))
-            .description(Some("Amounts in minor units, by currency."))
-            .examples([json!({ "EUR": 2500 })])
+            .additional_properties(Some(
+                ObjectBuilder::new().schema_type(Type::String).pattern(Some("^(0|[1-9][0-9]*)$")),
+            ))
+            .description(Some(
+                "Amounts in minor units, by currency. Each is a decimal text, because a sum may exceed 2^53.",
+            ))
+            .examples([json!({ "EUR": "2500" })])
             .into()
     }
 }

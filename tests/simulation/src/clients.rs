@@ -294,7 +294,13 @@ impl SimulatedClient<'_> {
 /// Removes the fields with the value 0.
 fn without_zeros(document: &Value) -> Value {
     let Some(fields) = document.as_object() else { return document.clone() };
-    Value::Object(fields.iter().filter(|(_, value)| **value != 0).map(|(k, v)| (k.clone(), v.clone())).collect())
+    Value::Object(
+        fields
+            .iter()
+            .filter(|(_, value)| **value != 0 && **value != "0")
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect(),
+    )
 }
 
 /// Removes the mark of a view that is behind. The rest of the view must be correct.

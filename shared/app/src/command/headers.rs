@@ -114,7 +114,7 @@ fn expected_version(header: &str) -> Result<Option<Version>, Problem> {
         "*" => Ok(None),
         tag => match etag::version(tag) {
             Some(version) => Ok(Some(version)),
-            None => Err(Problem::malformed("If-Match must be one quoted version, such as \"3\", or *.")),
+            None => Err(Problem::malformed("If-Match must be one ETag or quoted version, such as \"3\", or *.")),
         },
     }
 }
@@ -153,8 +153,10 @@ mod tests {
     }
 
     #[test]
-    fn if_match_is_one_quoted_version_or_any() {
-        assert_eq!(expected_version("\"3\"").unwrap(), Some(Version::new(3)));
+    fn if_match_is_one_version_or_tag_or_any() {
+        for header in ["\"3\"", "\"3-s1\"", "\"3-s1-behind\"", " \"3-e5d41402a\" "] {
+            assert_eq!(expected_version(header).unwrap(), Some(Version::new(3)), "{header}");
+        }
         assert_eq!(expected_version("*").unwrap(), None);
         for header in ["3", "W/\"3\"", "\"3\",\"4\"", "\"x\"", ""] {
             assert!(expected_version(header).is_err(), "{header}");

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 
 use super::{CommandContext, context::HttpAggregate};
-use crate::{Measurements, Problem, etag::etag, json};
+use crate::{Measurements, Problem, etag::EntityTag, json};
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -26,7 +26,7 @@ pub(crate) fn respond<A: HttpAggregate>(
     let Executed { version, replayed } = outcome?;
     let document = json!({ A::Event::key_name(): key, "status": "accepted", "version": version });
     let mut response = json(status, &document)?;
-    response.headers_mut().insert(header::ETAG, etag(version));
+    response.headers_mut().insert(header::ETAG, EntityTag::of_version(version).header());
     if replayed {
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }

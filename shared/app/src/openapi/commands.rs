@@ -36,7 +36,8 @@ impl Operation {
     pub fn creates<A: HttpAggregate<Key: ToSchema>>(self, description: &str) -> Self {
         let mut header = Header::new(text(&format!("{}/[^/]+$", self.path), &format!("{}/{EXAMPLE_ID}", self.path)));
         header.description = Some(format!("The path of the {}.", A::Event::noun()));
-        let headers = &[("ETag", etag(&A::Event::noun())), ("Location", header), ("Idempotency-Replayed", replayed())];
+        let headers =
+            &[("ETag", etag(&A::Event::noun(), "3")), ("Location", header), ("Idempotency-Replayed", replayed())];
         self.header("Idempotency-Key", KEY, idempotency_key())
             .response::<Accepted<A>>(StatusCode::CREATED, description, headers)
             .with_command_problems::<A>()
@@ -46,14 +47,16 @@ impl Operation {
     #[must_use]
     pub fn changes<A: HttpAggregate<Key: ToSchema>>(self, description: &str) -> Self {
         let noun = A::Event::noun();
-        let if_match_text = format!("The version that the {noun} must have, in quotes, or `*` for any version.");
+        let if_match_text = format!(
+            "The version that the {noun} must have, in quotes, or an `ETag` that names it, or `*` for any version."
+        );
         self.key_parameter::<A>()
             .header("Idempotency-Key", KEY, idempotency_key())
             .header("If-Match", &if_match_text, if_match())
             .response::<Accepted<A>>(
                 StatusCode::OK,
                 description,
-                &[("ETag", etag(&noun)), ("Idempotency-Replayed", replayed())],
+                &[("ETag", etag(&noun, "3")), ("Idempotency-Replayed", replayed())],
             )
             .problem(Problem::not_found(&noun))
             .problem(problem::<A>(CommandError::VersionMismatch { version: Version::new(3) }))
@@ -86,7 +89,7 @@ fn idempotency_key() -> ObjectBuilder {
 
 fn if_match() -> AnyOfBuilder {
     let any = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["*"]));
-    AnyOfBuilder::new().item(text(r#"^"(0|[1-9][0-9]{0,15})"$"#, "\"1\"")).item(any)
+    AnyOfBuilder::new().item(text(r#"^"(0|[1-9][0-9]{0,15})(-[0-9a-z]+)*"$"#, "\"1\"")).item(any)
 }
 
 fn replayed() -> Header {

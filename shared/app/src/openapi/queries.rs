@@ -35,7 +35,7 @@ impl Operation {
         let min_version =
             format!("Returns the {noun} at this version or a later one, even if its view is not up to date yet.");
         self.query_parameter("min_version", &min_version, version())
-            .reads::<A, VersionedSchema<V>>(description)
+            .reads::<A, VersionedSchema<V>>(description, "3-s1", SEEN)
             .problem(Problem::version_not_found(&noun))
             .problem(Problem::view_parked(&noun))
     }
@@ -43,18 +43,19 @@ impl Operation {
     /// Describes a query of the events of an instance of `A`.
     #[must_use]
     pub fn reads_history<A: Aggregate<Key: ToSchema, Event: ToSchema>>(self, description: &str) -> Self {
-        self.reads::<A, HistorySchema<A::Event>>(description)
+        self.reads::<A, HistorySchema<A::Event>>(description, "3-e5d41402a", "")
     }
 
-    fn reads<A: Aggregate<Key: ToSchema>, T: ToSchema>(self, description: &str) -> Self {
+    fn reads<A: Aggregate<Key: ToSchema>, T: ToSchema>(self, description: &str, tag: &str, seen: &str) -> Self {
         let noun = A::Event::noun();
         // Any text is accepted: a tag that is not a version matches nothing.
-        let tags = ObjectBuilder::new().schema_type(Type::String).examples([serde_json::json!("\"3\"")]);
-        let if_none_match = "The `ETag` values of cached responses. If one is current, the response is 304.";
+        let tags = ObjectBuilder::new().schema_type(Type::String).examples([format!("\"{tag}\"")]);
+        let if_none_match =
+            format!("The `ETag` values of cached responses. If one is current, the response is 304.{seen}");
         self.key_parameter::<A>()
-            .header("If-None-Match", if_none_match, tags)
-            .response::<T>(StatusCode::OK, description, &[("ETag", etag(&noun))])
-            .empty_response(StatusCode::NOT_MODIFIED, "A cached response is current.", &[("ETag", etag(&noun))])
+            .header("If-None-Match", &if_none_match, tags)
+            .response::<T>(StatusCode::OK, description, &[("ETag", etag(&noun, tag))])
+            .empty_response(StatusCode::NOT_MODIFIED, "A cached response is current.", &[("ETag", etag(&noun, tag))])
             .problem(Problem::malformed("A query parameter is repeated."))
             .problem(Problem::not_found(&noun))
     }
@@ -98,6 +99,7 @@ impl Operation {
     }
 }
 
+const SEEN: &str = " Otherwise the response is never older than the versions that the tags name.";
 const BEHIND: &str = "Present and true if there are later changes that cannot be displayed yet.";
 
 /// The schema of [`crate::Versioned`]: a view with its version.
