@@ -3,8 +3,10 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use app::problem::TYPES;
+use cqrs::Event;
 use deployment::deployment;
 use local::openapi;
+use orders::OrderEvent;
 use serde_json::{Value, json};
 
 use crate::harness::{System, TestResponse, template};
@@ -113,6 +115,93 @@ fn each_problem_type_is_absolute_and_its_last_segment_names_a_page_with_its_stat
     assert_eq!(described, paged);
 }
 
+#[test]
+fn every_operation_has_an_id_a_tag_and_examples() {
+    let document = document();
+    let tags = ["commands", "queries"].map(|tag| json!(tag));
+    assert!(document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).eq(&tags));
+    for (method, path, operation) in operations(&document) {
+        assert!(operation["operationId"].is_string(), "{method} {path}");
+        assert_eq!(operation["tags"], json!([tags[usize::from(method == "GET")]]), "{method} {path}");
+        let success = ["200", "201"].into_iter().find_map(|status| operation["responses"].get(status)).unwrap();
+        assert!(success["content"]["application/json"]["example"].is_object(), "{method} {path}");
+    }
+}
+
+/// Generated clients use the name of a schema as the name of a class, next to the builtin classes of their language.
+#[test]
+fn no_schema_has_the_name_of_a_builtin_class() {
+    const BUILTIN: [&str; 24] = [
+        "Any",
+        "Array",
+        "Boolean",
+        "Date",
+        "Dict",
+        "Double",
+        "Error",
+        "Event",
+        "Exception",
+        "File",
+        "Float",
+        "Integer",
+        "List",
+        "Long",
+        "Map",
+        "Number",
+        "Object",
+        "Optional",
+        "Promise",
+        "Record",
+        "Response",
+        "Set",
+        "String",
+        "Union",
+    ];
+    let document = document();
+    let names: BTreeSet<_> = document["components"]["schemas"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(BUILTIN.into_iter().filter(|name| names.contains(*name)).collect::<Vec<_>>(), [""; 0]);
+}
+
+/// Without a format, generated clients have integers of 32 bits.
+#[test]
+fn every_integer_has_a_format_that_is_large_enough() {
+    fn check_integers(path: &str, value: &Value) {
+        if value["type"] == "integer" && value["format"] != "int64" {
+            assert_eq!(value["format"], "int32", "{path}");
+            assert!(value["maximum"].as_u64().is_some_and(|max| i32::try_from(max).is_ok()), "{path}: {value}");
+        }
+        match value {
+            Value::Array(values) => values.iter().for_each(|value| check_integers(path, value)),
+            Value::Object(values) => {
+                values.iter().for_each(|(name, value)| check_integers(&format!("{path}/{name}"), value));
+            }
+            _ => {}
+        }
+    }
+    check_integers("", &document());
+}
+
+#[test]
+fn each_event_of_a_history_is_a_named_schema_that_its_type_selects() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let event = resolved(&document, &schemas["OrderHistory"]["properties"]["events"]["items"]);
+    assert_eq!(event["discriminator"]["propertyName"], "type");
+    let mapping = event["discriminator"]["mapping"].as_object().unwrap();
+    let listed: BTreeSet<_> = OrderEvent::SCHEMAS.iter().map(|(event_type, _)| (*event_type).to_owned()).collect();
+    assert_eq!(mapping.keys().cloned().collect::<BTreeSet<_>>(), listed);
+    let variants: BTreeSet<_> =
+        event["oneOf"].as_array().unwrap().iter().map(|variant| variant["$ref"].as_str()).collect();
+    assert_eq!(mapping.values().map(Value::as_str).collect::<BTreeSet<_>>(), variants);
+    for (event_type, reference) in mapping {
+        let variant = resolved(&document, &json!({ "$ref": reference })).clone();
+        assert_eq!(variant["properties"]["type"]["enum"], json!([event_type]));
+        for name in ["version", "type", "recorded_at", "data"] {
+            assert!(variant["required"].as_array().unwrap().contains(&json!(name)), "{event_type}: {name}");
+        }
+    }
+}
+
 /// Compares an answer with the description of its operation: status, content type, headers, problem type and field
 /// names.
 #[track_caller]
@@ -130,10 +219,14 @@ fn expect_described(document: &Value, id: &str, answer: &TestResponse) {
         let kinds = schema["allOf"][1]["properties"]["type"]["enum"].as_array().unwrap();
         return assert!(kinds.contains(&answer.document["type"]), "{id}: {:?}", answer.document);
     }
+    let example = response["content"][content_type]["example"].as_object();
+    let in_example: Option<BTreeSet<_>> = example.map(|example| example.keys().map(String::as_str).collect());
     let shown: BTreeSet<_> = answer.document.as_object().unwrap().keys().map(String::as_str).collect();
     let known: BTreeSet<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
     let required = schema["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    assert!(shown.is_subset(&known) && shown.is_superset(&required), "{id}: {:?}", answer.document);
+    for fields in [Some(shown), in_example].into_iter().flatten() {
+        assert!(fields.is_subset(&known) && fields.is_superset(&required), "{id}: {fields:?}");
+    }
 }
 
 /// The example body of an operation.

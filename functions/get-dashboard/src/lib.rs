@@ -7,6 +7,8 @@ use axum::response::Response;
 use cqrs::Rollup;
 use http::StatusCode;
 use orders::{Dashboard, scope::ADMIN};
+#[cfg(feature = "openapi")]
+use serde_json::json as document;
 
 const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u64 = 90;
@@ -36,6 +38,11 @@ pub fn describe(id: &str, operation: Operation) -> Operation {
             .summary("Get the counters over all orders")
             .description("Revenue does not include cancelled orders.")
             .query_parameter("days", "The number of days to return, today first.", days)
+            .example(document!({
+                "orders": 1, "by_status": { "placed": 0, "shipped": 1, "delivered": 0, "cancelled": 0 },
+                "revenue": { "EUR": "2500" },
+                "days": [{ "date": "2026-11-23", "orders": 1, "revenue": { "EUR": "2500" } }],
+            }))
             .response::<Dashboard>(StatusCode::OK, "The counters.", &[])
             .problem(Problem::malformed(format!("days must be a whole number from 1 to {MAX_DAYS}."))),
         _ => operation,

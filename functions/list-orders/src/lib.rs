@@ -12,6 +12,7 @@ use {
     app::openapi::{Operation, reference},
     cqrs::openapi::{EXAMPLE_ID, UUID},
     orders::Status,
+    serde_json::json,
 };
 
 pub fn function() -> HttpFunction {
@@ -46,6 +47,13 @@ pub fn describe(id: &str, operation: Operation) -> Operation {
             .description("The orders of another customer require `orders/fulfil` or `orders/admin`.")
             .path_parameter("customer_id", "The id of the customer.", reference::<CustomerId>())
             .query_parameter("status", "Returns only orders with this status.", reference::<Status>())
+            .example(json!({
+                "orders": [{
+                    "order_id": EXAMPLE_ID, "status": "shipped", "currency": "EUR", "total": 2500, "item_count": 2,
+                    "placed_at": "2026-11-23T20:01:07.437759Z", "version": 2,
+                }],
+                "next_cursor": null,
+            }))
             .lists::<Order, ListedOrder>(
                 "orders",
                 "A page of the orders.",

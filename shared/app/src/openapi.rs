@@ -1,10 +1,12 @@
 //! Builds the OpenAPI 3.1 description of operations. Compiled only for the local stack, not for deployed functions.
 //!
 //! This module adds the parts that all operations share: scopes, common problems, and the responses of API Gateway
-//! itself. [`commands`] and [`queries`] add what all commands and all queries share. Types, titles and examples of the
+//! itself. [`commands`] and [`queries`] add what all commands and all queries share; [`history`] names the
+//! events of a stream. Types, titles and examples of the
 //! problems are taken from the same [`Problem`] values that the functions return.
 
 mod commands;
+mod history;
 mod queries;
 
 use std::collections::BTreeMap;
@@ -23,9 +25,15 @@ use utoipa::{
     },
 };
 
+pub use cqrs::openapi::integer as number;
+
 pub use self::queries::VersionedSchema;
 use crate::{HttpFunction, Problem, Route, parameters::MAX_VERSION, problem::type_uri};
 
+/// The tag of the operations that change something.
+pub const COMMANDS: &str = "commands";
+/// The tag of the operations that only read.
+pub const QUERIES: &str = "queries";
 /// The name of the security scheme.
 pub const BEARER: &str = "bearer";
 /// The statuses that API Gateway itself returns: no valid token, no scope, no route, too large, throttled, failed.
@@ -46,6 +54,8 @@ pub struct Operation {
     /// The schemas that the operation refers to, by name.
     pub schemas: Vec<(String, RefOr<Schema>)>,
     operation: OperationBuilder,
+    /// The example of the next successful response.
+    example: Option<Value>,
     problems: BTreeMap<u16, Vec<Problem>>,
     is_described: bool,
 }
@@ -65,9 +75,10 @@ impl Operation {
     fn new(route: &Route) -> Self {
         let method = if route.method == http::Method::GET { HttpMethod::Get } else { HttpMethod::Post };
         let scopes = route.scopes.iter().map(|scope| SecurityRequirement::new(BEARER, [scope.as_str()]));
-        let operation = OperationBuilder::new().operation_id(Some(route.operation)).securities(Some(scopes));
+        let tag = if method == HttpMethod::Get { QUERIES } else { COMMANDS };
+        let operation = OperationBuilder::new().operation_id(Some(route.operation)).tag(tag).securities(Some(scopes));
         let (schemas, problems) = (Vec::new(), BTreeMap::new());
-        Self { method, path: route.path, schemas, operation, problems, is_described: false }
+        Self { method, path: route.path, schemas, operation, example: None, problems, is_described: false }
             .add_schema::<Problem>()
             .add_schema::<GatewayMessage>()
             .problem(Problem::unavailable())
@@ -123,6 +134,12 @@ impl Operation {
         Self { operation: self.operation.request_body(Some(body.build())), ..self }.add_schema::<T>()
     }
 
+    /// Sets the example of the successful response that is described next.
+    #[must_use]
+    pub fn example(self, example: Value) -> Self {
+        Self { example: Some(example), ..self }
+    }
+
     /// Adds a successful response with a JSON body.
     #[must_use]
     pub fn response<T: ToSchema>(self, status: StatusCode, description: &str, headers: &[(&str, Header)]) -> Self {
@@ -131,13 +148,13 @@ impl Operation {
 
     /// Adds a successful response with a JSON body of this schema.
     fn response_of(
-        self,
+        mut self,
         status: StatusCode,
         schema: impl Into<RefOr<Schema>>,
         description: &str,
         headers: &[(&str, Header)],
     ) -> Self {
-        let content = ContentBuilder::new().schema(Some(schema)).build();
+        let content = ContentBuilder::new().schema(Some(schema)).example(self.example.take()).build();
         let response = ResponseBuilder::new().content("application/json", content);
         self.add_response(status, response, description, headers)
     }
@@ -164,6 +181,11 @@ impl Operation {
     #[must_use]
     pub fn problem(mut self, problem: Problem) -> Self {
         self.problems.entry(problem.status.as_u16()).or_default().push(problem);
+        self
+    }
+
+    fn add_named_schema(mut self, name: String, schema: impl Into<RefOr<Schema>>) -> Self {
+        self.schemas.push((name, schema.into()));
         self
     }
 
@@ -236,11 +258,6 @@ fn error_response(status: u16, problems: &[Problem]) -> ResponseBuilder {
         response = response.header("Retry-After", retry_after());
     }
     response.description(lines.join("\n"))
-}
-
-/// Describes an integer from `min` to `max`.
-pub fn number(min: u64, max: u64) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(min)).maximum(Some(max))
 }
 
 /// Describes a text that matches `pattern`.

@@ -29,11 +29,23 @@ pub fn refer_to<T: ToSchema>(schemas: &mut Schemas) {
 
 /// Returns the name of a schema that belongs to a category of streams: `GiftCard` and a suffix for `gift-card`.
 pub fn schema_name<E: Event>(suffix: &str) -> String {
+    camel_case(E::CATEGORY) + suffix
+}
+
+/// Joins the words of a name: `GiftCardOpened` for `gift-card.opened`.
+pub fn camel_case(name: &str) -> String {
     let capitalized = |word: &str| {
         let mut letters = word.chars();
         letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
     };
-    E::CATEGORY.split('-').map(capitalized).chain([suffix.to_owned()]).collect()
+    name.split(['-', '.', '_']).map(capitalized).collect()
+}
+
+/// Describes an integer from `min` to `max`. Its format tells generated clients how many bits it needs.
+pub fn integer(min: u64, max: u64) -> ObjectBuilder {
+    let format = if i32::try_from(max).is_ok() { KnownFormat::Int32 } else { KnownFormat::Int64 };
+    let number = ObjectBuilder::new().schema_type(Type::Integer).format(Some(SchemaFormat::KnownFormat(format)));
+    number.minimum(Some(min)).maximum(Some(max))
 }
 
 impl<const MAX: usize> PartialSchema for Text<MAX> {
@@ -58,8 +70,7 @@ impl<const MAX: usize> ToSchema for Text<MAX> {
 
 impl<const MIN: u64, const MAX: u64> PartialSchema for Bounded<MIN, MAX> {
     fn schema() -> RefOr<Schema> {
-        let number = ObjectBuilder::new().schema_type(Type::Integer);
-        number.minimum(Some(MIN)).maximum(Some(MAX)).into()
+        integer(MIN, MAX).into()
     }
 }
 

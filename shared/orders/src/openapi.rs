@@ -76,7 +76,7 @@ pub struct CountByStatus;
 
 impl PartialSchema for CountByStatus {
     fn schema() -> RefOr<Schema> {
-        let count = || ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+        let count = || u64::schema();
         let add = |object: ObjectBuilder, status: &Status| {
             object.property(<&str>::from(status), count()).required(<&str>::from(status))
         };

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use app::openapi::{BEARER, common_responses};
+use app::openapi::{BEARER, COMMANDS, QUERIES, common_responses};
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, PathItem, PathsBuilder, RefOr, Schema,
     ServerBuilder,
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    tag::TagBuilder,
 };
 
 use crate::Deployment;
@@ -67,6 +68,10 @@ pub fn document(deployment: &Deployment) -> Result<OpenApi, DescriptionError> {
         .info(info.build())
         // A relative URL is resolved against the address of the document.
         .servers(Some([ServerBuilder::new().url("/").build()]))
+        .tags(Some(
+            [(COMMANDS, "Change one stream."), (QUERIES, "Read, and change nothing.")]
+                .map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build()),
+        ))
         .paths(paths.build())
         .components(Some(components.build()))
         .build())

@@ -8,12 +8,10 @@ use cqrs::{
 };
 use cqrs_dynamodb::CommandError;
 use http::StatusCode;
+use serde_json::{Value, json};
 use utoipa::{
     PartialSchema, ToSchema,
-    openapi::{
-        Header, ObjectBuilder, RefOr, Type,
-        schema::{AnyOfBuilder, Schema},
-    },
+    openapi::{Header, ObjectBuilder, RefOr, schema::Schema},
 };
 
 use super::{Operation, etag, reference, text, version};
@@ -39,6 +37,7 @@ impl Operation {
         let headers =
             &[("ETag", etag(&A::Event::noun(), "3")), ("Location", header), ("Idempotency-Replayed", replayed())];
         self.header("Idempotency-Key", KEY, idempotency_key())
+            .example(accepted::<A>(1))
             .response::<Accepted<A>>(StatusCode::CREATED, description, headers)
             .with_command_problems::<A>()
     }
@@ -53,6 +52,7 @@ impl Operation {
         self.key_parameter::<A>()
             .header("Idempotency-Key", KEY, idempotency_key())
             .header("If-Match", &if_match_text, if_match())
+            .example(accepted::<A>(2))
             .response::<Accepted<A>>(
                 StatusCode::OK,
                 description,
@@ -87,15 +87,23 @@ fn idempotency_key() -> ObjectBuilder {
     text(r"^([!#-+\--~]{1,255})(,\1)*$", "a8098c1a-f86e-11da-bd1a-00112444be1e")
 }
 
-fn if_match() -> AnyOfBuilder {
-    let any = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["*"]));
-    AnyOfBuilder::new().item(text(r#"^"(0|[1-9][0-9]{0,15})(-[0-9a-z]+)*"$"#, "\"1\"")).item(any)
+fn if_match() -> ObjectBuilder {
+    text(r#"^(\*|"(0|[1-9][0-9]{0,15})(-[0-9a-z]+)*")$"#, "\"1\"")
 }
 
 fn replayed() -> Header {
     let mut header = Header::new(text("^true$", "true"));
     header.description = Some("Present if an earlier request with the same key executed the command.".to_owned());
     header
+}
+
+/// An example of the response to an executed command. The key is the first example of its schema.
+fn accepted<A: HttpAggregate<Key: ToSchema>>(version: u64) -> Value {
+    let key = match A::Key::schema() {
+        RefOr::T(Schema::Object(key)) => key.examples.into_iter().next(),
+        _ => None,
+    };
+    json!({ A::Event::key_name(): key.unwrap_or_else(|| EXAMPLE_ID.into()), "status": "accepted", "version": version })
 }
 
 /// The schema of the response to an executed command.

@@ -2,20 +2,17 @@
 
 use std::{borrow::Cow, marker::PhantomData};
 
-use cqrs::{
-    Aggregate, Event,
-    openapi::{Schemas, refer_to, schema_name},
-};
+use cqrs::{Aggregate, Event, openapi::Schemas};
 use http::StatusCode;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ArrayBuilder, KnownFormat, ObjectBuilder, Ref, RefOr, SchemaFormat, Type,
-        schema::{AllOfBuilder, AnyOfBuilder, Schema},
+        ArrayBuilder, ObjectBuilder, Ref, RefOr, Type,
+        schema::{Schema, SchemaType},
     },
 };
 
-use super::{Operation, etag, number, reference, text, version};
+use super::{Operation, etag, history::HistorySchema, number, reference, text, version};
 use crate::{
     Problem,
     query::list::{DEFAULT_LIMIT, MAX_LIMIT},
@@ -84,17 +81,18 @@ impl Operation {
     }
 
     fn pages(self, name: &str, row: Cow<'static, str>, description: &str) -> Self {
+        let page_name = format!("{row}Page");
         let limit = number(1, MAX_LIMIT).default(Some(DEFAULT_LIMIT.into()));
-        let next_cursor = AnyOfBuilder::new()
-            .item(ObjectBuilder::new().schema_type(Type::String))
-            .item(ObjectBuilder::new().schema_type(Type::Null))
+        let next_cursor = ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
             .description(Some("The cursor of the next page, or null on the last page."));
         let rows = ArrayBuilder::new().items(Ref::from_schema_name(row));
         let page = ObjectBuilder::new().property(name, rows).property("next_cursor", next_cursor);
-        let page = page.required(name).required("next_cursor");
+        let page = page.required(name).required("next_cursor").description(Some(description));
         self.query_parameter("limit", "The maximum number of rows to return.", limit)
             .query_parameter("cursor", "The `next_cursor` of the previous page.", text("^[A-Za-z0-9_-]+$", "kXq3"))
-            .response_of(StatusCode::OK, page, description, &[])
+            .response_of(StatusCode::OK, Ref::from_schema_name(&page_name), description, &[])
+            .add_named_schema(page_name, page)
             .problem(Problem::invalid_cursor())
     }
 }
@@ -127,36 +125,5 @@ impl<V: ToSchema> ToSchema for VersionedSchema<V> {
 
     fn schemas(schemas: &mut Schemas) {
         V::schemas(schemas);
-    }
-}
-
-/// The schema of the events of a stream.
-struct HistorySchema<E>(PhantomData<E>);
-
-impl<E: Event + ToSchema> PartialSchema for HistorySchema<E> {
-    fn schema() -> RefOr<Schema> {
-        let recorded_at = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-            .description(Some("The time when the event was recorded."));
-        let after = format!("The version of the {} after this event.", E::noun());
-        let commit = ObjectBuilder::new()
-            .property("version", version().description(Some(after)))
-            .property("recorded_at", recorded_at)
-            .required("version")
-            .required("recorded_at");
-        let event = AllOfBuilder::new().item(commit).item(reference::<E>());
-        let events = ArrayBuilder::new().items(event).description(Some("Oldest first."));
-        ObjectBuilder::new().property("events", events).required("events").into()
-    }
-}
-
-impl<E: Event + ToSchema> ToSchema for HistorySchema<E> {
-    fn name() -> Cow<'static, str> {
-        schema_name::<E>("History").into()
-    }
-
-    fn schemas(schemas: &mut Schemas) {
-        refer_to::<E>(schemas);
     }
 }

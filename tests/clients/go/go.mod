@@ -1,0 +1,3 @@
+module walkthrough
+
+go 1.23
