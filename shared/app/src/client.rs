@@ -39,6 +39,8 @@ pub fn client_over(settings: &Settings, transport: SharedHttpClient) -> Client {
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(settings.region.clone()))
         .credentials_provider(Credentials::new(key_id, secret, session_token, None, "environment"))
+        .use_fips(settings.use_fips)
+        .use_dual_stack(settings.use_dual_stack)
         .retry_config(Dynamo::retries())
         .http_client(transport);
     config.set_endpoint_url(settings.endpoint.clone());

@@ -4,13 +4,20 @@ use std::{fmt, net::SocketAddr};
 
 use crate::{Tables, tables};
 
-const ENDPOINT: &str = "AWS_ENDPOINT_URL_DYNAMODB";
+/// The endpoint of DynamoDB, and that of all services. The first one that is set counts, as in the AWS SDKs.
+const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
+const FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
+const DUAL_STACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     pub region: String,
     /// The URL of a DynamoDB emulator. `None` selects AWS.
     pub endpoint: Option<String>,
+    /// Use the endpoint of AWS that complies with FIPS 140.
+    pub use_fips: bool,
+    /// Use the endpoint of AWS that has IPv4 and IPv6 addresses.
+    pub use_dual_stack: bool,
     pub credentials: Credentials,
     pub tables: Tables,
     /// The CloudWatch namespace of the metrics. `None` turns metrics off.
@@ -64,22 +71,31 @@ impl Settings {
     /// |---|---|
     /// | `<NAME>_TABLE` for each table, such as `EVENTS_TABLE` | the deployed name of the table |
     /// | `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` | set by Lambda |
-    /// | `AWS_ENDPOINT_URL_DYNAMODB` | the URL of a DynamoDB emulator; not set for AWS |
+    /// | `AWS_ENDPOINT_URL_DYNAMODB`, or else `AWS_ENDPOINT_URL` | the URL of a DynamoDB emulator; not set for AWS |
+    /// | `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` | `true` for such an endpoint of AWS |
     /// | `METRICS_NAMESPACE` | the CloudWatch namespace; not set to turn metrics off |
     /// | `AWS_XRAY_DAEMON_ADDRESS` | set by Lambda if tracing is active |
     ///
-    /// With `AWS_ENDPOINT_URL_DYNAMODB`, region and credentials are optional, because emulators accept any. So are the
+    /// With an endpoint, region and credentials are optional, because emulators accept any. So are the
     /// names of the tables: the default is their name in the local stack, such as `EventsTable`.
     ///
     /// # Errors
     /// The first required variable that is not set, or the first that is malformed.
     pub fn read(tables: &[&'static str], variable: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
         let optional = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let endpoint = optional(ENDPOINT);
-        if endpoint.as_deref().is_some_and(|endpoint| !is_url(endpoint)) {
+        let endpoint = ENDPOINTS.into_iter().find_map(|name| Some((name, optional(name)?)));
+        if let Some((name, _)) = endpoint.as_ref().filter(|(_, url)| !is_url(url)) {
             let expected = "a URL such as http://localhost:8000, or empty for AWS";
-            return Err(SettingError::Malformed(ENDPOINT.to_owned(), expected));
+            return Err(SettingError::Malformed((*name).to_owned(), expected));
         }
+        let endpoint = endpoint.map(|(_, url)| url);
+        let is_on = |name: &str| match optional(name).map(|value| value.to_ascii_lowercase()).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") if endpoint.is_none() => Ok(true),
+            Some("true") => Err(SettingError::Malformed(name.to_owned(), "false or not set if an endpoint is set")),
+            Some(_) => Err(SettingError::Malformed(name.to_owned(), "true or false")),
+        };
+        let (use_fips, use_dual_stack) = (is_on(FIPS)?, is_on(DUAL_STACK)?);
         let required = |name: &str| optional(name).ok_or_else(|| SettingError::Missing(name.to_owned()));
         let table = |declared: &&'static str| {
             let variable = tables::variable(declared);
@@ -100,6 +116,8 @@ impl Settings {
             None => required(name),
         };
         Ok(Self {
+            use_fips,
+            use_dual_stack,
             region: aws("AWS_REGION")?,
             credentials: Credentials {
                 key_id: aws("AWS_ACCESS_KEY_ID")?,
@@ -158,6 +176,9 @@ mod tests {
         for (name, value) in [
             ("AWS_ENDPOINT_URL_DYNAMODB", "localhost:8000"),
             ("AWS_ENDPOINT_URL_DYNAMODB", "ftp://localhost"),
+            ("AWS_ENDPOINT_URL", "localhost:8000"),
+            ("AWS_USE_FIPS_ENDPOINT", "yes"),
+            ("AWS_USE_DUALSTACK_ENDPOINT", "1"),
             ("EVENTS_TABLE", "e"),
             ("EVENTS_TABLE", "my events"),
         ] {
@@ -194,6 +215,35 @@ mod tests {
         let all = [&TABLES[..], &AWS[..], &[("AWS_ENDPOINT_URL_DYNAMODB", "")]].concat();
         let settings = read(&all).unwrap();
         assert_eq!((settings.endpoint, settings.region.as_str()), (None, "eu-west-1"));
+    }
+
+    #[test]
+    fn the_endpoint_of_dynamodb_is_preferred_to_that_of_all_services() {
+        let endpoint = |variables: &[(&str, &str)]| read(&[&TABLES[..], &AWS, variables].concat()).unwrap().endpoint;
+        let (own, all) = (("AWS_ENDPOINT_URL_DYNAMODB", "http://own:1"), ("AWS_ENDPOINT_URL", "http://all:1"));
+        assert_eq!(endpoint(&[all]).as_deref(), Some("http://all:1"));
+        assert_eq!(endpoint(&[own, all]).as_deref(), Some("http://own:1"));
+        assert_eq!(endpoint(&[("AWS_ENDPOINT_URL_DYNAMODB", ""), all]).as_deref(), Some("http://all:1"));
+        assert_eq!(endpoint(&[("AWS_ENDPOINT_URL", "")]), None);
+    }
+
+    #[test]
+    fn fips_and_dual_stack_select_an_endpoint_of_aws_and_are_refused_with_another_one() {
+        let (fips, dual_stack) = (("AWS_USE_FIPS_ENDPOINT", "true"), ("AWS_USE_DUALSTACK_ENDPOINT", "True"));
+        let read = |variables: &[(&str, &str)]| {
+            let settings = read(&[&TABLES[..], &AWS, variables].concat());
+            settings.map(|settings| (settings.use_fips, settings.use_dual_stack))
+        };
+        assert_eq!(read(&[]), Ok((false, false)));
+        assert_eq!(read(&[fips, ("AWS_USE_DUALSTACK_ENDPOINT", "false")]), Ok((true, false)));
+        assert_eq!(read(&[dual_stack, ("AWS_USE_FIPS_ENDPOINT", "")]), Ok((false, true)));
+        for refused in [fips, dual_stack] {
+            let error = read(&[refused, ("AWS_ENDPOINT_URL", "http://localhost:8000")]).unwrap_err();
+            assert!(
+                error.to_string().starts_with(&format!("the environment variable {} must be", refused.0)),
+                "{error}"
+            );
+        }
     }
 
     #[test]

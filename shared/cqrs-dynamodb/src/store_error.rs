@@ -6,6 +6,19 @@ use cqrs::{StreamId, Version};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// The name of rustls for a certificate whose issuer is not among the trusted roots. The HTTP client passes it on only
+/// as text.
+pub const UNKNOWN_ISSUER: &str = "UnknownIssuer";
+
+/// The TLS handshake failed, because the issuer of the server's certificate is not among the roots that the client
+/// trusts. No request was sent.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the certificate of the endpoint has an issuer that is not among the trusted roots; see \
+     docs/runbooks/tls-unknown-issuer.md"
+)]
+struct UnknownIssuer(#[source] BoxError);
+
 /// An error of the event store, the views or the counters. Version conflicts and rejections are outcomes, not errors.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -38,8 +51,8 @@ pub enum StoreError {
     /// Newer code wrote this view. Older code does not overwrite it.
     #[error("a view of {projection} has schema version {found}, newer than {known}")]
     NewerSchema { projection: &'static str, found: u32, known: u32 },
-    /// AWS denied the call: missing permissions, invalid credentials, or a table that does not exist. A retry does not
-    /// help; the deployment must change.
+    /// AWS denied the call: missing permissions, invalid credentials, or a table that does not exist. Or the client denied
+    /// the server, whose certificate it does not trust. A retry does not help; the deployment must change.
     #[error("DynamoDB denied a request")]
     Denied(#[source] BoxError),
     /// Our code built an invalid request, or a type that cannot be stored. A retry does not help; the code must change.
@@ -62,6 +75,7 @@ impl StoreError {
             Cause::Throttled => Self::Unavailable(error.into()),
             Cause::NoResponse => Self::OutcomeUnknown(error.into()),
             Cause::Denied => Self::Denied(error.into()),
+            Cause::UnknownIssuer => Self::Denied(UnknownIssuer(error.into()).into()),
             Cause::Invalid => Self::Bug(error.into()),
         }
     }
@@ -94,14 +108,20 @@ enum Cause {
     Throttled,
     NoResponse,
     Denied,
+    /// The client does not trust the server's certificate.
+    UnknownIssuer,
     Invalid,
 }
 
 /// Classifies an SDK error after the SDK's own attempts, by the codes of the DynamoDB Developer Guide, "Error handling
 /// with DynamoDB".
-fn cause<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Cause {
+fn cause<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> Cause {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Cause::NoResponse,
+        // Before the other failures of a connection: nothing was sent, and no retry helps.
+        SdkError::DispatchFailure(_) if sources(error).any(|source| source.to_string().contains(UNKNOWN_ISSUER)) => {
+            Cause::UnknownIssuer
+        }
         // The SDK reports a connection that closes before the response as "other" with a kind.
         SdkError::DispatchFailure(failure)
             if failure.is_timeout() || failure.is_io() || failure.as_other().is_some() =>
@@ -127,9 +147,16 @@ fn cause<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> Cause {
     }
 }
 
+fn sources(error: &dyn std::error::Error) -> impl Iterator<Item = &dyn std::error::Error> {
+    std::iter::successors(error.source(), |error| error.source())
+}
+
 #[cfg(test)]
 mod tests {
-    use aws_sdk_dynamodb::{error::ErrorMetadata, operation::put_item::PutItemError};
+    use aws_sdk_dynamodb::{
+        error::{ConnectorError, ErrorMetadata},
+        operation::put_item::PutItemError,
+    };
     use aws_smithy_runtime_api::http::StatusCode;
     use aws_smithy_types::body::SdkBody;
 
@@ -157,6 +184,21 @@ mod tests {
         assert!(matches!(StoreError::from_read(timeout()), StoreError::Unavailable(_)));
         let server_error = StoreError::from_write(service_error(500, "InternalServerError"));
         assert!(matches!(server_error, StoreError::OutcomeUnknown(_)));
+    }
+
+    #[test]
+    fn an_unknown_issuer_is_told_as_what_it_is_and_was_not_sent() {
+        let failed = |cause: &'static str| {
+            let error = ConnectorError::io(std::io::Error::other(cause).into());
+            SdkError::<PutItemError, HttpResponse>::dispatch_failure(error)
+        };
+        let handshake = || failed("invalid peer certificate: UnknownIssuer");
+        for error in [StoreError::from_write(handshake()), StoreError::from_read(handshake())] {
+            let StoreError::Denied(cause) = &error else { panic!("{error:?}") };
+            assert!(cause.to_string().contains("see docs/runbooks/tls-unknown-issuer.md"), "{cause}");
+            assert!(!error.is_transient());
+        }
+        assert!(matches!(StoreError::from_write(failed("connection reset")), StoreError::OutcomeUnknown(_)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod history;
 pub mod requests;
 mod serve;
 
-use std::{convert::Infallible, process::ExitCode};
+use std::{convert::Infallible, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::{
@@ -102,7 +102,13 @@ pub fn main_with<C: Subcommand>(
     tracing_subscriber::registry().with(lines.with_filter(levels)).init();
     let cli = LocalCli::parse();
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string());
-    match runtime.and_then(|runtime| runtime.block_on(execute(cli, &deployment, run))) {
+    let result = runtime.and_then(|runtime| {
+        let result = runtime.block_on(execute(cli, &deployment, run));
+        // A call of the engine that blocks must not keep the process alive after a signal.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        result
+    });
+    match result {
         Ok(code) => code,
         Err(error) => {
             eprintln!("cargo local: {error}");

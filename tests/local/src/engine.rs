@@ -9,7 +9,7 @@ mod in_process;
 pub mod interceptor;
 mod storage;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, env, path::Path, sync::Arc};
 
 use app::{Settings, client};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
@@ -34,8 +34,34 @@ pub struct Engine {
 #[derive(Clone)]
 enum EngineLocation {
     Embedded(InProcess),
+    Remote(Remote),
+}
+
+/// A DynamoDB outside this process.
+#[derive(Clone)]
+struct Remote {
     /// The URL of the endpoint.
-    Remote(String),
+    url: String,
+    /// The variables of [`Remote::VARIABLES`] that are set.
+    variables: BTreeMap<&'static str, String>,
+}
+
+impl Remote {
+    /// The environment variables that a remote DynamoDB may need, and those that [`Settings::read`] refuses with it.
+    /// Without them, region and credentials are `local`.
+    const VARIABLES: [&str; 6] = [
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_USE_FIPS_ENDPOINT",
+        "AWS_USE_DUALSTACK_ENDPOINT",
+    ];
+
+    fn new(url: String, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name| Some((name, variable(name).filter(|value| !value.is_empty())?));
+        Self { url, variables: Self::VARIABLES.into_iter().filter_map(set).collect() }
+    }
 }
 
 impl Engine {
@@ -63,9 +89,18 @@ impl Engine {
         Ok(Self::at(EngineLocation::Embedded(storage::on_disk(directory)?)))
     }
 
-    /// The DynamoDB at `url`.
+    /// The DynamoDB at `url`. Region and credentials come from the environment variables that the AWS SDKs read; without
+    /// them, both are `local`.
     pub fn remote(url: impl Into<String>) -> Self {
-        Self::at(EngineLocation::Remote(url.into()))
+        Self::at(EngineLocation::Remote(Remote::new(url.into(), |name| env::var(name).ok())))
+    }
+
+    /// Returns the value of an environment variable for the client of this engine. The embedded engine needs none.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        match &self.location {
+            EngineLocation::Embedded(_) => None,
+            EngineLocation::Remote(remote) => remote.variables.get(name).map(String::as_str),
+        }
     }
 
     fn at(location: EngineLocation) -> Self {
@@ -110,10 +145,13 @@ impl Engine {
 
     /// A client for the stream. Its calls bypass the interceptor of [`with_interceptor`](Self::with_interceptor).
     pub fn streams(&self) -> aws_sdk_dynamodbstreams::Client {
+        let variable = |name| self.variable(name).unwrap_or("local").to_owned();
+        let session_token = self.variable("AWS_SESSION_TOKEN").map(str::to_owned);
+        let (key_id, secret) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"));
         let config = aws_sdk_dynamodbstreams::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new("local"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+            .region(Region::new(variable("AWS_REGION")))
+            .credentials_provider(Credentials::new(key_id, secret, session_token, None, "environment"))
             .endpoint_url(self.endpoint())
             .http_client(self.with_interceptor(Arc::new(EmptyMaps)).transport());
         aws_sdk_dynamodbstreams::Client::from_conf(config.build())
@@ -136,7 +174,7 @@ impl Engine {
     pub fn endpoint(&self) -> &str {
         match &self.location {
             EngineLocation::Embedded(_) => "http://in-process",
-            EngineLocation::Remote(url) => url,
+            EngineLocation::Remote(remote) => &remote.url,
         }
     }
 
@@ -150,5 +188,22 @@ impl Engine {
             // No graceful shutdown: the server ends with the process, and viewers lose nothing.
             let _ = dynoxide::server::serve_with_shutdown(listener, database.clone(), std::future::pending()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_engine_has_the_region_and_the_credentials_of_the_environment() {
+        let set = [("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", ""), ("HOME", "/root")];
+        let variable = |name: &str| set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let engine = Engine::at(EngineLocation::Remote(Remote::new("http://localhost:5000".to_owned(), variable)));
+        assert_eq!(engine.variable("AWS_REGION"), Some("eu-west-1"));
+        assert_eq!((engine.variable("AWS_ACCESS_KEY_ID"), engine.variable("HOME")), (None, None));
+        let region = engine.streams().config().region().map(ToString::to_string);
+        assert_eq!(region.as_deref(), Some("eu-west-1"));
+        assert_eq!(Engine::embedded().unwrap().variable("AWS_REGION"), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use app::{App, Metrics, Settings, trace::XRay};
+use app::{App, Metrics, Settings, settings::SettingError, trace::XRay};
 use cqrs_dynamodb::Environment;
 
 use crate::{
@@ -34,6 +34,9 @@ pub enum StartError {
     Template(#[from] TemplateError),
     #[error("creating the table {table} in DynamoDB at {endpoint} failed: {reason}.")]
     Table { endpoint: String, table: String, reason: String },
+    /// An environment variable of this process is malformed.
+    #[error("{0}.")]
+    Setting(SettingError),
     /// The template has an unknown function, or a setting is missing.
     #[error("the template does not match the functions: {0}")]
     Functions(String),
@@ -154,7 +157,7 @@ fn compose(deployment: &Deployment, template: &Template, app: &App) -> Result<BT
 /// Composes the dependencies of the functions from the environment variables of the template.
 ///
 /// # Errors
-/// Fails with [`StartError::Functions`] if a setting is missing or invalid.
+/// Fails with [`StartError::Functions`] if a setting is missing, or [`StartError::Setting`] if it is malformed.
 pub fn app(
     deployment: &Deployment,
     template: &Template,
@@ -167,9 +170,12 @@ pub fn app(
     let settings = Settings::read(deployment.tables(), |name| match (name, variables.get(&name.to_owned())) {
         ("AWS_ENDPOINT_URL_DYNAMODB", _) => Some(engine.endpoint().to_owned()),
         (_, Some(table)) if template.tables.contains_key(*table) => Some(format!("{prefix}{table}")),
-        (_, value) => value.map(|value| (*value).clone()),
+        (name, value) => value.map(|value| (*value).clone()).or_else(|| engine.variable(name).map(str::to_owned)),
     });
-    let settings = settings.map_err(|missing| StartError::Functions(missing.to_string()))?;
+    let settings = settings.map_err(|error| match error {
+        SettingError::Missing(_) => StartError::Functions(error.to_string()),
+        SettingError::Malformed(..) => StartError::Setting(error),
+    })?;
     Ok(App {
         dynamo: engine.dynamo(&settings, environment.clone()),
         tables: settings.tables,

@@ -1,5 +1,7 @@
 //! Creation of the template's tables.
 
+use std::error::Error;
+
 use aws_sdk_dynamodb::{
     Client,
     error::{BuildError, ProvideErrorMetadata, SdkError},
@@ -9,6 +11,9 @@ use aws_sdk_dynamodb::{
         StreamSpecification,
     },
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use cqrs_dynamodb::store_error::UNKNOWN_ISSUER;
 
 use crate::template::{IndexDefinition, Key, TableDefinition};
 
@@ -28,13 +33,31 @@ pub async fn create(client: &Client, name: &str, table: &TableDefinition) -> Res
     Ok(described.table.and_then(|table| table.latest_stream_arn))
 }
 
-/// The error in one line, with advice if DynamoDB did not respond.
-fn describe<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> String {
-    match error.as_service_error() {
-        Some(refused) => format!("{} {}", refused.code().unwrap_or_default(), refused.message().unwrap_or_default()),
-        None => "no response. Start it, or omit --dynamodb to use the embedded engine".to_owned(),
+/// The error in one line, with advice if DynamoDB did not respond or gave no reason.
+fn describe<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E, HttpResponse>) -> String {
+    if let SdkError::ServiceError(answer) = error {
+        let (refused, status) = (answer.err(), answer.raw().status());
+        let words: Vec<&str> =
+            refused.code().into_iter().chain(refused.message()).filter(|word| !word.is_empty()).collect();
+        return match words[..] {
+            [] => format!(
+                "it answered with status {status} and no reason. An emulator may not know the region `local`: set \
+                 AWS_REGION to one that it knows"
+            ),
+            _ => words.join(" "),
+        };
+    }
+    match app::problem::causes(error) {
+        causes if causes.contains(UNKNOWN_ISSUER) => format!(
+            "its certificate has an issuer that this machine does not trust ({causes}). Use http://, or install the \
+             issuer's certificate"
+        ),
+        causes if causes.is_empty() => format!("no response. {NOT_RUNNING}"),
+        causes => format!("no response ({causes}). {NOT_RUNNING}"),
     }
 }
+
+const NOT_RUNNING: &str = "Start it, or omit --dynamodb to use the embedded engine";
 
 fn request(name: &str, table: &TableDefinition) -> Result<CreateTableInputBuilder, BuildError> {
     let attributes: Result<Vec<_>, _> = table
@@ -78,4 +101,35 @@ fn key_schema(key: &Key) -> Result<Vec<KeySchemaElement>, BuildError> {
         .chain(sort)
         .map(|(name, kind)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::error::{ConnectorError, ErrorMetadata};
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    fn refused(metadata: ErrorMetadata) -> String {
+        let response = HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::empty());
+        describe(&SdkError::service_error(CreateTableError::generic(metadata), response))
+    }
+
+    fn failed(cause: &'static str) -> String {
+        let error = ConnectorError::io(std::io::Error::other(cause).into());
+        describe::<CreateTableError>(&SdkError::dispatch_failure(error))
+    }
+
+    #[test]
+    fn every_error_has_words() {
+        let validation = ErrorMetadata::builder().code("ValidationException").message("no such type").build();
+        assert_eq!(refused(validation), "ValidationException no such type");
+        assert_eq!(refused(ErrorMetadata::builder().message("no").build()), "no");
+        for empty in [ErrorMetadata::builder().build(), ErrorMetadata::builder().code("").message("").build()] {
+            assert!(refused(empty).starts_with("it answered with status 400 and no reason. An emulator may"));
+        }
+        assert!(failed("connection refused").contains("connection refused). Start it, or omit --dynamodb"));
+        assert!(failed("invalid peer certificate: UnknownIssuer").starts_with("its certificate has an issuer"));
+    }
 }

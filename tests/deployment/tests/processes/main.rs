@@ -16,6 +16,8 @@
 
 mod ports;
 mod rebuild;
+mod remote;
+mod signals;
 mod survival;
 
 use std::{

@@ -1,5 +1,7 @@
 //! `cargo local` without a command: serves the system until Ctrl-C.
 
+mod listen;
+mod shutdown;
 mod startup_message;
 
 use std::{
@@ -11,8 +13,12 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use cqrs_dynamodb::Environment;
-use tokio::net::TcpListener;
+use futures_util::future::{join_all, try_join_all};
 
+use self::{
+    listen::{Listeners, listen},
+    shutdown::Shutdown,
+};
 use crate::{
     Deployment, Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos,
     event_source_mapping::files::MappingFiles,
@@ -28,9 +34,10 @@ pub(super) struct ServeOptions {
     /// The port of the API; 0 is any free port
     #[arg(long, default_value_t = 3000)]
     port: u16,
-    /// The address of the API and of the embedded DynamoDB; 0.0.0.0 accepts connections from all machines
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    listen: IpAddr,
+    /// The address of the API and of the embedded DynamoDB; 0.0.0.0 accepts connections from all machines. The default
+    /// is localhost: 127.0.0.1, and ::1 if the machine has it
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<IpAddr>,
     /// Use the DynamoDB at this URL, for example Amazon DynamoDB Local at http://localhost:8000, not the embedded one
     #[arg(long, value_name = "URL", value_parser = super::url)]
     dynamodb: Option<String>,
@@ -67,7 +74,7 @@ enum OnOff {
 pub(super) async fn run(deployment: &Deployment, options: ServeOptions) -> Result<(), String> {
     let template = options.template.as_deref().unwrap_or(&deployment.template);
     let template = Template::read(template).map_err(|error| format!("{error}. See --template."))?;
-    let listener = listen(options.listen, options.port, "--port").await?;
+    let listeners = listen(options.listen, options.port, "--port").await?;
     let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed, &template)));
     let direct = engine(&options)?;
     let engine = chaos.iter().fold(direct.clone(), |engine, chaos| engine.with_interceptor(chaos.clone()));
@@ -84,12 +91,17 @@ pub(super) async fn run(deployment: &Deployment, options: ServeOptions) -> Resul
             tokio::spawn(chaos.iter().fold(mapping, |mapping, chaos| mapping.with_chaos(chaos.clone())).run());
         }
     }
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
-    print_line(&startup_message::text(&stack, address.port(), &endpoint, &options));
-    axum::serve(listener, stack.gateway(&endpoint).into_router())
-        .with_graceful_shutdown(shutdown_signal())
-        .await
-        .map_err(|error| error.to_string())?;
+    // Until here, a signal ends the process at once.
+    let shutdown = Shutdown::on_signals().map_err(|error| error.to_string())?;
+    print_line(&startup_message::text(&stack, listeners.address.port(), &endpoint, &options));
+    let router = stack.gateway(&endpoint).into_router();
+    let serve = listeners.sockets.into_iter().map(|listener| {
+        axum::serve(listener, router.clone()).with_graceful_shutdown(shutdown.first_signal()).into_future()
+    });
+    tokio::select! {
+        served = try_join_all(serve) => { served.map_err(|error| error.to_string())?; }
+        () = shutdown.deadline() => {}
+    }
     chaos.iter().for_each(|chaos| print_line(&chaos.report()));
     print_line("Stopped.");
     Ok(())
@@ -111,44 +123,25 @@ fn authorizer(data: Option<&Path>) -> Result<Authorizer, String> {
     }
 }
 
-/// Listens on a port that `option` sets.
-async fn listen(address: IpAddr, port: u16, option: &str) -> Result<TcpListener, String> {
-    TcpListener::bind((address, port)).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => format!("port {port} is in use. Choose another one with {option}."),
-        _ => format!("listening on port {port} failed: {error}. Choose another one with {option}."),
-    })
-}
-
 /// Serves the embedded engine for other tools. Returns the URL.
 async fn serve_engine(engine: &Engine, options: &ServeOptions) -> Result<String, String> {
     if !engine.is_embedded() {
         return Ok(engine.endpoint().to_owned());
     }
     let listen = |port| listen(options.listen, port, "--dynamodb-port");
-    let listener = match options.dynamodb_port {
+    let Listeners { address, sockets } = match options.dynamodb_port {
         Some(port) => listen(port).await?,
         None => match listen(DYNAMODB_PORT).await {
-            Ok(listener) => listener,
+            Ok(listeners) => listeners,
             Err(_) => listen(0).await?,
         },
     };
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
     let engine = engine.clone();
-    tokio::spawn(async move { engine.serve(listener).await });
+    tokio::spawn(async move { join_all(sockets.into_iter().map(|listener| engine.serve(listener))).await });
     Ok(format!("http://{address}"))
 }
 
 /// Prints a line. Ignores a closed pipe, which `println!` would panic on.
 fn print_line(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminated) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated.recv() => {}
-    }
 }

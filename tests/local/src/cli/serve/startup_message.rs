@@ -1,12 +1,12 @@
 //! The startup message: addresses, routes, and a first request to try.
 
+use std::net::IpAddr;
+
 use super::{DYNAMODB_PORT, OnOff, ServeOptions};
 use crate::Stack;
 
 pub(super) fn text(stack: &Stack, port: u16, endpoint: &str, options: &ServeOptions) -> String {
-    let is_local = options.listen.is_loopback() || options.listen.is_unspecified();
-    let host = if is_local { "localhost".to_owned() } else { options.listen.to_string() };
-    let url = format!("http://{host}:{port}");
+    let url = format!("http://{}:{port}", host(options.listen));
     let mut lines = vec![format!("{} at {url}, DynamoDB at {endpoint}.", stack.deployment.name)];
     if let Some(lambda) = &options.lambda {
         lines.push(format!("Invoking the functions at {lambda}. Set their AWS_ENDPOINT_URL_DYNAMODB to {endpoint}."));
@@ -39,11 +39,25 @@ pub(super) fn text(stack: &Stack, port: u16, endpoint: &str, options: &ServeOpti
     let headers = "-H 'Content-Type: application/json' -H 'Idempotency-Key: first'";
     let path = stack.deployment.path(example.operation).unwrap_or_default();
     lines.push(format!("  curl -i {url}{path}{authorization} {headers} -d '{}'\n", example.body));
-    lines.push(match &options.data {
-        Some(directory) => format!("Press Ctrl-C to stop. The data stays in {}.", directory.display()),
-        None => "Press Ctrl-C to stop. All data is then discarded.".to_owned(),
-    });
+    lines.push(last_line(endpoint, options));
     lines.join("\n")
+}
+
+/// The host of the URL that is shown. Without an address, the system listens on localhost.
+fn host(listen: Option<IpAddr>) -> String {
+    match listen {
+        Some(IpAddr::V4(address)) if !address.is_loopback() && !address.is_unspecified() => address.to_string(),
+        Some(IpAddr::V6(address)) if !address.is_loopback() && !address.is_unspecified() => format!("[{address}]"),
+        Some(_) | None => "localhost".to_owned(),
+    }
+}
+
+fn last_line(endpoint: &str, options: &ServeOptions) -> String {
+    match (&options.dynamodb, &options.data) {
+        (Some(_), _) => format!("Press Ctrl-C to stop. The data stays in the DynamoDB at {endpoint}."),
+        (None, Some(directory)) => format!("Press Ctrl-C to stop. The data stays in {}.", directory.display()),
+        (None, None) => "Press Ctrl-C to stop. All data is then discarded.".to_owned(),
+    }
 }
 
 /// The command that makes `cargo lambda watch` use these tables. `None` if it uses them by default.
@@ -75,6 +89,28 @@ mod tests {
     struct Cli {
         #[command(flatten)]
         options: ServeOptions,
+    }
+
+    #[test]
+    fn the_last_line_says_what_happens_to_the_data() {
+        let last = |arguments: &[&str]| {
+            let options = Cli::parse_from([&["local"], arguments].concat()).options;
+            last_line("http://localhost:5000", &options)
+        };
+        assert!(last(&[]).ends_with("All data is then discarded."));
+        assert!(last(&["--data", "here"]).ends_with("The data stays in here."));
+        let remote = last(&["--dynamodb", "http://localhost:5000"]);
+        assert!(remote.ends_with("The data stays in the DynamoDB at http://localhost:5000."));
+    }
+
+    #[test]
+    fn the_host_is_that_of_a_url() {
+        let of = |address: &str| host(Some(address.parse().unwrap()));
+        assert_eq!(
+            (host(None), of("0.0.0.0"), of("::1")),
+            ("localhost".into(), "localhost".into(), "localhost".into())
+        );
+        assert_eq!((of("192.168.1.5"), of("fe80::1")), ("192.168.1.5".into(), "[fe80::1]".into()));
     }
 
     fn hint(endpoint: &str, arguments: &[&str]) -> Option<String> {
