@@ -37,6 +37,7 @@ async fn a_rebuild_that_is_killed_under_load_continues_at_its_checkpoint() {
     let (app, operate) = (app(&dynamodb), OperateProcess::on(&dynamodb, &directory.0));
     let ids = make_all_stale(&app).await;
     operate.refuses_the_checkpoint_of_another_rebuild();
+    operate.says_that_a_stream_has_no_commits();
 
     let (load, ended) = (load(port, CLIENTS).await, AtomicBool::new(false));
     let should_continue = || !ended.load(Ordering::SeqCst);
@@ -168,6 +169,14 @@ impl OperateProcess {
     fn start(&self, arguments: &[&str]) -> Child {
         let mut operate = Command::new(&self.binary);
         operate.args(arguments).args(["--dynamodb", &self.dynamodb, "--json"]).stdout(Stdio::null()).spawn().unwrap()
+    }
+
+    /// The history of an unknown stream is told in words, and fails.
+    fn says_that_a_stream_has_no_commits(&self) {
+        let history =
+            Command::new(&self.binary).args(["history", "nope", "--dynamodb", &self.dynamodb]).output().unwrap();
+        let said = String::from_utf8_lossy(&history.stderr).into_owned();
+        assert_eq!((history.status.code(), said.as_str()), (Some(1), "cargo operate: order#nope has no commits\n"));
     }
 
     /// A rebuild refuses the checkpoint of another rebuild, and keeps the file.
