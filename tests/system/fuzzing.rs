@@ -125,6 +125,7 @@ impl Random {
 
 /// Changes documents of the corpus at random places: a thousand times, or for `FUZZ_SECONDS`. For a longer search that
 /// is guided by coverage, see `docs/tools.md`.
+#[allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a search takes as long as it is told")]
 fn search(target: &str, decode: fn(&[u8])) {
     watch_for_panics();
     let documents: Vec<Value> =
