@@ -30,7 +30,7 @@ pub struct CommandContext {
 /// An aggregate whose commands an HTTP API accepts.
 ///
 /// The JSON of a command is a part of its stored fingerprint and must not change. The name of a rejection, such as
-/// `already-shipped`, is the type of a problem, and its text explains it.
+/// `already-shipped`, is the last segment of the problem's type. Its text is the problem's detail.
 pub trait HttpAggregate: Aggregate<Command: Serialize, Rejection: Copy + Display + Into<&'static str>> {}
 
 impl<A: Aggregate<Command: Serialize, Rejection: Copy + Display + Into<&'static str>>> HttpAggregate for A {}

@@ -39,7 +39,7 @@ pub(crate) fn add_location(response: &mut Response, path: &str) {
     }
 }
 
-/// Counts the outcome. The dimension `Reason` is the type of a problem, so it has few values.
+/// Counts the outcome. The dimension `Reason` is the name of a problem, so it has few values.
 fn measurements(outcome: &Result<Executed, Problem>, conflicts: usize) -> Measurements {
     let measurements = Measurements::default().count("Conflicts", conflicts);
     match outcome {

@@ -31,7 +31,7 @@ impl Event for «Camel»Event {
     const SCHEMAS: &'static [(&'static str, u32)] = &[("«kebab».opened", 1)];
 }
 
-/// A rule that forbids a command. The type of the problem is the name of the variant, as in `already-opened`.
+/// A rule that forbids a command. The type of the problem ends with the name of the variant, as in `already-opened`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum «Camel»Rejection {
