@@ -140,8 +140,8 @@ impl CancelOrderDocument {
     }
 }
 
-/// Reads the id of a customer. People enter the id of another customer, so it must be readable; the caller's own may have
-/// any characters.
+/// Checks the id of a customer. People type the id of another customer, so it must be a readable [`Text`]. The caller's
+/// own id may have any characters.
 fn customer(customer_id: String, caller: &Caller) -> Result<CustomerId, InvalidValue> {
     if customer_id != caller.subject {
         Text::<{ CustomerId::MAX }>::try_from(customer_id.clone())?;

@@ -1,8 +1,8 @@
 //! A batch of stream records, grouped into catch-up requests.
 //!
-//! A record is read by its keys, and leniently: a field that the projector does not use cannot fail it, and a malformed
-//! record fails no other. The stream only signals that an event stream has new commits, so an unreadable image or an
-//! unknown event name costs no more than a read of the event store.
+//! A record is identified by its keys. A field that the projector does not use cannot make it fail, and a malformed
+//! record does not affect the others. The stream only signals that an event stream has new commits, so an unreadable
+//! image or an unknown event name costs no more than a read of the event store.
 
 #![allow(clippy::indexing_slicing, reason = "the index of a JSON value returns null where nothing is")]
 

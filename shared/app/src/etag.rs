@@ -1,8 +1,8 @@
-//! Entity tags (RFC 9110, 8.8.3): the version of a stream, and whatever else the body depends on.
+//! Entity tags (RFC 9110, 8.8.3): the version of a stream, and everything else that the body depends on.
 //!
-//! | answer | tag | the body also depends on |
+//! | response | tag | the body also depends on |
 //! |---|---|---|
-//! | of a command | `"3"` | nothing |
+//! | to a command | `"3"` | nothing |
 //! | a view | `"3-s1"`, `"3-s1-behind"` | the schema version of the view, and whether it is behind |
 //! | a history | `"3-e5d41402a"` | the schema versions of the events |
 
@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::parameters::MAX_VERSION;
 
-/// The tag of an answer, in quotes.
+/// The tag of a response, in quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntityTag(String);
 
@@ -30,8 +30,8 @@ impl EntityTag {
         Self::new(format!("{version}-s{}{}", P::SCHEMA, if behind { "-behind" } else { "" }))
     }
 
-    /// The tag of the events of a stream, such as `"3-e5d41402a"`. Its end is a digest of the schema versions, in which
-    /// the events are shown.
+    /// The tag of the events of a stream, such as `"3-e5d41402a"`. It ends with a digest of the schema versions of
+    /// the events.
     pub fn of_history<E: Event>(version: Version) -> Self {
         let schemas: Vec<String> = E::SCHEMAS.iter().map(|(name, schema)| format!("{name} {schema}")).collect();
         let schemas: Vec<&str> = schemas.iter().map(String::as_str).collect();

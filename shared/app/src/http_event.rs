@@ -1,7 +1,7 @@
 //! HTTP events of API Gateway (payload format 2.0), and the responses to them.
 //!
 //! An event is read leniently: only the fields that a function needs, each in every form that API Gateway, a proxy or
-//! an emulator may send. No other field can make a request fail. What cannot be read becomes a problem.
+//! an emulator may send. An invalid field gives a problem document.
 
 #![allow(clippy::indexing_slicing, reason = "the index of a JSON value returns null where nothing is")]
 
@@ -30,7 +30,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The characters that a path cannot have unencoded, apart from a few that need not be.
+/// The characters to encode in a path: all except the unreserved ones (RFC 3986, 2.3) and `/`.
 const NOT_IN_PATHS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// An HTTP event. It may be any JSON.
@@ -146,7 +146,7 @@ impl<'a> HttpEvent<'a> {
         Ok(self.0["queryStringParameters"].as_object().into_iter().flatten().flat_map(pairs).collect())
     }
 
-    /// Returns the headers. Names that no HTTP header can have are ignored, and so are values that are no text.
+    /// Returns the headers. Ignores invalid names, and values that are neither text, numbers nor booleans.
     ///
     /// A value with a control character is an error: if it were ignored, a command would lose its idempotency key.
     fn headers(self) -> Result<HeaderMap, Problem> {
@@ -214,7 +214,7 @@ impl HttpAnswer {
     }
 }
 
-/// Returns a scalar as text. `None` for null, a list and an object.
+/// Returns text, a number or a boolean as text. `None` for null, a list and an object.
 pub(crate) fn text(value: &Value) -> Option<Cow<'_, str>> {
     match value {
         Value::String(text) => Some(text.into()),

@@ -2,8 +2,8 @@
 //!
 //! This module adds the parts that all operations share: scopes, common problems, and the responses of API Gateway
 //! itself. [`commands`] and [`queries`] add what all commands and all queries share; [`history`] names the
-//! events of a stream. Types, titles and examples of the
-//! problems are taken from the same [`Problem`] values that the functions return.
+//! events of a stream. Types, titles and examples of the problems are taken from the same [`Problem`] values that the
+//! functions return.
 
 mod commands;
 mod history;

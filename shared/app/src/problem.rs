@@ -10,7 +10,7 @@ use serde_json::Value;
 
 /// The base of all problem types. The last segment of a type names its page in `docs/problems`.
 ///
-/// `docs/adr/0019-problem-types-are-absolute.md` explains the choice. Clients compare types, so it must not change.
+/// `docs/adr/0019-problem-types-are-absolute.md` explains the choice. Clients compare types, so the base must not change.
 pub const TYPES: &str = "https://cqrs-on-lambda.example/docs/problems/";
 
 /// An error response, as problem details (RFC 9457).
@@ -47,7 +47,8 @@ pub struct FieldError {
 }
 
 impl Problem {
-    /// Creates a problem. `kind` is the last segment of its type, such as `not-found`. `detail` explains it to the client and must not reveal internals.
+    /// Creates a problem. `kind` is the last segment of its type, such as `not-found`. `detail` explains it to the client
+    /// and must not reveal internals.
     pub fn new(
         status: StatusCode,
         kind: &'static str,

@@ -42,9 +42,8 @@ impl FromRequestParts<App> for QueryContext {
 }
 
 impl QueryContext {
-    /// Responds with the view of `key`, at the version `min_version` of the request or a later one, and at a version that
-    /// the caller has not seen before or the last one that it has seen. `may_see` decides from the view whether the
-    /// caller may see it.
+    /// Responds with the view of `key`, at the version `min_version` of the request or a later one, and never at an
+    /// older version than the one in `If-None-Match`. `may_see` decides from the view whether the caller may see it.
     ///
     /// # Errors
     /// 404 if there is no view, the caller may not see it, or the stream has not reached the version; 503 if the stream
@@ -75,11 +74,10 @@ impl QueryContext {
         }
     }
 
-    /// Reads the view at `min_version`, at the version in `If-None-Match`, or at a later one. So a caller that says which
-    /// version it has never gets an older one.
+    /// Reads the view at the higher one of `min_version` and the version in `If-None-Match`, or at a later version.
     ///
-    /// A version in `If-None-Match` that the stream has not reached is ignored, because the event store is the source of
-    /// truth: such a tag is from before a restore, or from another system.
+    /// Ignores a version in `If-None-Match` that the stream has not reached: the tag is from before a restore, or from
+    /// another system.
     async fn read<P: Projection>(
         &self,
         key: &str,

@@ -6,8 +6,8 @@ use cqrs::{StreamId, Version};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The name of rustls for a certificate whose issuer is not among the trusted roots. The HTTP client passes it on only
-/// as text.
+/// rustls's name of the error for a certificate whose issuer is not among the trusted roots. The HTTP client passes it
+/// on only as text.
 pub const UNKNOWN_ISSUER: &str = "UnknownIssuer";
 
 /// The TLS handshake failed, because the issuer of the server's certificate is not among the roots that the client
@@ -51,8 +51,8 @@ pub enum StoreError {
     /// Newer code wrote this view. Older code does not overwrite it.
     #[error("a view of {projection} has schema version {found}, newer than {known}")]
     NewerSchema { projection: &'static str, found: u32, known: u32 },
-    /// AWS denied the call: missing permissions, invalid credentials, or a table that does not exist. Or the client denied
-    /// the server, whose certificate it does not trust. A retry does not help; the deployment must change.
+    /// AWS denied the call: missing permissions, invalid credentials, or a table that does not exist. Or the client
+    /// does not trust the certificate of the server. A retry does not help; the deployment must change.
     #[error("DynamoDB denied a request")]
     Denied(#[source] BoxError),
     /// Our code built an invalid request, or a type that cannot be stored. A retry does not help; the code must change.

@@ -2,8 +2,8 @@
 
 use iso_currency::Currency;
 
-/// Returns the currency of an upper-case ISO 4217 code. `None` for a currency that was withdrawn, and for a code that is
-/// no means of payment: a fund, a metal, a unit of account, a test.
+/// Returns the currency of an upper-case ISO 4217 code. `None` for a withdrawn currency, and for a code that nobody can
+/// pay with: a fund, a metal, a unit of account or a test code.
 ///
 /// Only a new order is checked. Stored orders keep their currency when it is withdrawn.
 pub fn currency(code: &str) -> Option<Currency> {
@@ -12,8 +12,8 @@ pub fn currency(code: &str) -> Option<Currency> {
 
 /// Returns whether a customer can pay in a currency.
 pub(crate) fn is_in_use(currency: Currency) -> bool {
-    // `iso_currency` 0.7 takes VES as superseded by VED. Both are in use: VED is the same currency in other denominations
-    // (ISO 4217, amendment 170).
+    // `iso_currency` 0.7 marks VES as superseded by VED. Both are in use: VED is the same currency in another
+    // denomination (ISO 4217, amendment 170).
     currency == Currency::VES || currency.flags().is_empty()
 }
 

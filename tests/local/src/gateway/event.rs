@@ -77,8 +77,8 @@ impl ApiEvent<'_> {
     }
 }
 
-/// Converts headers to those of an event. API Gateway sets `X-Forwarded-Proto` and `X-Forwarded-Port` itself, and appends
-/// the client's address to `X-Forwarded-For`.
+/// Converts headers to those of an event. Like API Gateway, replaces `X-Forwarded-Proto` and `X-Forwarded-Port`, and
+/// appends the client's address to `X-Forwarded-For`.
 pub(super) fn headers(headers: &HeaderMap) -> Map<String, Value> {
     let own = [("x-forwarded-proto", "http"), ("x-forwarded-port", "80")];
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();

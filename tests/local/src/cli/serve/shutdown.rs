@@ -8,8 +8,8 @@ use tokio::{
     time,
 };
 
-/// The time for the requests in progress after the first signal. A client that sends half a request would otherwise keep
-/// the process alive.
+/// The time that requests in progress have after the first signal. Without a limit, a half-sent request would keep the
+/// process alive.
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// Counts the signals Ctrl-C and SIGTERM.
