@@ -274,7 +274,7 @@ pub fn version() -> ObjectBuilder {
 fn etag(noun: &str, example: &str) -> Header {
     let mut header = Header::new(text(r#"^"[1-9][0-9]*(-[0-9a-z]+)*"$"#, &format!("\"{example}\"")));
     header.description = Some(format!(
-        "The version of the {noun}, and a dash and whatever else the body depends on. `If-Match` accepts it unchanged."
+        "The version of the {noun}, with a suffix if the body depends on more. `If-Match` accepts it unchanged."
     ));
     header
 }

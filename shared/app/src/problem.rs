@@ -10,7 +10,8 @@ use serde_json::Value;
 
 /// The base of all problem types. The last segment of a type names its page in `docs/problems`.
 ///
-/// `docs/adr/0019-problem-types-are-absolute.md` explains the choice. Clients compare types, so the base must not change.
+/// `docs/adr/0019-problem-types-are-absolute.md` explains the choice. Clients compare types, so the base must not
+/// change.
 pub const TYPES: &str = "https://cqrs-on-lambda.example/docs/problems/";
 
 /// An error response, as problem details (RFC 9457).
@@ -47,8 +48,8 @@ pub struct FieldError {
 }
 
 impl Problem {
-    /// Creates a problem. `kind` is the last segment of its type, such as `not-found`. `detail` explains it to the client
-    /// and must not reveal internals.
+    /// Creates a problem. `kind` is the last segment of its type, such as `not-found`. `detail` explains it to the
+    /// client and must not reveal internals.
     pub fn new(
         status: StatusCode,
         kind: &'static str,
@@ -123,7 +124,7 @@ impl Problem {
         let title = format!("{} version unavailable", capitalized(noun));
         let detail = format!(
             "The latest changes of the {noun} cannot be displayed yet. The operators have been notified. Without \
-             min_version, the response has the last state that can be displayed, if there is one."
+             min_version and If-None-Match, the response has the last state that can be displayed, if there is one."
         );
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "view-parked", title, detail)
     }
