@@ -4,7 +4,6 @@
 
 use std::{fs, path::Path};
 
-use app::Problem;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -252,7 +251,7 @@ async fn an_unknown_route_gets_a_problem() {
         let unknown = with(unknown, "/requestContext/http/method", json!("DELETE"));
         for function in ["command", "get-order", "list-orders", "get-dashboard"] {
             let answer = system.send_to(function, &unknown).await.expect(404, key);
-            assert_eq!(answer.document["type"], Problem::not_found("resource").kind());
+            assert!(answer.document["type"].as_str().unwrap().ends_with("/not-found"));
         }
     }
     for event in [json!({}), json!(null), json!([]), json!({ "Records": [] }), json!("warm")] {

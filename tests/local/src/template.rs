@@ -15,8 +15,6 @@ pub struct Template {
     pub tables: BTreeMap<String, TableDefinition>,
     /// By the name of the binary.
     pub functions: BTreeMap<String, FunctionDefinition>,
-    /// The actions that each role grants with their resources, by logical id.
-    pub roles: BTreeMap<String, BTreeSet<(String, String)>>,
     /// The cross-origin requests that the HTTP API allows.
     pub cors: Option<CorsDefinition>,
 }
@@ -34,6 +32,9 @@ pub struct CorsDefinition {
     /// Seconds for which a browser keeps the answer to a preflight request.
     pub max_age: Option<u64>,
 }
+
+/// Actions that are granted, each with a resource.
+pub type Grants = BTreeSet<(String, String)>;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableDefinition {
@@ -79,8 +80,8 @@ pub struct IndexDefinition {
 pub struct FunctionDefinition {
     /// The logical id.
     pub id: String,
-    /// The logical id of its role, with the attribute `Arn`. Empty if the template has none.
-    pub role: String,
+    /// Those of its role, or of its own policies.
+    pub grants: Grants,
     /// References to tables are replaced by their logical ids.
     pub environment: BTreeMap<String, String>,
     pub timeout: Duration,
@@ -142,19 +143,16 @@ impl Template {
     fn of(template: &Node<'_>) -> Result<Self, String> {
         let globals = template.get("Globals").and_then(|globals| globals.get("Function"));
         let mut tables = BTreeMap::new();
-        let (mut functions, mut roles) = (BTreeMap::new(), BTreeMap::new());
+        let mut functions = BTreeMap::new();
         let mut cors = None;
         for (id, resource) in template.need("Resources")?.entries() {
             match resource.need("Type")?.text()?.as_str() {
                 "AWS::DynamoDB::Table" => {
                     tables.insert(id, table(&resource.need("Properties")?)?);
                 }
-                "AWS::IAM::Role" => {
-                    roles.insert(id, grants(&resource.need("Properties")?)?);
-                }
                 "AWS::Serverless::Function" => {
                     let binary = resource.need("Metadata")?.need("BuildProperties")?.need("Binary")?.text()?;
-                    functions.insert(binary, function(id, &resource.need("Properties")?, globals.as_ref())?);
+                    functions.insert(binary, function(id, &resource.need("Properties")?, globals.as_ref(), template)?);
                 }
                 "AWS::Serverless::HttpApi" => {
                     let configuration = resource.need("Properties")?.get("CorsConfiguration");
@@ -163,7 +161,7 @@ impl Template {
                 _ => {}
             }
         }
-        Ok(Self { tables, functions, roles, cors })
+        Ok(Self { tables, functions, cors })
     }
 }
 
@@ -200,25 +198,29 @@ fn index(index: &Node<'_>) -> Result<IndexDefinition, String> {
     })
 }
 
-/// Reads the actions of a role's own policies, each with its resources.
-fn grants(role: &Node<'_>) -> Result<BTreeSet<(String, String)>, String> {
-    let mut grants = BTreeSet::new();
-    let policies = role.get("Policies").map_or(Ok(Vec::new()), |policies| {
-        policies.list(|policy| {
-            policy
-                .need("PolicyDocument")?
-                .need("Statement")?
-                .list(|statement| Ok((statement.need("Action")?.texts()?, statement.need("Resource")?.texts()?)))
-        })
+/// Reads the actions that the policies of a role or of a function grant, each with its resources.
+fn grants(holder: &Node<'_>) -> Result<Grants, String> {
+    let mut grants = Grants::new();
+    let Some(policies) = holder.get("Policies") else { return Ok(grants) };
+    let statements = policies.list(|policy| {
+        let document = policy.get("PolicyDocument");
+        let statements = document.as_ref().unwrap_or(policy).get("Statement");
+        let grant = |grant: &Node<'_>| Ok((grant.need("Action")?.texts()?, grant.need("Resource")?.texts()?));
+        statements.map_or(Ok(Vec::new()), |statements| statements.list(grant))
     })?;
-    for (actions, resources) in policies.into_iter().flatten() {
+    for (actions, resources) in statements.into_iter().flatten() {
         let pairs = actions.iter().flat_map(|action| resources.iter().map(move |resource| (action, resource)));
         grants.extend(pairs.map(|(action, resource)| (action.clone(), resource.clone())));
     }
     Ok(grants)
 }
 
-fn function(id: String, function: &Node<'_>, globals: Option<&Node<'_>>) -> Result<FunctionDefinition, String> {
+fn function(
+    id: String,
+    function: &Node<'_>,
+    globals: Option<&Node<'_>>,
+    template: &Node<'_>,
+) -> Result<FunctionDefinition, String> {
     let mut environment = BTreeMap::new();
     for scope in globals.into_iter().chain([function]) {
         let variables = scope.get("Environment").and_then(|environment| environment.get("Variables"));
@@ -236,8 +238,10 @@ fn function(id: String, function: &Node<'_>, globals: Option<&Node<'_>>) -> Resu
             other => return Err(format!("{}: the local stack does not support events of type {other}", event.path)),
         }
     }
-    let role = function.get("Role").map_or(Ok(String::new()), |role| role.text())?;
-    Ok(FunctionDefinition { id, role, environment, timeout: Duration::from_secs(timeout), routes, mappings })
+    let role = function.get("Role").map(|role| role.text()).transpose()?;
+    let role = role.and_then(|role| template.get("Resources")?.get(role.trim_end_matches(".Arn"))?.get("Properties"));
+    let grants = grants(role.as_ref().unwrap_or(function))?;
+    Ok(FunctionDefinition { id, grants, environment, timeout: Duration::from_secs(timeout), routes, mappings })
 }
 
 /// Reads the cross-origin requests that an API allows. A reference to a parameter stands for its default.
