@@ -8,7 +8,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, SchemaFormat, Type, schema::Schema},
 };
 
-use crate::{Aggregate, Bounded, Day, Event, Id, Text, Time};
+use crate::{Aggregate, Bounded, Day, Event, Id, SubjectId, Text, Time};
 
 /// Schemas that another schema refers to, by name.
 pub type Schemas = Vec<(String, RefOr<Schema>)>;
@@ -96,6 +96,22 @@ impl<A: Aggregate> ToSchema for Id<A> {
         schema_name::<A::Event>("Id").into()
     }
 }
+
+impl PartialSchema for SubjectId {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(Self::MAX))
+            .description(Some(
+                "The `sub` claim of the subject's token. Must have a visible character, and not be `.` or `..`.",
+            ))
+            .examples([json!("alice")])
+            .into()
+    }
+}
+
+impl ToSchema for SubjectId {}
 
 impl PartialSchema for Time {
     fn schema() -> RefOr<Schema> {

@@ -14,7 +14,7 @@ use utoipa::{
 
 use crate::{
     Status,
-    order::{Currency, CustomerId, MAX_ITEMS, OrderItem, OrderItems, is_in_use},
+    order::{Currency, MAX_ITEMS, OrderItem, OrderItems, is_in_use},
 };
 
 impl PartialSchema for OrderItems {
@@ -34,22 +34,6 @@ pub fn items_of<T: ToSchema>() -> RefOr<Schema> {
     let items = ArrayBuilder::new().items(Ref::from_schema_name(T::name()));
     items.min_items(Some(1)).max_items(Some(MAX_ITEMS)).into()
 }
-
-impl PartialSchema for CustomerId {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .min_length(Some(1))
-            .max_length(Some(Self::MAX))
-            .description(Some(
-                "The `sub` claim of the customer's token. Must have a visible character, and not be `.` or `..`.",
-            ))
-            .examples([json!("alice")])
-            .into()
-    }
-}
-
-impl ToSchema for CustomerId {}
 
 /// The schema of a [`Currency`].
 #[derive(Debug)]

@@ -3,10 +3,9 @@
 //! The types of the values in commands and events have their own files. A value cannot be built outside its bounds.
 
 mod currency;
-mod customer_id;
 mod items;
 
-use cqrs::{Aggregate, Event, Id, Text};
+use cqrs::{Aggregate, Event, Id, SubjectId, Text};
 pub use iso_currency::Currency;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,11 +14,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::currency::is_in_use;
 pub use self::{
     currency::currency,
-    customer_id::CustomerId,
     items::{MAX_ITEMS, MAX_TOTAL, OrderItem, OrderItems, Quantity, Sku, UnitPrice},
 };
 
 pub type OrderId = Id<Order>;
+/// The customer who owns an order.
+pub type CustomerId = SubjectId;
 pub type ShippingAddress = Text<500>;
 pub type Carrier = Text<100>;
 pub type TrackingNumber = Text<100>;

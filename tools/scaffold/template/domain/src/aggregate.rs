@@ -1,12 +1,12 @@
 //! The «words» aggregate: commands, events, rejections, state, decide and evolve, in this order.
 
-use cqrs::{Aggregate, Event, Id, Text};
+use cqrs::{Aggregate, Event, Id, SubjectId, Text};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub type «Camel»Id = Id<«Camel»>;
 /// The caller who opened the «words»: the `sub` claim of the caller's token.
-pub type OwnerId = Text<128>;
+pub type OwnerId = SubjectId;
 pub type Title = Text<200>;
 
 /// A request to one «words». Its serialization is part of the stored fingerprints and must not change.
@@ -79,11 +79,14 @@ impl Aggregate for «Camel» {
 
 #[cfg(test)]
 mod tests {
-    use cqrs::spec::{assert_golden, given};
+    use cqrs::{
+        InvalidValue,
+        spec::{assert_golden, given},
+    };
 
     use super::*;
 
-    fn text<const MAX: usize>(text: &str) -> Text<MAX> {
+    fn text<T: TryFrom<String, Error = InvalidValue>>(text: &str) -> T {
         text.to_owned().try_into().unwrap()
     }
 

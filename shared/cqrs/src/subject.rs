@@ -1,20 +1,21 @@
-//! The id of a customer.
+//! Subjects: the people and systems that own instances.
 
 use std::fmt::{self, Display};
 
-use cqrs::{InvalidValue, text::is_blank};
 use serde::{Deserialize, Serialize};
 
-/// The customer who owns an order: the `sub` claim of the customer's token, unchanged.
+use crate::{InvalidValue, text::is_blank};
+
+/// A subject, such as the customer who owns an order: the `sub` claim of the subject's token, unchanged.
 ///
-/// An identity provider may put any characters into `sub`, so this is no [`Text`](cqrs::Text). It has 1 to 255
+/// An identity provider may put any characters into `sub`, so this is no [`Text`](crate::Text). It has 1 to 255
 /// characters, at least one of them visible. `.` and `..` are no ids: clients remove these segments from a path, so the
-/// orders of such a customer could not be listed.
+/// instances of such a subject could not be listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct CustomerId(String);
+pub struct SubjectId(String);
 
-impl CustomerId {
+impl SubjectId {
     pub const MAX: usize = 255;
 
     pub fn as_str(&self) -> &str {
@@ -22,7 +23,7 @@ impl CustomerId {
     }
 }
 
-impl TryFrom<String> for CustomerId {
+impl TryFrom<String> for SubjectId {
     type Error = InvalidValue;
 
     fn try_from(text: String) -> Result<Self, InvalidValue> {
@@ -39,7 +40,7 @@ impl TryFrom<String> for CustomerId {
     }
 }
 
-impl Display for CustomerId {
+impl Display for SubjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -50,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_customer_has_the_id_that_the_identity_provider_chose() {
+    fn a_subject_has_the_id_that_the_identity_provider_chose() {
         for id in
             ["alice", "CN=a#b", "a%41b", "CORP\\alice", "https://idp/x", "a|b", "...", ".a", &"\u{e4}".repeat(255)]
         {
-            assert_eq!(CustomerId::try_from(id.to_owned()).map(|id| id.to_string()), Ok(id.to_owned()));
+            assert_eq!(SubjectId::try_from(id.to_owned()).map(|id| id.to_string()), Ok(id.to_owned()));
         }
         for id in ["", " ", "\u{a0}", "\u{200b}", "\u{3000}", ".", "..", &"a".repeat(256)] {
-            assert!(CustomerId::try_from(id.to_owned()).is_err(), "{id:?}");
+            assert!(SubjectId::try_from(id.to_owned()).is_err(), "{id:?}");
         }
     }
 }
