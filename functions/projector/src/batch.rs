@@ -90,7 +90,7 @@ pub(crate) struct NoSequenceNumber;
 /// Returns the keys that make an item a commit. The fold checks the rest of the item.
 fn commit_keys(keys: &Value) -> Option<(StreamId, Version)> {
     let stream = keys["stream"]["S"].as_str()?.to_owned().try_into().ok()?;
-    let version = keys["version"]["N"].as_str()?.parse().ok()?;
+    let version = keys["version"]["N"].as_str()?.parse().ok().filter(|version| *version > 0)?;
     Some((stream, Version::new(version)))
 }
 
@@ -137,6 +137,7 @@ mod tests {
             json!({}),
             json!({ "stream": { "S": "loan" }, "version": { "N": "1" } }),
             json!({ "stream": { "S": "loan#a" }, "version": { "N": "-1" } }),
+            json!({ "stream": { "S": "loan#a" }, "version": { "N": "0" } }),
             json!({ "stream": { "S": "loan#a" }, "version": { "N": "1.5" } }),
             json!({ "stream": { "S": "loan#a" }, "version": { "S": "1" } }),
             json!({ "stream": { "B": "bG9hbiNh" }, "version": { "N": "1" } }),
