@@ -164,6 +164,8 @@ async fn a_field_that_is_not_used_may_have_any_form() {
         ("/headers/x-odd", json!(null)),
         ("/headers/x-odd", json!(["a", "b"])),
         ("/headers/x-odd", json!(7)),
+        ("/headers/x-odd", json!("a\nb")),
+        ("/headers/traceparent", json!("\u{7f}")),
         ("/headers/x odd", json!("a")),
         ("/requestContext/timeEpoch", json!(1_795_341_600_000.5)),
         ("/requestContext/timeEpoch", json!("now")),
@@ -194,6 +196,7 @@ async fn scopes_are_the_union_of_scope_and_scp() {
         (json!({ "sub": 17, "scope": "orders/admin" }), 200),
         (json!({ "sub": "a", "scope": ["orders/administrator"], "scp": "orders" }), 403),
         (json!({ "sub": "a", "scope": { "orders/admin": true } }), 403),
+        (json!({ "sub": "a", "scope": "x,orders/admin", "scp": "[orders/admin" }), 403),
         (json!({ "sub": null, "scope": "orders/admin" }), 401),
         (json!({ "sub": ["a"], "scope": "orders/admin" }), 401),
         (json!("orders/admin"), 401),
@@ -280,8 +283,16 @@ async fn a_location_leads_back_through_an_api_mapping() {
         event["rawPath"] = path.into();
         system.send_to("command", &event).await.expect(201, path);
     }
-    let outside = system.send(&with(place("alice"), "/rawPath", json!("//example.com/orders"))).await;
-    assert!(outside.headers["location"].as_str().unwrap().starts_with("/example.com/orders/"));
+    for (path, expected) in [
+        (json!("//example.com/orders"), "/example.com/orders/"),
+        (json!("/orders/"), "/orders/"),
+        (json!("/"), "/"),
+        (json!(null), "/orders/"),
+    ] {
+        let placed = system.send(&with(place("alice"), "/rawPath", path.clone())).await.expect(201, &path.to_string());
+        let id = placed.document["order_id"].as_str().unwrap();
+        assert_eq!(placed.headers["location"], format!("{expected}{id}"), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -379,6 +390,7 @@ async fn a_body_is_accepted_in_every_spelling_of_json_in_utf_8() {
         ("content-type", "application/json,application/json", 201),
         ("content-type", "application/json; charset=utf-8, application/json;charset=\"UTF-8\"", 201),
         ("content-type", "APPLICATION/JSON", 201),
+        ("content-type", "application/json; profile=\"a,b\"", 201),
         ("content-type", "application/json, text/plain", 415),
         ("content-type", "application/json; charset=iso-8859-1", 415),
         ("content-type", "application/json; charset=utf-16le", 415),
@@ -511,13 +523,11 @@ async fn any_event_gets_an_answer() {
         for function in ["command", "get-order", "list-orders", "get-dashboard"] {
             assert_ne!(system.send_to(function, &event).await.status, 500, "{}", file.display());
         }
-        if let Some(records) =
-            event["Records"].as_array().filter(|records| records.iter().any(|r| r["dynamodb"].is_object()))
-        {
+        let records = event["Records"].as_array().into_iter().flatten();
+        if records.into_iter().any(|record| record["dynamodb"].is_object()) {
             let now = system.stack.app.dynamo.environment.now().as_millisecond();
             let answer = system.stack.function("projector").unwrap().invoke(event.clone(), now).await;
             assert!(answer.is_ok(), "{}: {answer:?}", file.display());
-            assert!(!records.is_empty());
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{
     Problem,
-    http_event::{EventParts, text, texts},
+    http_event::{EventParts, texts},
 };
 
 /// The most characters of a subject (OpenID Connect Core 1.0, section 2).
@@ -44,17 +44,28 @@ impl Caller {
     /// API Gateway passes every claim as text, and a list as `[a b]`. Emulators pass numbers, booleans and lists as
     /// they are. The scopes are those of `scope` (RFC 8693) and of `scp`, which some identity providers use.
     pub(crate) fn from_claims(claims: &Value) -> Option<Self> {
-        let subject = text(&claims["sub"])?.into_owned();
+        let subject = match &claims["sub"] {
+            Value::String(subject) => subject.clone(),
+            // A float does not name one subject: two numbers may have the same text.
+            Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
+            _ => return None,
+        };
         if !(1..=MAX_SUBJECT).contains(&subject.chars().count()) {
             return None;
         }
         let lists = ["scope", "scp"].into_iter().flat_map(|name| texts(&claims[name]));
-        let scopes = lists.flat_map(|list| {
-            let scopes = list.split([' ', ',']).map(|scope| scope.trim_matches(['[', ']', '"']).to_owned());
-            scopes.collect::<Vec<_>>()
-        });
-        Some(Self { subject, scopes: scopes.filter(|scope| !scope.is_empty()).collect() })
+        Some(Self { subject, scopes: lists.flat_map(|list| scopes_of(&list)).collect() })
     }
+}
+
+/// Splits a list of scopes: separated by spaces, in brackets as API Gateway writes a list, or a JSON list. A scope may
+/// itself contain commas and brackets (RFC 6749, section 3.3).
+fn scopes_of(list: &str) -> Vec<String> {
+    if let Ok(scopes) = serde_json::from_str::<Vec<String>>(list) {
+        return scopes;
+    }
+    let unwrapped = list.strip_prefix('[').and_then(|list| list.strip_suffix(']'));
+    unwrapped.unwrap_or(list).split_whitespace().map(str::to_owned).collect()
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -89,12 +100,22 @@ mod tests {
     }
 
     #[test]
+    fn a_scope_inside_another_one_grants_nothing() {
+        for scope in ["x,write", "[write", "write]", "\"write\"", "read:write", "[\"write\""] {
+            let caller = Caller::from_claims(&json!({ "sub": "a", "scope": scope, "scp": [scope] })).unwrap();
+            assert!(!caller.scopes.contains("write"), "{scope}");
+        }
+    }
+
+    #[test]
     fn a_subject_has_1_to_255_characters() {
         let subject = |sub: Value| Caller::from_claims(&json!({ "sub": sub })).map(|caller| caller.subject);
         let long = "\u{e4}".repeat(255);
         assert_eq!(subject(json!(long)), Some(long));
         assert_eq!(subject(json!(12345)), Some("12345".to_owned()));
-        for sub in [json!(null), json!(""), json!("a".repeat(256)), json!(["a"]), json!({ "a": 1 })] {
+        for sub in
+            [json!(null), json!(""), json!("a".repeat(256)), json!(["a"]), json!({ "a": 1 }), json!(1.5), json!(true)]
+        {
             assert_eq!(subject(sub.clone()), None, "{sub}");
         }
         assert_eq!(Caller::from_claims(&json!(null)), None);

@@ -49,6 +49,9 @@ pub(crate) struct EventParts {
     pub(crate) query: Vec<(String, String)>,
 }
 
+/// The headers that decide on the meaning of a request.
+const READ_HEADERS: [&str; 5] = ["content-encoding", "content-type", "idempotency-key", "if-match", "if-none-match"];
+
 impl<'a> HttpEvent<'a> {
     /// Finds the route of the event: by its route key, or by method and path if there is no such route key.
     ///
@@ -148,14 +151,18 @@ impl<'a> HttpEvent<'a> {
 
     /// Returns the headers. Ignores invalid names, and values that are neither text, numbers nor booleans.
     ///
-    /// A value with a control character is an error: if it were ignored, a command would lose its idempotency key.
+    /// A value with a control character is ignored, but not in a header that the functions read: without its idempotency
+    /// key, a command would be executed twice.
     fn headers(self) -> Result<HeaderMap, Problem> {
         let mut headers = HeaderMap::new();
         for (name, value) in self.0["headers"].as_object().into_iter().flatten() {
             let Ok(name) = HeaderName::try_from(name.as_str()) else { continue };
             for value in texts(value) {
-                let invalid = |_| Problem::malformed(format!("The header {name} has an invalid character."));
-                let value = HeaderValue::try_from(value).map_err(invalid)?;
+                let value = match HeaderValue::try_from(value) {
+                    Ok(value) => value,
+                    Err(_) if !READ_HEADERS.contains(&name.as_str()) => continue,
+                    Err(_) => return Err(Problem::malformed(format!("The header {name} has an invalid character."))),
+                };
                 let full = |_| Problem::malformed("The request has too many headers.");
                 headers.try_append(name.clone(), value).map_err(full)?;
             }
@@ -339,13 +346,14 @@ mod tests {
     }
 
     #[test]
-    fn a_header_without_text_is_ignored_and_one_with_a_control_character_is_malformed() {
+    fn an_invalid_header_is_ignored_unless_the_functions_read_it() {
         let headers = |headers: Value| HttpEvent(&json!({ "headers": headers })).headers().map_err(|_| ());
         let read =
             headers(json!({ "a": null, "b c": "1", "D": "2", "e": {}, "f": ["3", "4"], "host": "a b" })).unwrap();
         let read: Vec<_> = read.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         assert_eq!(read, [("d", "2"), ("f", "3"), ("f", "4"), ("host", "a b")]);
-        assert_eq!(headers(json!({ "a": "1\n2" })), Err(()));
+        assert_eq!(headers(json!({ "a": "1\n2" })), Ok(HeaderMap::new()));
+        assert_eq!(headers(json!({ "Idempotency-Key": "1\n2" })), Err(()));
     }
 
     #[test]

@@ -47,13 +47,24 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     Ok(document)
 }
 
+/// Splits a header at its commas, but not within quotes.
+fn split_list(header: &str) -> Vec<&str> {
+    let mut is_quoted = false;
+    header
+        .split(|character| {
+            is_quoted ^= character == '"';
+            character == ',' && !is_quoted
+        })
+        .collect()
+}
+
 /// Requires a JSON body without compression.
 ///
 /// API Gateway joins a repeated header with commas. Equal values count as one.
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let values = |name: HeaderName| {
         let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or("invalid"));
-        lines.flat_map(|line| line.split(',')).map(str::trim).filter(|value| !value.is_empty())
+        lines.flat_map(split_list).map(str::trim).filter(|value| !value.is_empty())
     };
     let is_json = values(header::CONTENT_TYPE).next().is_some() && values(header::CONTENT_TYPE).all(is_json);
     let mut encodings = values(header::CONTENT_ENCODING);

@@ -71,7 +71,10 @@ impl CommandContext {
         let result = create::<A>(&self.events, &request, |_| true).await;
         let mut response = outcome::respond::<A>(StatusCode::CREATED, self, &key, result)?;
         // A path that begins with two slashes would be a URL of another host.
-        let path = format!("/{}/{key}", self.path.trim_matches('/'));
+        let path = match self.path.trim_matches('/') {
+            "" => format!("/{key}"),
+            path => format!("/{path}/{key}"),
+        };
         outcome::add_location(&mut response, &percent_encode_path(&path));
         Ok(response)
     }
