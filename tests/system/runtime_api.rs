@@ -180,7 +180,9 @@ async fn metrics_go_to_standard_output_and_the_batch_links_to_the_traces_of_its_
     let system = System::start().await;
     let proxy = Proxy::in_front_of(&system).await;
     let mut command = start(&system, &proxy, "command").await;
-    answered(command.invoke(place("alice", "first")).await);
+    let mut traced = place("alice", "first");
+    traced["headers"]["traceparent"] = "00-00000000000000000000000000000000-b7ad6b7169203331-01".into();
+    assert_eq!(answered(command.invoke(traced).await).0, 201);
     let line: Value = serde_json::from_str(command.end().await.stdout.trim()).unwrap();
     assert_eq!(
         json!([line["CommandsAccepted"], line["_aws"]["CloudWatchMetrics"][0]["Namespace"]]),
@@ -200,7 +202,7 @@ async fn metrics_go_to_standard_output_and_the_batch_links_to_the_traces_of_its_
     let (header, document) = text.split_once('\n').unwrap();
     assert_eq!(serde_json::from_str::<Value>(header).unwrap(), json!({ "format": "json", "version": 1 }));
     let document: Value = serde_json::from_str(document).unwrap();
-    // The command has no traceparent, so its trace is the one of Lambda.
+    // The command has no valid traceparent, so its trace is the one of Lambda.
     let link = json!({ "trace_id": "1-5759e988-bd862e3fe1be46a994272793", "id": "53995c3f42cd8ad8" });
     assert_eq!(document["links"], json!([link]));
     assert_eq!(projector.end().await.stdout, "", "there are no metrics without a namespace");

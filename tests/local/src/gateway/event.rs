@@ -126,3 +126,25 @@ pub(super) fn response(answer: &Value) -> Option<Response> {
     response.headers_mut().extend(named);
     Some(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forwarded_headers_are_those_of_the_gateway() {
+        let own = json!({ "x-forwarded-proto": "http", "x-forwarded-port": "80", "x-forwarded-for": "127.0.0.1" });
+        assert_eq!(Value::from(headers(&HeaderMap::new())), own);
+        let sent = [
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-proto", "ftp"),
+            ("x-forwarded-port", "443"),
+            ("x-forwarded-for", "203.0.113.1, 203.0.113.2"),
+            ("x-forwarded-for", "203.0.113.3"),
+        ];
+        let sent = sent.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let mut expected = own;
+        expected["x-forwarded-for"] = "203.0.113.1, 203.0.113.2,203.0.113.3,127.0.0.1".into();
+        assert_eq!(Value::from(headers(&HeaderMap::from_iter(sent))), expected);
+    }
+}
