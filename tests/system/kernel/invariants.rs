@@ -13,6 +13,9 @@ use super::{
     jar_beside::{Fillings, WordsWritten},
 };
 
+/// The keys of all rows, as partition and sort key.
+type Labels = BTreeSet<(String, String)>;
+
 impl Jars {
     pub(super) async fn items(&self, table: &str) -> Vec<Value> {
         let scan = self.dynamo.client.scan().table_name(self.table(table)).consistent_read(true);
@@ -44,8 +47,7 @@ impl Jars {
         counters
     }
 
-    /// The keys of all rows, as partition and sort key.
-    pub(super) async fn labels(&self) -> BTreeSet<(String, String)> {
+    pub(super) async fn labels(&self) -> Labels {
         let text = |item: &Value, name: &str| item[name].as_str().unwrap().to_owned();
         self.items("labels").await.iter().map(|item| (text(item, "partition"), text(item, "sort"))).collect()
     }
@@ -53,8 +55,9 @@ impl Jars {
     /// Checks that every table of counters is the sum of the stored contributions and the counted events, and that the
     /// rows are those that the views' items list. Holds at every instant.
     pub(super) async fn check_tables(&self) {
+        let (levels, tables, labels) = self.snapshot().await;
         let (mut expected, mut rows) = (BTreeMap::<String, Counters>::new(), BTreeSet::new());
-        for (jar, stored) in self.stored_levels::<1>().await {
+        for (jar, stored) in levels {
             for (table, contribution) in &stored.bookkeeping.contribution {
                 *expected.entry(table.clone()).or_default() += contribution;
             }
@@ -78,9 +81,28 @@ impl Jars {
                 }),
             );
         }
-        for table in ["inventory", "words", "words-written"] {
-            assert_eq!(self.counters(table).await, expected.remove(table).unwrap_or_default(), "{table}");
+        for (table, counters) in tables {
+            assert_eq!(counters, expected.remove(table).unwrap_or_default(), "{table}");
         }
-        assert_eq!(self.labels().await, rows);
+        assert_eq!(labels, rows);
+    }
+
+    /// Reads the levels, the tables of counters, and the keys of the rows, all of one instant.
+    ///
+    /// A transaction that a dropped future has sent may arrive between two reads if the engine is another process.
+    /// Every transaction changes an item of the levels, so the reads are repeated until the levels stay the same.
+    async fn snapshot(&self) -> (BTreeMap<String, StoredView<JarLevel>>, Vec<(&'static str, Counters)>, Labels) {
+        loop {
+            let before = self.items("levels").await;
+            let levels = self.stored_levels::<1>().await;
+            let mut tables = Vec::new();
+            for table in ["inventory", "words", "words-written"] {
+                tables.push((table, self.counters(table).await));
+            }
+            let labels = self.labels().await;
+            if self.items("levels").await == before {
+                return (levels, tables, labels);
+            }
+        }
     }
 }
