@@ -1,6 +1,6 @@
-//! Events as API Gateway, proxies, emulators and identity providers really send them get their right answers.
+//! Tests the answers to events in all forms that API Gateway, proxies, emulators and identity providers send.
 //!
-//! These tests invoke the functions with raw events, without the local gateway.
+//! Most of these tests invoke the functions with raw events, without the local gateway.
 
 use std::{fs, path::Path};
 
@@ -100,7 +100,7 @@ impl Answer {
 }
 
 #[tokio::test]
-async fn no_forwarding_header_and_no_host_fails_a_request() {
+async fn a_request_succeeds_with_any_forwarding_header_and_any_host() {
     let system = System::start().await;
     for (name, value) in [
         ("x-forwarded-proto", "https, http"),
@@ -140,10 +140,10 @@ async fn a_caller_lists_own_orders_whatever_characters_the_subject_has() {
     ] {
         let placed = system.send(&place(subject)).await.expect(201, subject).document["order_id"].clone();
         system.project().await;
-        // `rawPath` is decoded, and so may look like another path.
+        // `rawPath` is decoded, so it may have more segments than the encoded path.
         let answer = system.send(&list(&format!("/customers/{subject}/orders"), subject)).await.expect(200, subject);
         assert_eq!(answer.document["orders"][0]["order_id"], placed, "{subject}");
-        // The same through the gateway, where the path is encoded.
+        // The gateway gets an encoded path.
         let encoded: String = subject.bytes().map(|byte| format!("%{byte:02X}")).collect();
         let caller = system.customer(subject);
         let listed = caller.get(format!("/customers/{encoded}/orders")).await.expect(200);
@@ -236,6 +236,9 @@ async fn query_string_parameters_count_where_there_is_no_raw_query() {
         (json!({ "limit": "1,2" }), 400),
         (json!({ "limit": ["1", "2"] }), 400),
         (json!({ "sort": "asc" }), 400),
+        (json!({ "sort": null }), 400),
+        (json!({ "limit": {} }), 400),
+        (json!({ "limit": [] }), 400),
         (json!({ "limit": "2" }), 200),
         (json!({ "limit": 2 }), 200),
         (json!({}), 200),
@@ -298,14 +301,22 @@ async fn a_location_leads_back_through_an_api_mapping() {
 #[tokio::test]
 async fn a_customer_that_could_not_be_listed_is_refused() {
     let system = System::start().await;
-    for customer in [".", "..", " ", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{2060}\u{200d}"] {
+    let blank = [" ", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{2060}\u{200d}"];
+    for customer in [".", ".."].into_iter().chain(blank) {
         let mut sent = order();
         sent["customer_id"] = customer.into();
         let event = with(place("root"), "/body", json!(sent.to_string()));
         let refused = system.send(&event).await.expect(422, &format!("{customer:?}"));
         assert_eq!(refused.document["errors"][0]["pointer"], "/customer_id");
-        // Nor can the caller be such a customer.
+        // A caller with such a subject is refused, too.
         system.send(&place(customer)).await.expect(422, &format!("{customer:?}"));
+    }
+    for customer in ["a\u{2028}", "a\u{206a}", "a\u{e0041}", "a\u{2029}b", "\u{202e}a"] {
+        let mut sent = order();
+        sent["customer_id"] = customer.into();
+        let event = with(place("root"), "/body", json!(sent.to_string()));
+        let refused = system.send(&event).await.expect(422, &format!("{customer:?}"));
+        assert_eq!(refused.document["errors"][0]["pointer"], "/customer_id");
     }
     assert_eq!(system.orders_written().await, 0);
 }
@@ -510,16 +521,19 @@ async fn an_order_has_a_currency_in_which_one_can_pay() {
     }
 }
 
-/// Every example event to every function, also of another kind: an answer, or an error of the projector that is no
-/// panic. `EVENT_FIXTURES` names another directory, such as that of the Rust runtime's own fixtures.
+/// Each HTTP function gets each example event, including those for other functions, and must not answer 500. The
+/// projector gets each event that has DynamoDB records, and must not fail. `EVENT_FIXTURES` names another directory of
+/// events, such as that of the fixtures of the Rust runtime.
 #[tokio::test]
 async fn any_event_gets_an_answer() {
     let system = System::start().await;
     let directory = std::env::var("EVENT_FIXTURES")
         .unwrap_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").display().to_string());
+    let mut events = 0;
     for file in fs::read_dir(directory).unwrap() {
         let file = file.unwrap().path();
         let Ok(event) = serde_json::from_slice::<Value>(&fs::read(&file).unwrap()) else { continue };
+        events += 1;
         for function in ["command", "get-order", "list-orders", "get-dashboard"] {
             assert_ne!(system.send_to(function, &event).await.status, 500, "{}", file.display());
         }
@@ -530,6 +544,7 @@ async fn any_event_gets_an_answer() {
             assert!(answer.is_ok(), "{}: {answer:?}", file.display());
         }
     }
+    assert!(events >= 10, "{events} events");
 }
 
 #[tokio::test]
@@ -603,9 +618,9 @@ async fn a_record_without_usable_keys_is_counted_and_the_others_are_projected() 
     }
 }
 
-/// What the local gateway sends is what AWS sends.
+/// The local gateway answers cross-origin requests like API Gateway.
 #[tokio::test]
-async fn the_gateway_plays_the_cors_configuration_of_the_template() {
+async fn the_gateway_answers_cross_origin_requests_as_the_template_configures() {
     let system = System::start().await;
     let origin = "https://example.invalid";
     let operator = system.operator();

@@ -1,9 +1,9 @@
 //! HTTP events of API Gateway (payload format 2.0), and the responses to them.
 //!
-//! An event is read leniently: only the fields that a function needs, each in every form that API Gateway, a proxy or
-//! an emulator may send. An invalid field gives a problem document.
+//! An event is read leniently: only the fields that a function needs are read, in all forms that API Gateway, a proxy
+//! or an emulator may send. If such a field is invalid, the response is a problem document.
 
-#![allow(clippy::indexing_slicing, reason = "the index of a JSON value returns null where nothing is")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value returns null for a missing part")]
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -49,7 +49,7 @@ pub(crate) struct EventParts {
     pub(crate) query: Vec<(String, String)>,
 }
 
-/// The headers that decide on the meaning of a request.
+/// The headers that affect the result of a request. An invalid value in one of them gets 400.
 const READ_HEADERS: [&str; 5] = ["content-encoding", "content-type", "idempotency-key", "if-match", "if-none-match"];
 
 impl<'a> HttpEvent<'a> {
@@ -119,7 +119,8 @@ impl<'a> HttpEvent<'a> {
 
     /// Returns the values of the parameters in the route's path.
     ///
-    /// API Gateway decodes the values in `pathParameters`. Some emulators send none, but a path that is still encoded.
+    /// API Gateway decodes the values in `pathParameters`. Some emulators omit this field and send an encoded path;
+    /// then the values are decoded from the path.
     fn path_parameters(self, route: &Route) -> Result<Vec<String>, Problem> {
         let sent = &self.0["pathParameters"];
         let names = route.path.split('/').filter_map(parameter_name);
@@ -144,15 +145,21 @@ impl<'a> HttpEvent<'a> {
             return Ok(form_urlencoded::parse(raw.as_bytes()).into_owned().collect());
         }
         let pairs = |(name, value): (&String, &Value)| {
-            texts(value).into_iter().map(|value| (name.clone(), value)).collect::<Vec<_>>()
+            let values = texts(value);
+            // A parameter without a readable value is still one that was sent.
+            let values = if values.is_empty() { vec![String::new()] } else { values };
+            values.into_iter().map(|value| (name.clone(), value)).collect::<Vec<_>>()
         };
         Ok(self.0["queryStringParameters"].as_object().into_iter().flatten().flat_map(pairs).collect())
     }
 
     /// Returns the headers. Ignores invalid names, and values that are neither text, numbers nor booleans.
     ///
-    /// A value with a control character is ignored, but not in a header that the functions read: without its idempotency
-    /// key, a command would be executed twice.
+    /// A value with a control character is ignored, except in [`READ_HEADERS`]: without its idempotency key, a command
+    /// could be executed twice.
+    ///
+    /// # Errors
+    /// 400 if one of [`READ_HEADERS`] is invalid, or if there are too many headers.
     fn headers(self) -> Result<HeaderMap, Problem> {
         let mut headers = HeaderMap::new();
         for (name, value) in self.0["headers"].as_object().into_iter().flatten() {
@@ -174,7 +181,7 @@ impl<'a> HttpEvent<'a> {
         let body = match &self.0["body"] {
             Value::Null => return Ok(Vec::new()),
             Value::String(body) => body,
-            _ => return Err(Problem::malformed("The body of the event is no text.")),
+            _ => return Err(Problem::malformed("The body of the event is not text.")),
         };
         let is_base64 = text(&self.0["isBase64Encoded"]).is_some_and(|text| text == "true");
         if !is_base64 {
@@ -231,7 +238,7 @@ pub(crate) fn text(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-/// Returns a scalar as one text, and the scalars of a list as one text each.
+/// Returns the text of a scalar, or the texts of all scalars in a list.
 pub(crate) fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Array(values) => values.iter().filter_map(text).map(Cow::into_owned).collect(),
@@ -326,7 +333,7 @@ mod tests {
         let raw = query(json!({ "rawQueryString": "a=1%202&b", "queryStringParameters": { "c": "3" } }));
         assert_eq!(raw, Ok(vec![pair("a", "1 2"), pair("b", "")]));
         let pairs = query(json!({ "queryStringParameters": { "a": "1", "b": ["2", 3], "c": null } }));
-        assert_eq!(pairs, Ok(vec![pair("a", "1"), pair("b", "2"), pair("b", "3")]));
+        assert_eq!(pairs, Ok(vec![pair("a", "1"), pair("b", "2"), pair("b", "3"), pair("c", "")]));
         for raw in ["a=\"", "a=<", "a=>", "a=1 2", "a=\0", "a=#", "a=\u{7f}", "a\tb"] {
             assert_eq!(query(json!({ "rawQueryString": raw })), Err(400), "{raw:?}");
         }
@@ -346,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_header_is_ignored_unless_the_functions_read_it() {
+    fn an_invalid_header_is_ignored_unless_it_affects_the_result() {
         let headers = |headers: Value| HttpEvent(&json!({ "headers": headers })).headers().map_err(|_| ());
         let read =
             headers(json!({ "a": null, "b c": "1", "D": "2", "e": {}, "f": ["3", "4"], "host": "a b" })).unwrap();

@@ -6,8 +6,8 @@ use cqrs::{StreamId, Version};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// rustls's name of the error for a certificate whose issuer is not among the trusted roots. The HTTP client passes it
-/// on only as text.
+/// rustls's name for the error that a certificate's issuer is not among the trusted roots. The HTTP client reports this
+/// error only as text.
 pub const UNKNOWN_ISSUER: &str = "UnknownIssuer";
 
 /// The TLS handshake failed, because the issuer of the server's certificate is not among the roots that the client
@@ -51,8 +51,8 @@ pub enum StoreError {
     /// Newer code wrote this view. Older code does not overwrite it.
     #[error("a view of {projection} has schema version {found}, newer than {known}")]
     NewerSchema { projection: &'static str, found: u32, known: u32 },
-    /// AWS denied the call: missing permissions, invalid credentials, or a table that does not exist. Or the client
-    /// does not trust the certificate of the server. A retry does not help; the deployment must change.
+    /// AWS denied the call (missing permissions, invalid credentials, or a table that does not exist), or the client
+    /// does not trust the server's certificate. A retry does not help; the deployment must change.
     #[error("DynamoDB denied a request")]
     Denied(#[source] BoxError),
     /// Our code built an invalid request, or a type that cannot be stored. A retry does not help; the code must change.
@@ -81,7 +81,7 @@ impl StoreError {
     }
 
     /// Classifies the error of a call that reads. A read without a response is unavailable, because it changes nothing.
-    pub(crate) fn from_read<E>(error: SdkError<E, HttpResponse>) -> Self
+    pub fn from_read<E>(error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
@@ -118,7 +118,7 @@ enum Cause {
 fn cause<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E, HttpResponse>) -> Cause {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => Cause::NoResponse,
-        // Before the other failures of a connection: nothing was sent, and no retry helps.
+        // This check precedes those of other connection failures, because nothing was sent and a retry does not help.
         SdkError::DispatchFailure(_) if sources(error).any(|source| source.to_string().contains(UNKNOWN_ISSUER)) => {
             Cause::UnknownIssuer
         }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_issuer_is_told_as_what_it_is_and_was_not_sent() {
+    fn an_unknown_issuer_is_a_denied_call_that_was_not_sent() {
         let failed = |cause: &'static str| {
             let error = ConnectorError::io(std::io::Error::other(cause).into());
             SdkError::<PutItemError, HttpResponse>::dispatch_failure(error)

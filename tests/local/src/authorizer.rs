@@ -125,7 +125,8 @@ impl Authorizer {
         }
         let claims = texts(token.claims);
         let held = ["scope", "scp"].into_iter().filter_map(|name| claims.get(name)?.as_str());
-        let mut held = held.flat_map(|held| held.trim_matches(['[', ']']).split(' '));
+        let held = held.map(|held| held.strip_prefix('[').and_then(|held| held.strip_suffix(']')).unwrap_or(held));
+        let mut held = held.flat_map(|held| held.split(' '));
         let has_one = scopes.is_empty() || held.any(|held| scopes.iter().any(|scope| scope == held));
         if has_one { Ok(claims) } else { Err(AuthError::Forbidden) }
     }

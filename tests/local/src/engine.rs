@@ -89,8 +89,8 @@ impl Engine {
         Ok(Self::at(EngineLocation::Embedded(storage::on_disk(directory)?)))
     }
 
-    /// The DynamoDB at `url`. Region and credentials come from the environment variables that the AWS SDKs read; without
-    /// them, both are `local`.
+    /// The DynamoDB at `url`. Region and credentials come from the environment variables that the AWS SDKs read.
+    /// Without them, the region and the access key are `local`.
     pub fn remote(url: impl Into<String>) -> Self {
         Self::at(EngineLocation::Remote(Remote::new(url.into(), |name| env::var(name).ok())))
     }

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_has_words() {
+    fn every_error_has_a_message() {
         let validation = ErrorMetadata::builder().code("ValidationException").message("no such type").build();
         assert_eq!(refused(validation), "ValidationException no such type");
         assert_eq!(refused(ErrorMetadata::builder().message("no").build()), "no");

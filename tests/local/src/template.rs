@@ -22,7 +22,7 @@ pub struct Template {
 /// The `CorsConfiguration` of the HTTP API.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CorsDefinition {
-    /// `*` is any origin.
+    /// The origins that are allowed. `*` allows any origin.
     pub origins: Vec<String>,
     pub methods: Vec<String>,
     /// The request headers that a page may send.
@@ -80,7 +80,7 @@ pub struct IndexDefinition {
 pub struct FunctionDefinition {
     /// The logical id.
     pub id: String,
-    /// Those of its role, or of its own policies.
+    /// The grants of its role, or of its own policies if it has no role.
     pub grants: Grants,
     /// References to tables are replaced by their logical ids.
     pub environment: BTreeMap<String, String>,
@@ -244,7 +244,8 @@ fn function(
     Ok(FunctionDefinition { id, grants, environment, timeout: Duration::from_secs(timeout), routes, mappings })
 }
 
-/// Reads the cross-origin requests that an API allows. A reference to a parameter stands for its default.
+/// Reads the cross-origin requests that an API allows. A reference to a parameter is replaced by its
+/// default.
 fn cors_of(configuration: &Node<'_>, template: &Node<'_>) -> Result<CorsDefinition, String> {
     let text = |node: &Node<'_>| {
         let text = node.text()?;

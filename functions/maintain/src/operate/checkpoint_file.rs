@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
 
-use app::{App, problem::causes, tables::EVENTS};
+use app::{App, tables::EVENTS};
 use cqrs::Domain;
+use cqrs_dynamodb::StoreError;
 use serde::{Deserialize, Serialize};
 
 use super::commands::CliError;
@@ -41,8 +42,9 @@ impl<'a> CheckpointFile<'a> {
     pub(super) async fn open<D: Domain>(path: &'a Path, app: &App) -> Result<Self, CliError> {
         let table = app.tables.get(EVENTS).map_err(|error| with_causes(&error))?;
         let described = app.dynamo.client.describe_table().table_name(&*table).send().await;
-        let described =
-            described.map_err(|error| format!("cannot describe the events table: {}", causes(&error)))?.table;
+        let failed =
+            |error| format!("cannot describe the events table: {}", with_causes(&StoreError::from_read(error)));
+        let described = described.map_err(failed)?.table;
         let projector = app.projector::<D>().map_err(|error| error.to_string())?;
         let rebuild = RebuildIdentity {
             created: described.as_ref().and_then(|table| table.creation_date_time).map(|time| time.secs()),

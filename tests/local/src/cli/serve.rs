@@ -91,7 +91,7 @@ pub(super) async fn run(deployment: &Deployment, options: ServeOptions) -> Resul
             tokio::spawn(chaos.iter().fold(mapping, |mapping, chaos| mapping.with_chaos(chaos.clone())).run());
         }
     }
-    // Until here, a signal ends the process at once.
+    // Before this line, a signal ends the process at once.
     let shutdown = Shutdown::on_signals().map_err(|error| error.to_string())?;
     print_line(&startup_message::text(&stack, listeners.address.port(), &endpoint, &options));
     let router = stack.gateway(&endpoint).into_router();

@@ -50,7 +50,7 @@ impl ApiEvent<'_> {
                 "requestId": format!("local-{}", now.as_microsecond()),
                 "routeKey": route_key,
                 "stage": "$default",
-                "time": now.to_string(),
+                "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string(),
                 "timeEpoch": now.as_millisecond(),
                 "http": {
                     "method": method,

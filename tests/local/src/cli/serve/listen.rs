@@ -7,7 +7,7 @@ use std::{
 
 use tokio::net::TcpListener;
 
-/// The maximum number of free ports to try until one is free at both addresses of localhost.
+/// The maximum number of ports to try until one is free at both addresses of localhost.
 const ATTEMPTS: usize = 20;
 
 /// The sockets of a server, all at one port.

@@ -1,4 +1,4 @@
-//! The end of the process by a signal.
+//! Shuts the process down after a signal.
 
 use std::{io, time::Duration};
 
@@ -8,8 +8,8 @@ use tokio::{
     time,
 };
 
-/// The time that requests in progress have after the first signal. Without a limit, a half-sent request would keep the
-/// process alive.
+/// The time that requests in progress have to complete after the first signal. Without a limit, a client that has sent
+/// only a part of its request would keep the process alive.
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// Counts the signals Ctrl-C and SIGTERM.
@@ -36,7 +36,7 @@ impl Shutdown {
         }
     }
 
-    /// Waits until the process must end: for [`GRACE`] after the first signal, or for the second one.
+    /// Waits until the process must end: [`GRACE`] after the first signal, or at the second signal.
     pub(super) async fn deadline(&self) {
         self.first_signal().await;
         let mut signals = self.0.clone();

@@ -1,6 +1,6 @@
 //! The startup message: addresses, routes, and a first request to try.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::{DYNAMODB_PORT, OnOff, ServeOptions};
 use crate::Stack;
@@ -46,9 +46,10 @@ pub(super) fn text(stack: &Stack, port: u16, endpoint: &str, options: &ServeOpti
 /// The host of the URL that is shown. Without an address, the system listens on localhost.
 fn host(listen: Option<IpAddr>) -> String {
     match listen {
-        Some(IpAddr::V4(address)) if !address.is_loopback() && !address.is_unspecified() => address.to_string(),
-        Some(IpAddr::V6(address)) if !address.is_loopback() && !address.is_unspecified() => format!("[{address}]"),
-        Some(_) | None => "localhost".to_owned(),
+        None | Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) => "localhost".to_owned(),
+        Some(address) if address.is_unspecified() => "localhost".to_owned(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => format!("[{address}]"),
     }
 }
 
@@ -107,10 +108,11 @@ mod tests {
     fn the_host_is_that_of_a_url() {
         let of = |address: &str| host(Some(address.parse().unwrap()));
         assert_eq!(
-            (host(None), of("0.0.0.0"), of("::1")),
-            ("localhost".into(), "localhost".into(), "localhost".into())
+            (host(None), of("0.0.0.0"), of("::"), of("127.0.0.1")),
+            ("localhost".into(), "localhost".into(), "localhost".into(), "localhost".into())
         );
         assert_eq!((of("192.168.1.5"), of("fe80::1")), ("192.168.1.5".into(), "[fe80::1]".into()));
+        assert_eq!((of("127.0.0.2"), of("::1")), ("127.0.0.2".into(), "[::1]".into()));
     }
 
     fn hint(endpoint: &str, arguments: &[&str]) -> Option<String> {
