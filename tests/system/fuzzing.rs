@@ -23,7 +23,7 @@ fn corpus(target: &str) -> Vec<PathBuf> {
     files
 }
 
-/// Detects panics on this thread, also those that the projector catches.
+/// Installs a hook that records panics on this thread, including those that the projector catches.
 fn watch_for_panics() {
     static INSTALL_HOOK: Once = Once::new();
     INSTALL_HOOK.call_once(|| {
@@ -84,7 +84,7 @@ impl Random {
         usize::try_from(self.0 >> 33).unwrap() % bound.max(1)
     }
 
-    /// Replaces a node of the document, or exchanges its name, by one of a pool or of another document.
+    /// Removes a random field of the document, or replaces a random node with a value from a pool or with `other`.
     fn change(&mut self, document: &mut Value, other: &Value) {
         let children = match &*document {
             Value::Object(fields) => fields.len(),

@@ -114,7 +114,7 @@ async fn queries_mark_a_view_that_is_behind_and_refuse_later_versions() {
     let alice = system.customer("alice");
     let shown = alice.get(format!("/orders/{id}")).await.expect(200);
     assert_eq!(json!([shown.document["status"], shown.document["behind"]]), json!(["placed", true]));
-    // The tag is not that of the same version without the mark.
+    // The tag of a view that is behind differs from the tag of the same version that is not.
     assert_eq!(shown.header("etag"), Some("\"1-s1-behind\""));
     let tagged = |tag: &str| alice.get(format!("/orders/{id}")).header("If-None-Match", tag);
     tagged("\"1-s1-behind\"").await.expect(304);

@@ -178,7 +178,7 @@ async fn a_current_entity_tag_gets_304_without_a_body() {
             let answer = tagged(tag).await.expect(304);
             assert_eq!((answer.header("etag"), &answer.document), (Some(current.as_str()), &Value::Null));
         }
-        // The last tag is of a version that does not exist. "1" is the tag of a command's answer, and of no view.
+        // "1" is the tag of a command's answer, not of a view. The versions 7 and 9007199254740992 do not exist.
         for tag in ["\"1\"", "\"1-s0\"", "\"1-s1-behind\"", "\"1-e00000000\"", "\"7-s1\"", "\"9007199254740992\""] {
             assert_eq!(tagged(tag).await.expect(200).header("etag"), Some(current.as_str()), "{tag}");
         }

@@ -32,7 +32,7 @@ async fn a_changed_order_is_shown_at_its_min_version() {
 }
 
 #[tokio::test]
-async fn reads_do_not_go_back_for_a_caller_that_says_what_it_has() {
+async fn a_read_is_at_least_as_new_as_if_none_match() {
     let system = System::start().await;
     let alice = system.customer("alice");
     let id = alice.places_order("first").await;
@@ -46,7 +46,7 @@ async fn reads_do_not_go_back_for_a_caller_that_says_what_it_has() {
         assert_eq!(tagged(tag).await.expect(200).document, newest.document, "{tag}");
     }
     assert_eq!(tagged(newest.header("etag").unwrap()).await.expect(304).header("etag"), newest.header("etag"));
-    // A caller that has seen less, or something that does not exist, gets the view.
+    // An older tag, or a tag of a version that does not exist, gets the view as it is.
     for tag in ["\"1-s0\"", "\"3-s1\"", "\"other\""] {
         assert_eq!(tagged(tag).await.expect(200).version(), 1, "{tag}");
     }

@@ -41,7 +41,7 @@ def all_watched(name: str, dimension: str) -> list[str]:
     return [value for metric in metrics for value in values(metric, dimension)]
 
 
-# Runbook pages of causes, which the pages of several alarms and an error message name.
+# Runbook pages that describe a cause instead of an alarm. The runbooks' README and an error message refer to them.
 CAUSES = {"tls-unknown-issuer"}
 
 

@@ -141,7 +141,7 @@ impl CancelOrderDocument {
 }
 
 /// Checks the id of a customer. People type the id of another customer, so it must be a readable [`Text`]. The caller's
-/// own id may have any characters.
+/// own id comes from the identity provider, so only the rules of [`CustomerId`] apply to it.
 fn customer(customer_id: String, caller: &Caller) -> Result<CustomerId, InvalidValue> {
     if customer_id != caller.subject {
         Text::<{ CustomerId::MAX }>::try_from(customer_id.clone())?;

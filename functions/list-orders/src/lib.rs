@@ -26,7 +26,7 @@ pub fn function() -> HttpFunction {
 
 async fn list_orders(query: QueryContext, PathText(customer_id): PathText) -> Result<Response, Problem> {
     require_permission(&query.caller, &customer_id)?;
-    // Earlier code accepted ids that a new order refuses; their orders stay listed.
+    // Earlier versions accepted ids that a new order cannot have. Their orders can still be listed.
     if !(1..=CustomerId::MAX).contains(&customer_id.chars().count()) {
         return Err(Problem::not_found("customer"));
     }

@@ -2,9 +2,9 @@
 //!
 //! A record is identified by its keys. A field that the projector does not use cannot make it fail, and a malformed
 //! record does not affect the others. The stream only signals that an event stream has new commits, so an unreadable
-//! image or an unknown event name costs no more than a read of the event store.
+//! image or an unknown event name costs at most one more read of the event store.
 
-#![allow(clippy::indexing_slicing, reason = "the index of a JSON value returns null where nothing is")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value returns null for a missing part")]
 
 use std::collections::BTreeMap;
 
@@ -64,11 +64,11 @@ impl Batch {
         self.requests.iter().flat_map(|request| request.commits.values())
     }
 
-    /// Returns the sequence number from which Lambda must deliver again, so that it repeats all records of these
-    /// streams. `None` if the batch has no record of them.
+    /// Returns the sequence number from which Lambda must deliver again to repeat all records of these streams. `None`
+    /// if the batch has no record of them.
     ///
-    /// This is the number of their first record. If that record has none, it is the nearest number before it: records
-    /// may be repeated.
+    /// This is the number of their first record. If that record has none, it is the nearest number before it, which is
+    /// safe because any record may be repeated.
     ///
     /// # Errors
     /// [`NoSequenceNumber`] if neither that record nor one before it has a number.
@@ -82,7 +82,7 @@ impl Batch {
     }
 }
 
-/// The response cannot name a record that failed.
+/// The response cannot tell Lambda where to repeat the batch.
 #[derive(Debug, thiserror::Error)]
 #[error("no record up to the first failed one has a sequence number")]
 pub(crate) struct NoSequenceNumber;

@@ -25,7 +25,7 @@ pub fn run<D: Domain>() -> Result<(), Error> {
     app::start::run::<D, _, _, _>(|app, event| async move { handle::<D>(&app, event).await })
 }
 
-/// The response to a batch: the records from which Lambda delivers it again.
+/// The response to a batch. It names the record from which Lambda delivers the batch again.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
@@ -33,21 +33,23 @@ pub struct BatchResponse {
     batch_item_failures: Vec<BatchItemFailure>,
 }
 
-/// A record that was not handled. Lambda delivers it and all later ones again.
+/// The record that Lambda delivers again, with all later ones.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BatchItemFailure {
-    /// Its sequence number.
+    /// The sequence number of the record.
     item_identifier: String,
 }
 
 /// Catches up every stream that has a record in the batch. Safe to repeat.
 ///
 /// The event may be any JSON with a list of records. The response names the first record whose stream was not caught
-/// up. Lambda delivers this record and all later ones again.
+/// up, or the nearest record before it that has a sequence number. Lambda delivers this record and all later ones
+/// again.
 ///
 /// # Errors
-/// If the event has no list of records; if the record that failed has no sequence number, and none before it has one.
+/// If the event has no list of records, if the declarations of the domain have a mistake, or if neither the first
+/// record that failed nor one before it has a sequence number.
 pub async fn handle<D: Domain>(app: &App, event: LambdaEvent<Value>) -> Result<BatchResponse, Error> {
     let (app, began) = (app.with_deadline(event.context.deadline), app.dynamo.environment.now());
     let records = event.payload.get("Records").and_then(Value::as_array).ok_or("the event has no list of records")?;

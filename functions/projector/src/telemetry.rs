@@ -39,7 +39,7 @@ pub(crate) fn emit(app: &App, context: &Context, began: Timestamp, batch: &Batch
     app.metrics.emit(ended, measurements);
 
     if batch.not_a_commit > 0 {
-        tracing::error!(not_a_commit = batch.not_a_commit, "stream records have no keys of a commit");
+        tracing::error!(not_a_commit = batch.not_a_commit, "stream records lack the keys of a commit");
     }
     if batch.tampered > 0 {
         tracing::error!(tampered = batch.tampered, "stored commits were modified or removed");

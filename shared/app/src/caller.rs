@@ -1,6 +1,6 @@
 //! The authenticated caller, as the API's authorizer verified it.
 
-#![allow(clippy::indexing_slicing, reason = "the index of a JSON value returns null where nothing is")]
+#![allow(clippy::indexing_slicing, reason = "indexing a JSON value returns null for a missing part")]
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::{
     http_event::{EventParts, texts},
 };
 
-/// The most characters of a subject (OpenID Connect Core 1.0, section 2).
+/// The maximum number of characters in a subject (OpenID Connect Core 1.0, section 2).
 const MAX_SUBJECT: usize = 255;
 
 /// The authenticated caller and its scopes.
@@ -42,11 +42,12 @@ impl Caller {
     /// Reads the claims that an HTTP API's JWT authorizer adds to the event.
     ///
     /// API Gateway passes every claim as text, and a list as `[a b]`. Emulators pass numbers, booleans and lists as
-    /// they are. The scopes are those of `scope` (RFC 8693) and of `scp`, which some identity providers use.
+    /// they are. The scopes are those of `scope` (RFC 8693) and of `scp`, which some identity providers use. Returns
+    /// `None` if `sub` is missing or invalid.
     pub(crate) fn from_claims(claims: &Value) -> Option<Self> {
         let subject = match &claims["sub"] {
             Value::String(subject) => subject.clone(),
-            // A float does not name one subject: two numbers may have the same text.
+            // A float is not accepted, because two different numbers may be parsed to the same float.
             Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
             _ => return None,
         };
@@ -58,8 +59,8 @@ impl Caller {
     }
 }
 
-/// Splits a list of scopes: separated by spaces, in brackets as API Gateway writes a list, or a JSON list. A scope may
-/// itself contain commas and brackets (RFC 6749, section 3.3).
+/// Splits a list of scopes. The list is a JSON list, or text that is separated by spaces, with or without the brackets
+/// that API Gateway adds. A scope itself may contain commas and brackets (RFC 6749, section 3.3).
 fn scopes_of(list: &str) -> Vec<String> {
     if let Ok(scopes) = serde_json::from_str::<Vec<String>>(list) {
         return scopes;

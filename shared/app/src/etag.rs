@@ -58,8 +58,8 @@ impl EntityTag {
     }
 }
 
-/// Parses the version in an entity tag: the version alone, or followed by what else the body depends on. Returns `None`
-/// if this API did not create the tag.
+/// Parses the version in an entity tag, such as `"3"` or `"3-s1"`. Returns `None` if the tag does not have the form of
+/// this API's tags.
 pub fn version(tag: &str) -> Option<Version> {
     let text = tag.strip_prefix('"')?.strip_suffix('"')?;
     let mut parts = text.split('-');
@@ -70,12 +70,12 @@ pub fn version(tag: &str) -> Option<Version> {
     (number.to_string() == digits).then(|| Version::new(number))
 }
 
-/// Returns the highest version in `If-None-Match`: the caller has seen the stream at this version.
+/// Returns the highest version in `If-None-Match`, which is the version that the caller has seen.
 pub fn seen_version(headers: &HeaderMap) -> Option<Version> {
     if_none_match(headers).filter_map(version).filter(|version| (1..=MAX_VERSION).contains(&version.get())).max()
 }
 
-/// Returns the tags in `If-None-Match` for a weak comparison: without the mark of a weak tag.
+/// Returns the tags in `If-None-Match` without the prefix `W/`, for a weak comparison.
 fn if_none_match(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     tags.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().trim_start_matches("W/"))

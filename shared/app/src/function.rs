@@ -203,7 +203,7 @@ pub struct HttpService {
 }
 
 impl HttpService {
-    /// Answers an event, which may be any JSON. An error is a response, too.
+    /// Answers an event, which may be any JSON. An error becomes a response with a problem document.
     pub async fn answer(&self, event: LambdaEvent<Value>) -> HttpAnswer {
         let response = self.respond(event).await;
         HttpAnswer::new(response.unwrap_or_else(IntoResponse::into_response)).await

@@ -1,7 +1,7 @@
 //! Builds the OpenAPI 3.1 description of operations. Compiled only for the local stack, not for deployed functions.
 //!
 //! This module adds the parts that all operations share: scopes, common problems, and the responses of API Gateway
-//! itself. [`commands`] and [`queries`] add what all commands and all queries share; [`history`] names the
+//! itself. [`commands`] and [`queries`] add what all commands and all queries share; [`history`] describes the
 //! events of a stream. Types, titles and examples of the problems are taken from the same [`Problem`] values that the
 //! functions return.
 
@@ -54,7 +54,7 @@ pub struct Operation {
     /// The schemas that the operation refers to, by name.
     pub schemas: Vec<(String, RefOr<Schema>)>,
     operation: OperationBuilder,
-    /// The example of the next successful response.
+    /// The example for the successful response that is added next.
     example: Option<Value>,
     problems: BTreeMap<u16, Vec<Problem>>,
     is_described: bool,
@@ -134,7 +134,7 @@ impl Operation {
         Self { operation: self.operation.request_body(Some(body.build())), ..self }.add_schema::<T>()
     }
 
-    /// Sets the example of the successful response that is described next.
+    /// Sets the example for the successful response that is added next.
     #[must_use]
     pub fn example(self, example: Value) -> Self {
         Self { example: Some(example), ..self }

@@ -42,8 +42,9 @@ impl FromRequestParts<App> for QueryContext {
 }
 
 impl QueryContext {
-    /// Responds with the view of `key`, at the version `min_version` of the request or a later one, and never at an
-    /// older version than the one in `If-None-Match`. `may_see` decides from the view whether the caller may see it.
+    /// Responds with the view of `key`, at the version `min_version` of the request or a later one. The view is not
+    /// older than the version in `If-None-Match`, if the stream has reached it. `may_see` decides from the view whether
+    /// the caller may see it.
     ///
     /// # Errors
     /// 404 if there is no view, the caller may not see it, or the stream has not reached the version; 503 if the stream
@@ -76,8 +77,8 @@ impl QueryContext {
 
     /// Reads the view at the higher one of `min_version` and the version in `If-None-Match`, or at a later version.
     ///
-    /// Ignores a version in `If-None-Match` that the stream has not reached: the tag is from before a restore, or from
-    /// another system.
+    /// Ignores a version in `If-None-Match` that the stream has not reached: the tag comes from the time before a
+    /// restore, or from another system.
     async fn read<P: Projection>(
         &self,
         key: &str,

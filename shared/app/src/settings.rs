@@ -4,7 +4,8 @@ use std::{fmt, net::SocketAddr};
 
 use crate::{Tables, tables};
 
-/// The endpoint of DynamoDB, and that of all services. The first one that is set counts, as in the AWS SDKs.
+/// The variables for the endpoint of DynamoDB and for the endpoint of all services. The first one that is set is used,
+/// as in the AWS SDKs.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"];
 const FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
 const DUAL_STACK: &str = "AWS_USE_DUALSTACK_ENDPOINT";
@@ -72,12 +73,12 @@ impl Settings {
     /// | `<NAME>_TABLE` for each table, such as `EVENTS_TABLE` | the deployed name of the table |
     /// | `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` | set by Lambda |
     /// | `AWS_ENDPOINT_URL_DYNAMODB`, or else `AWS_ENDPOINT_URL` | the URL of a DynamoDB emulator; not set for AWS |
-    /// | `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` | `true` for such an endpoint of AWS |
+    /// | `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT` | `true` for a FIPS or dual-stack endpoint of AWS |
     /// | `METRICS_NAMESPACE` | the CloudWatch namespace; not set to turn metrics off |
     /// | `AWS_XRAY_DAEMON_ADDRESS` | set by Lambda if tracing is active |
     ///
-    /// With an endpoint, region and credentials are optional, because emulators accept any. So are the
-    /// names of the tables: the default is their name in the local stack, such as `EventsTable`.
+    /// With an endpoint, region and credentials are optional, because emulators accept any. The names of the tables are
+    /// then optional, too: the default is their name in the local stack, such as `EventsTable`.
     ///
     /// # Errors
     /// The first required variable that is not set, or the first that is malformed.

@@ -76,7 +76,7 @@ pub fn traceparent(header: &str) -> Option<String> {
         .then(|| format!("00-{trace_id}-{parent}-0{}", u8::from(sampled)).to_ascii_lowercase())
 }
 
-/// Returns whether an id is all zeros, which W3C Trace Context and X-Ray both define as invalid.
+/// Returns whether an id is all zeros, which W3C Trace Context defines as invalid.
 pub(crate) fn is_zero(id: &str) -> bool {
     id.bytes().all(|digit| digit == b'0')
 }

@@ -13,8 +13,8 @@ use crate::{Aggregate, Bounded, Day, Event, Id, SubjectId, Text, Time};
 /// Schemas that another schema refers to, by name.
 pub type Schemas = Vec<(String, RefOr<Schema>)>;
 
-/// Matches text without the characters that [`Text`] forbids, up to U+FFFF. ECMA-262 needs surrogates for the others, and
-/// other dialects do not know them.
+/// Matches text without the characters up to U+FFFF that [`Text`] forbids. For the forbidden characters above U+FFFF,
+/// ECMA-262 needs surrogate pairs, which other dialects of regular expressions do not support.
 const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff]*$";
 /// Matches a UUID in the spelling of [`Id`], without anchors.
 pub const UUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";

@@ -8,9 +8,9 @@ use crate::{InvalidValue, text::is_blank};
 
 /// A subject, such as the customer who owns an order: the `sub` claim of the subject's token, unchanged.
 ///
-/// An identity provider may put any characters into `sub`, so this is no [`Text`](crate::Text). It has 1 to 255
-/// characters, at least one of them visible. `.` and `..` are no ids: clients remove these segments from a path, so the
-/// instances of such a subject could not be listed.
+/// An identity provider may put any characters into `sub`, so this is not a [`Text`](crate::Text). It has 1 to 255
+/// characters, at least one of them visible. `.` and `..` are invalid: clients remove these segments from a path, so
+/// the instances of such a subject could not be listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SubjectId(String);

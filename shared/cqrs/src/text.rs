@@ -11,7 +11,7 @@ use crate::InvalidValue;
 ///
 /// Joiners and variation selectors are allowed, because emoji and several scripts need them.
 ///
-/// Deserialization is more lenient: it checks the length alone. It reads stored events, which may be older than a rule.
+/// Deserialization checks only the length, because it reads stored events, which may be older than the other rules.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "String")]
 pub struct Text<const MAX: usize>(String);
@@ -21,7 +21,7 @@ impl<const MAX: usize> Text<MAX> {
         &self.0
     }
 
-    /// Checks the rule that also stored text satisfies.
+    /// Checks the length, the only rule that applies to stored text, too.
     fn of_length(text: String) -> Result<Self, InvalidValue> {
         if (1..=MAX).contains(&text.chars().count()) {
             return Ok(Self(text));
@@ -54,8 +54,8 @@ fn is_forbidden(character: char) -> bool {
         || u32::from(character) & 0xfffe == 0xfffe
 }
 
-/// Returns whether a character leaves no mark: the Unicode property `Default_Ignorable_Code_Point`, the blank braille
-/// pattern, and what [`Text`] forbids.
+/// Returns whether a character is invisible: it has the Unicode property `Default_Ignorable_Code_Point`, is the blank
+/// braille pattern, or is forbidden in a [`Text`].
 fn is_invisible(character: char) -> bool {
     is_forbidden(character)
         || matches!(

@@ -107,7 +107,8 @@ fn revenue(counters: &Counters, row: &str) -> BTreeMap<String, i128> {
         .collect()
 }
 
-/// Serializes amounts as decimal text: a sum may exceed 2^53, up to which JSON numbers are exact for all clients.
+/// Serializes amounts as strings of decimal digits, because a sum may exceed 2^53. Many clients round larger JSON
+/// numbers.
 fn as_decimals<S: Serializer>(amounts: &BTreeMap<String, i128>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(amounts.iter().map(|(currency, amount)| (currency, amount.to_string())))
 }

@@ -82,7 +82,7 @@ impl PartialSchema for Revenue {
                 ObjectBuilder::new().schema_type(Type::String).pattern(Some("^(0|[1-9][0-9]*)$")),
             ))
             .description(Some(
-                "Amounts in minor units, by currency. Each is a decimal text, because a sum may exceed 2^53.",
+                "Amounts in minor units, by currency. Each is a decimal string, because a sum may exceed 2^53.",
             ))
             .examples([json!({ "EUR": "2500" })])
             .into()

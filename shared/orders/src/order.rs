@@ -117,7 +117,7 @@ impl Event for OrderEvent {
 
 // ── Rejections ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/// A rule that forbids a command in the order's state. The type of the problem is the name of the variant, as in
+/// A rule that forbids a command in the order's state. The type of the problem ends with the name of the variant, as in
 /// `already-placed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]

@@ -15,7 +15,7 @@ pub use order_workload::OrderWorkload;
 
 const DESCRIPTION: &str = "A command changes one order and returns its new version. A query reads views, which are \
     updated asynchronously. Money is an integer in minor units with an ISO 4217 currency code; a sum over orders is a \
-    decimal text, because it may exceed 2^53. Times are RFC 3339 in UTC.\n\n\
+    decimal string, because it may exceed 2^53. Times are RFC 3339 in UTC.\n\n\
     Errors are problem details (RFC 9457) with a stable, absolute `type`, whose last segment names its page in \
     `docs/problems`. Errors of API Gateway itself have the form \
     `{\"message\"}` instead. Unknown fields in requests are rejected. Clients must ignore unknown fields in responses.";

@@ -33,7 +33,8 @@ pub fn body(bytes: &[u8]) {
     }
 }
 
-/// Sends the bytes, an event in JSON, to each HTTP function; and its fields within a valid event of each route.
+/// Sends the bytes, an event in JSON, to each HTTP function. Also merges its fields into a valid event of each route,
+/// and sends the result.
 pub fn http_event(bytes: &[u8]) {
     let Ok(fuzzed) = serde_json::from_slice::<Value>(bytes) else { return };
     FUNCTIONS.with(|functions| {
@@ -107,7 +108,7 @@ fn event(route: &Route) -> Value {
     })
 }
 
-/// Replaces fields of the event by those of `changes`, in objects of both.
+/// Merges `changes` into the event. Objects are merged field by field; any other value replaces that of the event.
 fn merge(event: Value, changes: &Value) -> Value {
     match (event, changes) {
         (Value::Object(mut event), Value::Object(changes)) => {

@@ -60,7 +60,7 @@ fn split_list(header: &str) -> Vec<&str> {
 
 /// Requires a JSON body without compression.
 ///
-/// API Gateway joins a repeated header with commas. Equal values count as one.
+/// API Gateway joins the values of a repeated header with commas. Each value is checked.
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     let values = |name: HeaderName| {
         let lines = headers.get_all(name).iter().map(|line| line.to_str().unwrap_or("invalid"));
@@ -74,7 +74,8 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(unsupported_media_type())
 }
 
-/// Checks for `application/json`. JSON has no parameters (RFC 8259, section 11), but many clients send `charset`.
+/// Checks for `application/json` in UTF-8. The media type has no parameters (RFC 8259, section 11), but many clients
+/// send `charset`. Other parameters are ignored.
 fn is_json(content_type: &str) -> bool {
     let mut parts = content_type.split(';').map(str::trim);
     let is_json = parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case("application/json"));
@@ -129,7 +130,7 @@ fn invalid_field(error: serde_path_to_error::Error<serde_json::Error>) -> Proble
     Problem::invalid(vec![FieldError { pointer, detail }])
 }
 
-/// Translates what serde expects. Its words for types are those of Rust.
+/// Translates serde's text for an expected type, which names Rust types, to the terms of JSON.
 fn in_words_of_json(expected: &str) -> &str {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "a nonzero u64" => WHOLE_NUMBER,
@@ -162,10 +163,11 @@ fn pointer(path: &Path) -> String {
     path.iter().map(segment).collect()
 }
 
-/// What a [`WholeNumber`] is, for error messages.
+/// The description of a [`WholeNumber`] in error messages.
 const WHOLE_NUMBER: &str = "a whole number of at least 0";
 
-/// Deserializes a whole number in any spelling: `2`, `2.0` and `2e0` are the same number (JSON Schema 2020-12, `integer`).
+/// Deserializes a whole number in any notation: `2`, `2.0` and `2e0` are the same number (JSON Schema 2020-12,
+/// `integer`).
 #[derive(Clone, Copy, Debug)]
 pub struct WholeNumber(pub u64);
 
@@ -192,7 +194,7 @@ impl Visitor<'_> for WholeNumberVisitor {
         u64::try_from(number).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
     }
 
-    /// Accepts the numbers that a double represents exactly.
+    /// Accepts the whole numbers up to 2^53 - 1, which a double represents exactly.
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<u64, E> {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the number is whole and in range")]
         match number {

@@ -119,8 +119,8 @@ fn expected_version(header: &str) -> Result<Option<Version>, Problem> {
     }
 }
 
-/// Checks for a `traceparent` of version 00 (W3C Trace Context, 3.2.2). Other versions are ignored, and so are ids of
-/// zeros, which are invalid.
+/// Checks for a `traceparent` of version 00 (W3C Trace Context, 3.2.2). Other versions are ignored, and so is a
+/// `traceparent` with an all-zero id, which is invalid.
 fn is_traceparent(header: &str) -> bool {
     let hex = |text: &str, length| {
         text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))

@@ -18,8 +18,8 @@ use super::version;
 
 /// The schema of the events of a stream.
 ///
-/// Generators of clients need a name for each variant, and the property that tells the variants apart. So an event of
-/// the type `order.placed` has the schema `OrderPlacedEvent`, with its version and its time.
+/// Client generators need a name for each variant, and the property that distinguishes the variants. So an event of the
+/// type `order.placed` has the schema `OrderPlacedEvent`, which includes the version and the time of the event.
 pub(super) struct HistorySchema<E>(PhantomData<E>);
 
 impl<E: Event + ToSchema> PartialSchema for HistorySchema<E> {
@@ -38,7 +38,7 @@ impl<E: Event + ToSchema> ToSchema for HistorySchema<E> {
 
     fn schemas(schemas: &mut Schemas) {
         let RefOr::T(Schema::OneOf(events)) = E::schema() else {
-            // An enum of events is always a choice. If not, the reference to the missing schema fails a test.
+            // The schema of an event enum is always a `oneOf`. Otherwise a test finds a reference without a schema.
             return;
         };
         let variants: Vec<(String, Object)> = events.items.into_iter().filter_map(variant).collect();

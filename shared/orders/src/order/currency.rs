@@ -2,10 +2,10 @@
 
 use iso_currency::Currency;
 
-/// Returns the currency of an upper-case ISO 4217 code. `None` for a withdrawn currency, and for a code that nobody can
-/// pay with: a fund, a metal, a unit of account or a test code.
+/// Returns the currency of an upper-case ISO 4217 code. `None` for a withdrawn currency, and for a code that is not a
+/// means of payment: a fund, a metal, a unit of account or a test code.
 ///
-/// Only a new order is checked. Stored orders keep their currency when it is withdrawn.
+/// Only a new order is checked. A stored order keeps its currency, even if the currency is withdrawn later.
 pub fn currency(code: &str) -> Option<Currency> {
     Currency::from_code(code).filter(|currency| is_in_use(*currency))
 }

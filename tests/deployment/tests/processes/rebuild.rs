@@ -37,7 +37,7 @@ async fn a_rebuild_that_is_killed_under_load_continues_at_its_checkpoint() {
     let (app, operate) = (app(&dynamodb), OperateProcess::on(&dynamodb, &directory.0));
     let ids = make_all_stale(&app).await;
     operate.refuses_the_checkpoint_of_another_rebuild();
-    operate.says_that_a_stream_has_no_commits();
+    operate.rejects_a_stream_without_commits();
 
     let (load, ended) = (load(port, CLIENTS).await, AtomicBool::new(false));
     let should_continue = || !ended.load(Ordering::SeqCst);
@@ -171,8 +171,8 @@ impl OperateProcess {
         operate.args(arguments).args(["--dynamodb", &self.dynamodb, "--json"]).stdout(Stdio::null()).spawn().unwrap()
     }
 
-    /// The history of an unknown stream is told in words, and fails.
-    fn says_that_a_stream_has_no_commits(&self) {
+    /// `history` of an unknown stream fails, and its message says that the stream has no commits.
+    fn rejects_a_stream_without_commits(&self) {
         let history =
             Command::new(&self.binary).args(["history", "nope", "--dynamodb", &self.dynamodb]).output().unwrap();
         let said = String::from_utf8_lossy(&history.stderr).into_owned();

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-/// A DynamoDB that answers each call with this status and body. Returns its URL, and the calls that it gets.
+/// Starts a server that answers each call with `answer`. Returns its URL, and a channel with the calls it receives.
 fn refusing(answer: &'static str) -> (String, std::sync::mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -24,7 +24,7 @@ fn refusing(answer: &'static str) -> (String, std::sync::mpsc::Receiver<String>)
     (url, calls)
 }
 
-const WITHOUT_WORDS: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const EMPTY_ERROR: &str = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 fn local(url: &str, variables: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
@@ -38,15 +38,15 @@ fn error(output: &Output) -> String {
 }
 
 #[test]
-fn an_error_without_words_is_told_in_words() {
-    let (url, _) = refusing(WITHOUT_WORDS);
+fn an_error_without_a_body_gets_a_message() {
+    let (url, _) = refusing(EMPTY_ERROR);
     let error = error(&local(&url, &[]));
     assert!(error.contains("answered with status 400") && error.contains("set AWS_REGION"), "{error}");
 }
 
 #[test]
 fn the_region_and_the_key_of_the_environment_are_used() {
-    let (url, calls) = refusing(WITHOUT_WORDS);
+    let (url, calls) = refusing(EMPTY_ERROR);
     error(&local(&url, &[("AWS_REGION", "eu-west-1"), ("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")]));
     let call = calls.recv().unwrap();
     assert!(call.contains("Credential=AKIAEXAMPLE/") && call.contains("/eu-west-1/dynamodb/aws4_request"), "{call}");

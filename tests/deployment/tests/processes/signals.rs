@@ -1,4 +1,4 @@
-//! The end of `cargo local` by a signal.
+//! Tests that signals end `cargo local`.
 
 use std::{
     io::{Read, Write},
@@ -17,7 +17,7 @@ impl StackProcess {
         assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
     }
 
-    /// Returns the time until the process exits.
+    /// Waits until the process exits, and returns the time that this takes.
     #[allow(clippy::disallowed_methods, reason = "measures the end of another process")]
     fn wait(&mut self) -> Duration {
         let began = Instant::now();
@@ -72,7 +72,7 @@ fn a_second_signal_ends_the_process_at_once() {
     let mut process = StackProcess::start(port, None);
     let _open = half_a_request(port);
     process.signal("TERM");
-    // The two signals arrive one after the other.
+    // Gives the process time to handle the first signal.
     thread::sleep(Duration::from_millis(100));
     process.signal("INT");
     assert!(process.wait() < Duration::from_millis(700));
