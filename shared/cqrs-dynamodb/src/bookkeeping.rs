@@ -25,7 +25,7 @@ const ROWS: &str = "rows";
 /// Separates partition and sort key in the attribute `rows`. A partition must not contain it.
 pub(crate) const SEPARATOR: char = '\u{1f}';
 
-/// What the stream of a view has added to the tables beside the view.
+/// The record of all additions by the stream of a view to the tables beside the view.
 ///
 /// Entries that the code no longer declares stay unchanged. So the tables stay correct if older code, which does not
 /// know a rollup, a tally or rows, writes the view for a while.

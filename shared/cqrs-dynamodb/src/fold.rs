@@ -19,7 +19,7 @@ pub(crate) struct Folded<V> {
     /// The view, or `None` if the stream folds to no view.
     pub(crate) view: Option<V>,
     pub(crate) beside: Beside,
-    /// What the tallies count in the folded commits, in the order of the commits.
+    /// The counts of all tallies in the folded commits, in the order of the commits.
     pub(crate) tallied: Vec<TalliedCommit>,
     /// The number of folded commits.
     pub(crate) commits: usize,
@@ -36,7 +36,7 @@ pub(crate) struct Beside {
     pub(crate) rows: BTreeMap<String, SerializedRows>,
 }
 
-/// What one tally counts in one commit.
+/// The counts of one tally in one commit.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TalliedCommit {
     pub(crate) tally: &'static str,

@@ -20,7 +20,7 @@ pub struct ApiDescription {
     pub license: &'static str,
     /// Conventions of the whole API, in Markdown.
     pub description: &'static str,
-    /// How a caller gets a token, in Markdown.
+    /// Explains to callers how to get a token, in Markdown.
     pub token: &'static str,
 }
 

@@ -107,8 +107,8 @@ impl ViewModel {
         if contribution.is_empty() { Value::Null } else { to_json(&contribution) }
     }
 
-    /// What the tallies have counted, by table. `commits` returns the first commits of the stream, and `counted` the
-    /// version through which a tally has counted.
+    /// Returns the counts of each tally, with its table. `commits` returns the first commits of the stream, and
+    /// `counted` the version through which a tally has counted.
     pub fn counted(
         &self,
         commits: impl Fn(u64) -> Vec<StoredCommit>,

@@ -33,7 +33,7 @@ pub struct VerifiedViews {
     pub behind: BTreeMap<StreamId, Timestamp>,
     /// The number of views that are correct as of their version, and parked.
     pub parked: usize,
-    /// What the streams have added to each table of counters: the stored contributions, and the counted events.
+    /// The additions of all streams to each table of counters: the stored contributions and the counts of the tallies.
     #[serde(skip)]
     pub counters: BTreeMap<String, Counters>,
 }

@@ -77,7 +77,7 @@ fn with_sorted_scopes(route: &RouteDefinition) -> RouteDefinition {
     route
 }
 
-/// What the read models need.
+/// The declarations of the read models that a template must contain.
 #[derive(Default)]
 struct ExpectedReadModels {
     names: BTreeSet<&'static str>,

@@ -6,7 +6,7 @@ use domain::Domains;
 use functions::{command, openapi, query};
 use local::{ApiDescription, Deployment, ExampleRequest};
 
-/// What `template.yaml` deploys.
+/// The system that `template.yaml` deploys.
 ///
 /// # Panics
 /// Panics if two read models have the same name.
