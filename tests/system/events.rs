@@ -71,6 +71,7 @@ async fn each_event_gets_its_expected_answer() {
     for (name, expected) in [answers(), answers()].concat() {
         let (function, _) = name.split_once('.').unwrap();
         let now = system.stack.app.dynamo.environment.now().as_millisecond();
+        check_views_before(&system, &name).await;
         let answer = system.stack.function(function).unwrap().invoke(event(&name), now).await.unwrap();
         expect_answer(&name, &expected, &answer);
     }
@@ -89,15 +90,31 @@ pub fn expect_answer(name: &str, expected: &str, answer: &Value) {
     assert_eq!(answer.get("statusCode").unwrap_or(answer), &expected, "{name}: {answer}");
 }
 
+/// Checks the views before the event `name`.
+pub async fn check_views_before(system: &System, name: &str) {
+    if name == "maintain.sweep" {
+        // The stream of `poison` is parked before its first commit.
+        let projected = [("01", 1), ("02", 3), ("03", 2), ("04", 2), ("06", 1), ("07", 0), ("08", 1)];
+        let views = views(system).await;
+        for (id, version) in projected {
+            assert_eq!(views.get(id), Some(&version), "{id}");
+        }
+    }
+}
+
 /// Checks the views after all events.
 pub async fn check_read_models(system: &System) {
     system.check_counters().await;
-    // The stream of `poison` is parked before its first commit. The event `rebuild` catches up the streams of
-    // `place-another-order` and `place-order`.
+    // The event `rebuild` catches up the streams of `place-another-order` and `place-order`. It removes the views of the
+    // projector's events, because the events table does not contain their commits.
+    let expected = [("49", 2), ("51", 3)];
+    assert_eq!(views(system).await, expected.map(|(id, version)| (id.to_owned(), version)).into());
+}
+
+/// The version of each view, by the last digits of the order's id.
+async fn views(system: &System) -> BTreeMap<String, u64> {
     let numbered = |(id, version): (String, cqrs::Version)| (id[34..].to_owned(), version.get());
-    let views: BTreeMap<String, u64> = system.view_versions().await.into_iter().map(numbered).collect();
-    let expected = [("01", 1), ("02", 3), ("03", 2), ("04", 2), ("06", 1), ("07", 0), ("08", 1), ("49", 2), ("51", 3)];
-    assert_eq!(views, expected.map(|(id, version)| (id.to_owned(), version)).into());
+    system.view_versions().await.into_iter().map(numbered).collect()
 }
 
 /// `cargo lambda watch` sends the deadline 600,000 with each invocation, which is a time in 1970.

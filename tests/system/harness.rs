@@ -15,7 +15,8 @@ use std::{
 };
 
 use app::{App, Metrics, problem::type_uri};
-use cqrs_dynamodb::Environment;
+use aws_sdk_dynamodb::types::AttributeValue;
+use cqrs_dynamodb::{Environment, Item, commit_item};
 pub use deployment::template;
 use jiff::Timestamp;
 use local::{
@@ -180,14 +181,38 @@ impl System {
         url
     }
 
-    /// Writes a commit without any validation.
+    /// Writes a commit without any validation. It continues the commit before it, if there is one.
     pub async fn append_raw(&self, order_id: &str, version: u64, events: Value) {
         let commit = json!({
             "stream": format!("order#{order_id}"), "version": version, "command_id": "raw", "fingerprint": "raw",
             "recorded_at": START, "caller": "raw", "events": events,
         });
-        let put = self.stack.app.dynamo.client.put_item().table_name(&*self.stack.app.tables.get("events").unwrap());
-        put.set_item(Some(serde_dynamo::to_item(commit).unwrap())).send().await.unwrap();
+        let mut item: Item = serde_dynamo::to_item(commit).unwrap();
+        let before = self.commit_item(order_id, version - 1).await;
+        item.extend(before.map(|before| ("previous".to_owned(), before["hash"].clone())));
+        commit_item::seal(&mut item);
+        self.put_commit_item(item).await;
+    }
+
+    /// Reads the item of a commit.
+    pub async fn commit_item(&self, order_id: &str, version: u64) -> Option<Item> {
+        let get = self.direct.dynamo.client.get_item().table_name(&*self.direct.tables.get("events").unwrap());
+        let get = get.key("stream", AttributeValue::S(format!("order#{order_id}"))).consistent_read(true);
+        get.key("version", AttributeValue::N(version.to_string())).send().await.unwrap().item
+    }
+
+    /// Writes the item of a commit without any validation.
+    pub async fn put_commit_item(&self, item: Item) {
+        let put = self.direct.dynamo.client.put_item().table_name(&*self.direct.tables.get("events").unwrap());
+        put.set_item(Some(item)).send().await.unwrap();
+    }
+
+    /// Removes a commit.
+    pub async fn delete_commit_item(&self, order_id: &str, version: u64) {
+        let delete = self.direct.dynamo.client.delete_item();
+        let delete = delete.table_name(&*self.direct.tables.get("events").unwrap());
+        let delete = delete.key("stream", AttributeValue::S(format!("order#{order_id}")));
+        delete.key("version", AttributeValue::N(version.to_string())).send().await.unwrap();
     }
 
     /// A second mapping at the beginning of the stream. It delivers all records again.

@@ -19,7 +19,7 @@ use std::sync::{
 
 use app::{Settings, settings::SettingError};
 use cqrs::{
-    Domain, ReadModel, ReadModels,
+    Commit, Domain, ReadModel, ReadModels, StoredCommit,
     read_model::{DeclaredTables, TableKind},
 };
 use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, ProjectorBuilder, Views};
@@ -30,7 +30,7 @@ use local::{
 };
 
 use self::{
-    jar::{Inventory, JarLevels, Visits},
+    jar::{Inventory, JarEvent, JarLevels, Visits},
     jar_beside::JarDomain,
 };
 use crate::harness::{self, interceptor::TestInterceptor};
@@ -76,6 +76,14 @@ impl Jars {
             tables::create(&dynamo.client, &format!("{prefix}{name}"), &table).await.unwrap();
         }
         Self { dynamo, interceptor, prefix }
+    }
+
+    /// Appends the commit after the one before it. Returns the stored commit.
+    async fn append(&self, commit: Commit<JarEvent>) -> StoredCommit {
+        let before = self.events().load_stored(&commit.stream).await.unwrap();
+        let commit = Commit { previous: before.last().and_then(|before| before.hash), ..commit };
+        self.events().append(&commit).await.unwrap();
+        self.events().load_stored(&commit.stream).await.unwrap().pop().unwrap()
     }
 
     fn table(&self, name: &str) -> String {

@@ -38,6 +38,7 @@ mod personal_data;
 mod projector;
 mod queries;
 mod read_your_writes;
+mod restore;
 mod runtime_api;
 mod steps;
 mod storage_faults;

@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::StreamId;
 use cqrs_dynamodb::{Segment, ViewDefect};
 use domains::Domains;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use orders::OrderEvent;
 use serde_json::json;
 
@@ -38,7 +38,9 @@ async fn with_orders(number: usize) -> (System, Vec<String>) {
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 async fn report(system: &System, segments: u16) -> VerifyReport {
-    verify::<Domains>(&system.stack.app, PATIENCE, Checkpoint::start(segments), |_, _| {}).await.unwrap()
+    verify::<Domains>(&system.stack.app, PATIENCE, Timestamp::MAX, Checkpoint::start(segments), |_, _| {})
+        .await
+        .unwrap()
 }
 
 fn order_views(report: &VerifyReport) -> &ProjectionReport {
@@ -100,7 +102,9 @@ async fn a_view_that_is_behind_for_too_long_is_wrong() {
     assert!(!found.is_wrong());
     // The duration of the verification itself does not count.
     let advance_clock = |_, _: &Checkpoint| system.clock.advance_ms(600_000);
-    let found = verify::<Domains>(&system.stack.app, PATIENCE, Checkpoint::start(1), advance_clock).await.unwrap();
+    let found = verify::<Domains>(&system.stack.app, PATIENCE, Timestamp::MAX, Checkpoint::start(1), advance_clock)
+        .await
+        .unwrap();
     assert!(!found.is_wrong());
     let found = report(&system, 1).await;
     assert_eq!((order_views(&found).late.len(), found.is_wrong()), (2, true));
@@ -112,7 +116,7 @@ async fn the_verification_of_one_segment_does_not_compare_the_counters() {
     let mut views = 0;
     for number in 0..4 {
         let part = Checkpoint::start_of(Segment { number, of: 4 });
-        let report = verify::<Domains>(&system.stack.app, PATIENCE, part, |_, _| {}).await.unwrap();
+        let report = verify::<Domains>(&system.stack.app, PATIENCE, Timestamp::MAX, part, |_, _| {}).await.unwrap();
         assert_eq!(report.counters["dashboard"], CountersStatus::NotCompared);
         views += report.projections.get("order-summaries").map_or(0, |report| report.views.views);
     }
@@ -231,14 +235,14 @@ async fn a_sweep_catches_up_the_streams_of_discarded_batches() {
     let app = &system.stack.app;
     for messages in [format!("{body}\n{body}\n"), received.to_string()] {
         let discarded = sweep::read(&messages).unwrap();
-        let streams = sweep::streams(app, &discarded, Checkpoint::start(2)).await.unwrap();
+        let streams = sweep::streams::<Domains>(app, &discarded, Checkpoint::start(2)).await.unwrap();
         let keys: BTreeSet<&str> = streams.iter().map(|stream| stream.key()).collect();
         assert_eq!(keys, lost.iter().map(String::as_str).collect());
         let swept = sweep::sweep::<Domains>(app, &discarded, Checkpoint::start(2), |_, _| {}).await.unwrap();
         assert_eq!((swept.streams, swept.failed.len()), (2, 0));
     }
     assert!(sweep::read("{}").is_err() && sweep::read("nonsense").is_err());
-    assert_eq!(sweep::streams(app, &[], Checkpoint::start(2)).await.unwrap(), []);
+    assert_eq!(sweep::streams::<Domains>(app, &[], Checkpoint::start(2)).await.unwrap(), []);
     let views = system.view_versions().await;
     assert!(lost.iter().all(|id| views.contains_key(id)) && !views.contains_key(&early));
     system.project().await;

@@ -4,7 +4,7 @@ use ::maintain::{rebuild::rebuild, segments::Checkpoint, verify::verify};
 use cqrs::{StreamId, Version};
 use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, ParkedView, Views, views::StoredView};
 use domains::Domains;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use local::engine::interceptor::Fault;
 use orders::{OrderEvent, OrderSummaries, OrderSummary};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ async fn a_poison_event_parks_only_its_own_order() {
             assert_eq!(shown.document.get("behind"), None);
         }
         let stored = view(&system, &second).await;
-        assert_eq!(stored.version, Version::new(1));
+        assert_eq!(stored.position.version, Version::new(1));
         let parked = parked(&system).await;
         assert_eq!(parked.len(), 1);
         assert_eq!((parked[0].stream.key(), &Some(parked[0].parked.clone())), (second.as_str(), &stored.parked));
@@ -83,7 +83,7 @@ async fn commits_before_the_poison_are_applied_and_later_ones_are_skipped() {
     system.append_raw(&id, 3, poisons()[0].clone()).await;
     system.append_raw(&id, 4, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
     system.project().await;
-    assert_eq!(view(&system, &id).await.version, Version::new(2));
+    assert_eq!(view(&system, &id).await.position.version, Version::new(2));
     // Repeated deliveries apply nothing out of order.
     let records = system.stream_records().await;
     system.take_metrics();
@@ -92,7 +92,7 @@ async fn commits_before_the_poison_are_applied_and_later_ones_are_skipped() {
     }
     assert_eq!(system.take_metrics()["Skipped"], 3);
     let stored = view(&system, &id).await;
-    assert_eq!((stored.version, stored.parked.unwrap().attempts), (Version::new(2), 1));
+    assert_eq!((stored.position.version, stored.parked.unwrap().attempts), (Version::new(2), 1));
     system.check_counters().await;
 }
 
@@ -153,7 +153,11 @@ async fn a_redrive_after_the_fix_catches_up_and_a_second_one_changes_nothing() {
     system.append_raw(&id, 2, shipped()).await;
     system.append_raw(&id, 3, json!([{ "type": "order.delivered", "schema": 1, "data": {} }])).await;
     system.project().await;
-    assert_eq!(view(&system, &id).await.version, Version::new(1), "a parked stream is skipped until a redrive");
+    assert_eq!(
+        view(&system, &id).await.position.version,
+        Version::new(1),
+        "a parked stream is skipped until a redrive"
+    );
     let report = redrive(&system, &id).await;
     assert_eq!((report.commits(), report.parked.len(), report.failed.len()), (2, 0, 0));
     assert_eq!(parked(&system).await, []);
@@ -189,7 +193,7 @@ async fn one_write_stores_a_view_with_its_parked_mark() {
     assert_eq!((report.views_written, report.parked.len(), report.failed.len()), (1, 1, 0));
     let stored = view(&system, &id).await;
     let parked = stored.parked.unwrap();
-    assert_eq!((stored.version, parked.version, parked.attempts), (Version::new(2), Version::new(3), 2));
+    assert_eq!((stored.position.version, parked.version, parked.attempts), (Version::new(2), Version::new(3), 2));
     system.check_counters().await;
 }
 
@@ -220,9 +224,9 @@ async fn a_projector_that_began_before_a_stream_was_parked_does_not_remove_its_m
     let (report, ()) = tokio::join!(projector.catch_up(&requests), meanwhile);
     assert_eq!((report.views_written, report.skipped), (0, 1));
     let stored = view(&system, &id).await;
-    assert!(stored.version == Version::new(1) && stored.parked.is_some(), "{stored:?}");
+    assert!(stored.position.version == Version::new(1) && stored.parked.is_some(), "{stored:?}");
     redrive(&system, &id).await;
-    assert_eq!(view(&system, &id).await.version, Version::new(3));
+    assert_eq!(view(&system, &id).await.position.version, Version::new(3));
     system.check_read_models().await;
 }
 
@@ -255,8 +259,10 @@ async fn a_stale_view_of_an_unreadable_stream_is_parked_and_not_wrong() {
     let rebuilt = rebuild::<Domains>(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     assert_eq!((rebuilt.parked, rebuilt.parked_now.len()), (1, 1));
     let stored = view(&system, &id).await;
-    assert_eq!((stored.version, stored.schema), (Version::new(2), 0));
+    assert_eq!((stored.position.version, stored.schema), (Version::new(2), 0));
     let report =
-        verify::<Domains>(&system.stack.app, SignedDuration::ZERO, Checkpoint::start(1), |_, _| {}).await.unwrap();
+        verify::<Domains>(&system.stack.app, SignedDuration::ZERO, Timestamp::MAX, Checkpoint::start(1), |_, _| {})
+            .await
+            .unwrap();
     assert_eq!((report.projections["order-summaries"].views.parked, report.is_wrong()), (1, false));
 }

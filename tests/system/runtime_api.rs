@@ -64,6 +64,7 @@ async fn every_route_and_every_batch_is_answered_by_its_binary() {
             sandboxes.insert(function.clone(), start(&system, &proxy, &function).await);
         }
         let sandbox = sandboxes.get_mut(&function).unwrap();
+        events::check_views_before(&system, &name).await;
         let answer = sandbox.invoke(events::event(&name)).await.unwrap().unwrap();
         events::expect_answer(&name, &expected, &answer);
     }

@@ -17,6 +17,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 use cqrs::Domain;
 use cqrs_dynamodb::Segment;
+use jiff::Timestamp;
 use tokio::runtime::Builder;
 
 use self::{commands::CliError, target::Target};
@@ -51,21 +52,29 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 enum OperateCommand {
-    /// Compare views and counters with the events; exit with 1 if they differ
+    /// Check the events, and compare views and counters with them; exit with 1 if something is wrong
     ///
-    /// They differ if a view is defective or late, or if the counters are wrong. The counters are compared only if all
-    /// segments are verified and nothing is written meanwhile.
+    /// Wrong are streams with a commit that was changed, replaced or removed, views that are defective or late, and
+    /// counters that differ from their sum. The counters are compared only if all segments are verified and nothing is
+    /// written meanwhile.
+    ///
+    /// The digest of the heads changes if any stream is cut off at its end or rewritten. Keep it with its time, outside
+    /// of the system, and verify with --heads-at later.
     Verify {
         #[command(flatten)]
         segments: SegmentArgs,
         /// Allow a view to be behind for this long before it counts as late
         #[arg(long, value_name = "SECONDS", default_value_t = 300)]
         patience: i64,
+        /// Compute the digest of the heads as of this time, such as 2026-11-27T10:00:00Z [default: five minutes ago]
+        #[arg(long, value_name = "TIME")]
+        heads_at: Option<Timestamp>,
     },
     /// Catch up all streams in place
     ///
-    /// Folds views of an older schema version anew, and adds missing commits to the others. Exits with 1 if a stream
-    /// was not caught up.
+    /// Folds views of an older schema version anew, and adds missing commits to the others. After a restore of the
+    /// events, also folds anew the views of replaced commits, and removes those of streams that do not exist any more.
+    /// Exits with 1 if a stream was not caught up.
     Rebuild {
         #[command(flatten)]
         segments: SegmentArgs,

@@ -1,12 +1,13 @@
 //! Rebuilds views and counters in place by catching up all streams.
 //!
-//! A view of an older schema version is folded anew. Any other view only gets the commits that it lacks.
+//! A view is folded anew if it has an older schema version, or if its commit is not in the stream any more. A view whose
+//! stream has no commits is removed. Any other view only gets the commits that it lacks.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use app::App;
 use cqrs::{Domain, StreamId};
-use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, StoreError, StreamFilter};
+use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, StoreError, StreamFilter, StreamsPage};
 use serde::Serialize;
 
 use crate::{
@@ -21,6 +22,8 @@ pub struct RebuildReport {
     pub streams: usize,
     /// Views written.
     pub written: usize,
+    /// Views removed, because their stream has no commits.
+    pub removed: usize,
     /// Views that had all commits and the current schema version already.
     pub unchanged: usize,
     /// Views of parked streams: parked before or in this run.
@@ -38,6 +41,7 @@ impl RebuildReport {
     pub fn add(&mut self, streams: usize, report: &CatchUpReport) {
         self.streams += streams;
         self.written += report.views_written;
+        self.removed += report.views_removed;
         self.unchanged += report.duplicates;
         self.parked += report.skipped + report.parked.len();
         self.unhandled += report.unhandled;
@@ -69,11 +73,13 @@ pub(crate) async fn catch_up<D: Domain>(
 ) -> Result<RebuildReport, StoreError> {
     let projector = &app.projector::<D>()?;
     let mut total = RebuildReport::default();
-    let catch_up_page = |streams: Vec<StreamId>| async move {
-        let requests: Vec<CatchUpRequest> = streams.into_iter().map(request).collect();
+    let catch_up_page = |page: StreamsPage| async move {
+        // The view of a lost stream is removed, even if it is parked.
+        let lost = page.lost.into_iter().map(CatchUpRequest::redrive);
+        let requests: Vec<CatchUpRequest> = page.streams.into_iter().map(request).chain(lost).collect();
         Ok((requests.len(), projector.catch_up(&requests).await))
     };
-    walk(app, filter, checkpoint, catch_up_page, |(streams, report), checkpoint| {
+    walk::<D, _, _>(app, filter, checkpoint, catch_up_page, |(streams, report), checkpoint| {
         total.add(streams, &report);
         on_page(&total, checkpoint);
     })

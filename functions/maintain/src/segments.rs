@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use app::App;
-use cqrs::StreamId;
-use cqrs_dynamodb::{ScanCursor, Segment, StoreError, StreamFilter};
+use cqrs::Domain;
+use cqrs_dynamodb::{ScanCursor, Segment, StoreError, StreamFilter, StreamsPage};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -35,26 +35,27 @@ impl Checkpoint {
     }
 }
 
-/// Calls `work` on each page of streams that match `filter`, in all unfinished segments of `checkpoint`. After each
+/// Calls `work` on each page of streams of the domain that match `filter`, in all unfinished segments of `checkpoint`. After each
 /// page, calls `on_page` with the result of `work` and the new checkpoint. Stops early if the time of the invocation
 /// runs out.
 ///
 /// # Errors
 /// The first [`StoreError`] of a read or of `work`. The pages that `on_page` has seen are finished, and a new walk can
 /// resume from the last checkpoint.
-pub async fn walk<T, F: Future<Output = Result<T, StoreError>>>(
+pub async fn walk<D: Domain, T, F: Future<Output = Result<T, StoreError>>>(
     app: &App,
     filter: StreamFilter,
     mut checkpoint: Checkpoint,
-    work: impl Fn(Vec<StreamId>) -> F,
+    work: impl Fn(StreamsPage) -> F,
     mut on_page: impl FnMut(T, &Checkpoint),
 ) -> Result<(), StoreError> {
-    let (events, work) = (app.events()?, &work);
+    let (projector, work) = (&app.projector::<D>()?, &work);
     let page = |number: u16, after: Option<ScanCursor>| {
-        let (events, segment) = (events.clone(), Segment { number, of: checkpoint.of });
+        let segment = Segment { number, of: checkpoint.of };
         async move {
-            let page = events.streams(filter, segment, after.as_ref()).await?;
-            Ok::<_, StoreError>((number, work(page.streams).await?, page.next))
+            let page = projector.streams(filter, segment, after.as_ref()).await?;
+            let next = page.next.clone();
+            Ok::<_, StoreError>((number, work(page).await?, next))
         }
     };
     let mut pages: FuturesUnordered<_> =

@@ -67,7 +67,7 @@ pub struct Totals {
     pub written: usize,
     /// Views of parked streams.
     pub parked: usize,
-    /// Views that are defective or late, plus one for each table of counters that is wrong.
+    /// Streams that are corrupt, views that are defective or late, and tables of counters that are wrong.
     pub wrong: usize,
 }
 
@@ -128,11 +128,16 @@ async fn catch_up(
 /// Verifies from `checkpoint` on, advances it, and emits metrics and logs.
 async fn verify_views<D: Domain>(app: &App, checkpoint: &mut Checkpoint) -> Result<Totals, StepError> {
     let mut totals = Totals::default();
-    let report = verify::verify::<D>(app, PATIENCE, checkpoint.clone(), |streams, reached| {
+    let now = app.dynamo.environment.now();
+    let report = verify::verify::<D>(app, PATIENCE, now, checkpoint.clone(), |streams, reached| {
         totals.streams = streams;
         checkpoint.clone_from(reached);
     });
-    let VerifyReport { projections, counters } = report.await?;
+    let VerifyReport { streams, projections, counters } = report.await?;
+    for (stream, defect) in &streams.corrupt {
+        tracing::error!(%stream, defect, "a stored commit was changed, replaced or removed");
+        totals.wrong += 1;
+    }
     for (projection, report) in projections {
         let defective = report.views.defective.iter().map(|(stream, defect)| (stream, format!("{defect:?}")));
         let late = report.late.iter().map(|(stream, since)| (stream, format!("behind since {since}")));

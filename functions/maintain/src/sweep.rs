@@ -5,7 +5,7 @@
 
 use app::App;
 use cqrs::{Domain, StreamId};
-use cqrs_dynamodb::{CatchUpRequest, StoreError, StreamFilter};
+use cqrs_dynamodb::{CatchUpRequest, StoreError, StreamFilter, StreamsPage};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -86,15 +86,15 @@ pub async fn sweep<D: Domain>(
 ///
 /// # Errors
 /// [`StoreError`], if a read fails.
-pub async fn streams(
+pub async fn streams<D: Domain>(
     app: &App,
     discarded: &[DiscardedBatch],
     checkpoint: Checkpoint,
 ) -> Result<Vec<StreamId>, StoreError> {
     let mut found = Vec::new();
     if let Some(filter) = recorded_around(discarded) {
-        let pass_through = |streams| async { Ok(streams) };
-        walk(app, filter, checkpoint, pass_through, |streams, _| found.extend(streams)).await?;
+        let pass_through = |page| async { Ok(page) };
+        walk::<D, StreamsPage, _>(app, filter, checkpoint, pass_through, |page, _| found.extend(page.streams)).await?;
     }
     found.sort();
     found.dedup();

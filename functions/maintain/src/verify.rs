@@ -1,18 +1,20 @@
-//! Compares views and counters with the events, byte for byte. Writes nothing, and is safe on a live system.
+//! Checks the hash chains of all streams, and compares views and counters with the events, byte for byte. Writes nothing,
+//! and is safe on a live system.
 
 use std::collections::BTreeMap;
 
 use app::App;
 use cqrs::{Counters, Domain, StreamId};
-use cqrs_dynamodb::{StoreError, StreamFilter, VerifiedViews};
+use cqrs_dynamodb::{StoreError, StreamFilter, StreamsPage, VerifiedStreams, VerifiedViews};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::segments::{Checkpoint, walk};
 
-/// The result of verifying views and counters.
+/// The result of verifying streams, views and counters.
 #[derive(Debug, Default, Serialize)]
 pub struct VerifyReport {
+    pub streams: VerifiedStreams,
     /// By the name of the projection.
     pub projections: BTreeMap<&'static str, ProjectionReport>,
     /// By the declared name of the table of counters. Rollups and tallies of several projections may share a table.
@@ -40,22 +42,24 @@ pub enum CountersStatus {
 }
 
 impl VerifyReport {
-    /// Returns whether a view is defective, a view is late, or a table of counters is wrong.
+    /// Returns whether a stream is corrupt, a view is defective or late, or a table of counters is wrong.
     pub fn is_wrong(&self) -> bool {
-        self.projections.values().any(|report| !report.views.defective.is_empty() || !report.late.is_empty())
+        !self.streams.corrupt.is_empty()
+            || self.projections.values().any(|report| !report.views.defective.is_empty() || !report.late.is_empty())
             || self.counters.values().any(|status| *status == CountersStatus::Wrong)
     }
 }
 
 /// Verifies all streams from `checkpoint` on. A view may lack a commit for as long as `patience`. The counters are
-/// compared only if the walk covers all streams. Calls `on_page` after each page with the number of streams visited so
-/// far.
+/// compared only if the walk covers all streams. The digest of the heads covers the commits that were recorded until
+/// `heads_at`. Calls `on_page` after each page with the number of streams visited so far.
 ///
 /// # Errors
 /// [`StoreError`], if a read fails.
 pub async fn verify<D: Domain>(
     app: &App,
     patience: SignedDuration,
+    heads_at: Timestamp,
     checkpoint: Checkpoint,
     mut on_page: impl FnMut(usize, &Checkpoint),
 ) -> Result<VerifyReport, StoreError> {
@@ -65,15 +69,16 @@ pub async fn verify<D: Domain>(
     let from_the_start = checkpoint == Checkpoint::start(checkpoint.of);
     let counters_before = projector.counters().await?;
     let mut report = VerifyReport::default();
-    let (mut visited, mut to_the_end) = (0, false);
-    let verify_page = |streams: Vec<StreamId>| async move { Ok((streams.len(), projector.verify(&streams).await?)) };
-    walk(app, StreamFilter::All, checkpoint, verify_page, |(streams, verified), checkpoint| {
-        visited += streams;
+    let mut to_the_end = false;
+    let verify_page =
+        |page: StreamsPage| async move { projector.verify(&[page.streams, page.lost].concat(), heads_at).await };
+    walk::<D, _, _>(app, StreamFilter::All, checkpoint, verify_page, |verified, checkpoint| {
+        report.streams.add(verified.streams);
         to_the_end = checkpoint.at.is_empty();
-        for (name, views) in verified {
+        for (name, views) in verified.views {
             report.projections.entry(name).or_default().views.add(views);
         }
-        on_page(visited, checkpoint);
+        on_page(report.streams.streams, checkpoint);
     })
     .await?;
     let counters_after = projector.counters().await?;

@@ -114,7 +114,7 @@ impl App {
     pub async fn warm_up(&self) {
         let unused_stream = StreamId::try_from("warm-up#0".to_owned());
         if let (Ok(stream), Ok(events)) = (unused_stream, self.for_warm_up().events()) {
-            let _ = events.load_after(&stream, cqrs::Version::NONE).await;
+            let _ = events.load_stored(&stream).await;
         }
     }
 

@@ -57,6 +57,11 @@ impl Bookkeeping {
         self.counted.get(tally).copied().unwrap_or(Version::NONE)
     }
 
+    /// Lowers the versions of the tallies to `head`, if the stream ends there.
+    pub(crate) fn end_at(&mut self, head: Version) {
+        self.counted.values_mut().for_each(|counted| *counted = head.min(*counted));
+    }
+
     /// Returns the bookkeeping after a fold, in which each tally counts the commits after the version in `self`.
     pub(crate) fn after<P: Projection>(&self, model: &ReadModel<P>, folded: &Folded<P::View>) -> Self {
         let mut after = self.clone();
@@ -66,7 +71,7 @@ impl Bookkeeping {
         }
         after.contribution.extend(folded.beside.contribution.clone());
         for tally in model.tallies() {
-            let counted = self.counted(tally.name).max(folded.version);
+            let counted = self.counted(tally.name).max(folded.position.version);
             after.counted.insert(tally.name.to_owned(), counted);
         }
         for declared in model.declared_rows() {

@@ -175,6 +175,8 @@ async fn decide_and_append<A: Aggregate>(
         recorded_at: at,
         caller: request.caller.clone(),
         trace: request.trace.clone(),
+        previous: head.and_then(|head| head.hash),
+        hash: None,
         events: decided,
     };
     match events.append(&commit).await? {

@@ -5,17 +5,18 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use cqrs::{Commit, Counters, Projection, ReadModel, StoredCommit, Version, rows::SerializedRows};
+use cqrs::{Commit, Counters, Position, Projection, ReadModel, StoredCommit, Version, rows::SerializedRows};
 
 use crate::{
-    Bookkeeping, StoreError, bookkeeping::SEPARATOR, dynamo::MAX_ACTIONS, event_store::decode, rows::have_key_fields,
+    Bookkeeping, StoreError, bookkeeping::SEPARATOR, commit_item::decode_events, dynamo::MAX_ACTIONS,
+    rows::have_key_fields,
 };
 
 /// The result of a fold.
 #[derive(Debug)]
 pub(crate) struct Folded<V> {
     /// The last folded commit.
-    pub(crate) version: Version,
+    pub(crate) position: Position,
     /// The view, or `None` if the stream folds to no view.
     pub(crate) view: Option<V>,
     pub(crate) beside: Beside,
@@ -53,23 +54,23 @@ struct FoldedCommit<V> {
     tallied: Vec<TalliedCommit>,
 }
 
-/// Folds `commits` onto `view`, which is at `version`, and computes the rollups, tallies and rows of `model`. A tally
+/// Folds `commits` onto `view`, which is at `position`, and computes the rollups, tallies and rows of `model`. A tally
 /// counts the commits after its version in `bookkeeping`. A panic of the declared code stops only this fold.
 pub(crate) fn fold<P: Projection>(
     model: &ReadModel<P>,
     bookkeeping: &Bookkeeping,
-    version: Version,
+    position: Position,
     view: Option<P::View>,
     commits: Vec<StoredCommit>,
 ) -> Folded<P::View> {
     let beside = Beside::default();
-    let mut folded = Folded { version, view, beside, tallied: Vec::new(), commits: 0, stopped: None };
+    let mut folded = Folded { position, view, beside, tallied: Vec::new(), commits: 0, stopped: None };
     for commit in commits {
-        let version = commit.version;
+        let position = commit.position();
         match fold_commit(model, bookkeeping, folded.view.clone(), commit) {
             Ok(FoldedCommit { view, beside, tallied }) => {
                 folded.tallied.extend(tallied);
-                folded = Folded { version, view, beside, commits: folded.commits + 1, ..folded };
+                folded = Folded { position, view, beside, commits: folded.commits + 1, ..folded };
             }
             Err(error) => return Folded { stopped: Some(error), ..folded },
         }
@@ -87,7 +88,7 @@ pub(crate) fn counted<P: Projection>(
     let mut by_table: BTreeMap<String, Counters> = BTreeMap::new();
     let is_counted = |name: &str, version: Version| version <= bookkeeping.counted(name);
     for commit in commits.iter().filter(|commit| model.tallies().iter().any(|t| is_counted(t.name, commit.version))) {
-        let Ok(commit) = decode::<P::Event>(commit.clone()) else { continue };
+        let Ok(commit) = decode_events::<P::Event>(commit.clone()) else { continue };
         let tallied = catch_unwind(AssertUnwindSafe(|| tally(model, &commit, |name| is_counted(name, commit.version))));
         for TalliedCommit { table, counts, .. } in tallied.unwrap_or_default() {
             *by_table.entry(table.to_owned()).or_default() += &counts;
@@ -103,7 +104,7 @@ fn fold_commit<P: Projection>(
     view: Option<P::View>,
     commit: StoredCommit,
 ) -> Result<FoldedCommit<P::View>, StoreError> {
-    let commit = decode(commit)?;
+    let commit = decode_events(commit)?;
     let folded = catch_unwind(AssertUnwindSafe(|| {
         let view = P::fold(view, [&commit]);
         let beside = view.as_ref().map_or_else(|| Ok(Beside::default()), |view| beside(model, view))?;
@@ -176,13 +177,13 @@ mod tests {
     }
 
     fn levels(commits: Vec<StoredCommit>) -> Folded<LevelView> {
-        fold(&model(), &Bookkeeping::default(), Version::NONE, None, commits)
+        fold(&model(), &Bookkeeping::default(), Position::START, None, commits)
     }
 
     #[test]
     fn a_fold_reaches_the_last_commit() {
         let folded = levels(vec![filled(1, 5), filled(2, 7)]);
-        assert_eq!((folded.version, folded.commits), (Version::new(2), 2));
+        assert_eq!((folded.position.version, folded.commits), (Version::new(2), 2));
         assert_eq!(folded.view, Some(LevelView { content: 12 }));
         let contribution = Counters::default().with("all", "content", 12);
         assert_eq!(folded.beside.contribution, BTreeMap::from([("content".to_owned(), contribution)]));
@@ -192,7 +193,7 @@ mod tests {
     #[test]
     fn a_fold_stops_before_an_unknown_event() {
         let folded = levels(vec![filled(1, 5), unknown(2), filled(3, 7)]);
-        assert_eq!((folded.version, folded.commits), (Version::new(1), 1));
+        assert_eq!((folded.position.version, folded.commits), (Version::new(1), 1));
         assert!(matches!(folded.stopped, Some(StoreError::Corrupt { version, .. }) if version == Version::new(2)));
     }
 
@@ -207,7 +208,7 @@ mod tests {
     #[test]
     fn a_stream_may_fold_to_no_view() {
         let folded = levels(vec![filled(1, 5), sealed(2)]);
-        assert_eq!((folded.version, folded.view), (Version::new(2), None));
+        assert_eq!((folded.position.version, folded.view), (Version::new(2), None));
         assert_eq!(folded.beside, Beside::default());
         assert_eq!(folded.tallied.len(), 2, "a deleted view has counted its events");
     }
@@ -219,7 +220,7 @@ mod tests {
             ..Bookkeeping::default()
         };
         let commits = vec![filled(1, 5), filled(2, 7), filled(3, 1)];
-        let folded = fold(&model(), &bookkeeping, Version::NONE, None, commits.clone());
+        let folded = fold(&model(), &bookkeeping, Position::START, None, commits.clone());
         assert_eq!(folded.tallied.iter().map(|tallied| tallied.version.get()).collect::<Vec<_>>(), [2, 3]);
         let through_the_first = counted(&model(), &bookkeeping, &commits);
         let one = Counters::default().with("all", "fillings", 1);
@@ -234,7 +235,7 @@ mod tests {
         let folded = levels(vec![filled(1, 5), filled(2, 100_100)]);
         let reason = folded.stopped.map(|error| error.to_string());
         let expected = "stream jar#a is corrupt at version 2: fillings counts the commit in 100 rows, more than 99";
-        assert_eq!((folded.version, reason.as_deref()), (Version::new(1), Some(expected)));
+        assert_eq!((folded.position.version, reason.as_deref()), (Version::new(1), Some(expected)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use cqrs::Counters;
 
 /// The size limit of an item in bytes (Amazon DynamoDB Developer Guide, "Quotas").
@@ -17,6 +17,10 @@ pub(crate) fn text(text: impl Into<String>) -> AttributeValue {
 
 pub(crate) fn number(number: impl ToString) -> AttributeValue {
     AttributeValue::N(number.to_string())
+}
+
+pub(crate) fn binary(bytes: &[u8]) -> AttributeValue {
+    AttributeValue::B(Blob::new(bytes))
 }
 
 /// Returns the text attribute `name`, or `None` if it is missing or not a text.

@@ -4,7 +4,8 @@
 //!
 //! 1. [`dynamo`]: the client of one invocation, with clock, randomness and deadline; [`call`]: its calls;
 //!    [`store_error`]: their errors.
-//! 2. [`event_store`]: loads and appends commits.
+//! 2. [`event_store`]: loads and appends commits; [`commit_item`]: their items in a hash chain; [`mod@canonical`]: the form
+//!    that is hashed.
 //! 3. [`mod@execute`]: executes one command on a new or an existing stream.
 //! 4. [`views`]: the views of one projection; [`mod@bookkeeping`]: their additions to counters and rows; [`revision`]:
 //!    the condition of their next write.
@@ -15,6 +16,8 @@
 
 pub mod bookkeeping;
 mod call;
+mod canonical;
+pub mod commit_item;
 pub mod counters;
 pub mod dynamo;
 pub mod environment;
@@ -41,8 +44,11 @@ pub use environment::Environment;
 pub use event_store::{AppendOutcome, EventStore};
 pub use execute::{CommandError, CommandRequest, Executed, create, create_or_execute, execute};
 pub use index::{IndexPage, IndexPosition, IndexRow};
+pub use item::Item;
 pub use parked::{Parked, ParkedView};
-pub use projector::{CatchUpReport, CatchUpRequest, Projector, ProjectorBuilder, VerifiedViews, ViewDefect};
+pub use projector::{
+    CatchUpReport, CatchUpRequest, Projector, ProjectorBuilder, Verified, VerifiedStreams, VerifiedViews, ViewDefect,
+};
 pub use reader::{ReadOutcome, Reader};
 pub use rows::{RowsPage, RowsTable};
 pub use store_error::StoreError;

@@ -7,7 +7,7 @@
 //! Reading order: [`builder`], from declared read models to a projector; [`request`] and [`report`], the input and the
 //! result; [`handler`], one projection with its tables; [`catch_up`], the loop; [`plan`], its pure decisions;
 //! [`changes`], the changes of counters and rows; [`instalment`], a part of them; [`chunk`] and [`write_chunk`], the
-//! transactions; [`mod@write`], one conditional write; [`park`]; [`verify`].
+//! transactions; [`mod@write`], one conditional write; [`park`]; [`verify`]; [`lost_streams`], the scan over all streams.
 
 mod builder;
 mod catch_up;
@@ -15,6 +15,7 @@ mod changes;
 mod chunk;
 mod handler;
 mod instalment;
+mod lost_streams;
 mod park;
 mod plan;
 mod report;
@@ -25,17 +26,22 @@ mod write_chunk;
 
 use std::collections::BTreeMap;
 
-use cqrs::{Counters, Projection, StreamId};
+use cqrs::{Counters, Projection};
 use futures_util::future::BoxFuture;
 
 pub use self::{
     builder::ProjectorBuilder,
     report::CatchUpReport,
     request::CatchUpRequest,
-    verify::{VerifiedViews, ViewDefect},
+    verify::{Verified, VerifiedStreams, VerifiedViews, ViewDefect},
 };
-use self::{catch_up::CatchUp, handler::ProjectionHandler};
-use crate::{CountersTable, EventStore, ParkedView, StoreError};
+use self::{
+    catch_up::CatchUp,
+    handler::ProjectionHandler,
+    lost_streams::ViewsPage,
+    verify::{LoadedStream, ViewItems},
+};
+use crate::{CountersTable, EventStore, ParkedView, Segment, StoreError};
 
 /// Catches up and verifies the views and counters of its projections.
 pub struct Projector {
@@ -55,32 +61,20 @@ trait HandleProjection: Send + Sync {
         events: &'a EventStore,
         requests: &'a [&'a CatchUpRequest],
     ) -> BoxFuture<'a, CatchUpReport>;
+    fn items<'a>(&'a self, keys: &'a [&'a str]) -> BoxFuture<'a, Result<ViewItems, StoreError>>;
     fn verify<'a>(
         &'a self,
-        events: &'a EventStore,
-        streams: &'a [&'a StreamId],
+        streams: &'a [&'a LoadedStream<'a>],
+        items: &'a ViewItems,
     ) -> BoxFuture<'a, Result<VerifiedViews, StoreError>>;
     fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, StoreError>>;
+    fn page<'a>(&'a self, segment: Segment, after: Option<&'a str>) -> BoxFuture<'a, Result<ViewsPage, StoreError>>;
 }
 
 impl Projector {
     /// Returns the schema version of each projection, by name.
     pub fn projections(&self) -> BTreeMap<&'static str, u32> {
         self.handlers.iter().map(|handler| (handler.name(), handler.schema())).collect()
-    }
-
-    /// Compares the views of these streams with the folds of the streams, by projection. Writes nothing.
-    ///
-    /// # Errors
-    /// [`StoreError`] of a read.
-    pub async fn verify(&self, streams: &[StreamId]) -> Result<BTreeMap<&'static str, VerifiedViews>, StoreError> {
-        let mut verified = BTreeMap::new();
-        for handler in &self.handlers {
-            let streams: Vec<&StreamId> =
-                streams.iter().filter(|stream| stream.category() == handler.category()).collect();
-            verified.insert(handler.name(), handler.verify(&self.events, &streams).await?);
-        }
-        Ok(verified)
     }
 
     /// Lists the parked streams, by projection. Eventually consistent.
@@ -149,15 +143,23 @@ impl<P: Projection> HandleProjection for ProjectionHandler<P> {
         Box::pin(CatchUp::new(self, events).run(requests))
     }
 
+    fn items<'a>(&'a self, keys: &'a [&'a str]) -> BoxFuture<'a, Result<ViewItems, StoreError>> {
+        Box::pin(self.views.items(keys))
+    }
+
     fn verify<'a>(
         &'a self,
-        events: &'a EventStore,
-        streams: &'a [&'a StreamId],
+        streams: &'a [&'a LoadedStream<'a>],
+        items: &'a ViewItems,
     ) -> BoxFuture<'a, Result<VerifiedViews, StoreError>> {
-        Box::pin(self.verify(events, streams))
+        Box::pin(self.verify(streams, items))
     }
 
     fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, StoreError>> {
         Box::pin(self.views.parked())
+    }
+
+    fn page<'a>(&'a self, segment: Segment, after: Option<&'a str>) -> BoxFuture<'a, Result<ViewsPage, StoreError>> {
+        Box::pin(self.page(segment, after))
     }
 }

@@ -1,9 +1,10 @@
 //! Reads of single views, with the caller's own writes folded in.
 
-use cqrs::{Projection, ReadModel, StreamId, Version};
+use cqrs::{Position, Projection, ReadModel, StreamId, Version};
 
 use crate::{
     Bookkeeping, EventStore, StoreError, Views,
+    event_store::Continuation,
     fold::{Folded, fold},
     views::{Content, StoredView},
 };
@@ -51,14 +52,14 @@ impl<P: Projection> Reader<P> {
         let stored = self.views.get(key).await?;
         let requested = at_least.unwrap_or(Version::FIRST);
         let parked = stored.as_ref().is_some_and(|stored| stored.parked.is_some());
-        let (version, view) = match stored {
-            Some(StoredView { version, content: Content::Current(view), .. }) => (version, Some(view)),
-            Some(StoredView { version, content: Content::Deleted, .. }) => (version, None),
-            Some(StoredView { content: Content::Stale, .. }) | None => (Version::NONE, None),
+        let (position, view) = match stored {
+            Some(StoredView { position, content: Content::Current(view), .. }) => (position, Some(view)),
+            Some(StoredView { position, content: Content::Deleted, .. }) => (position, None),
+            Some(StoredView { content: Content::Stale, .. }) | None => (Position::START, None),
         };
-        let (version, view, behind) = match version < requested {
-            true => self.fold_missing_commits(key, version, view).await?,
-            false => (version, view, parked),
+        let (version, view, behind) = match position.version < requested {
+            true => self.fold_missing_commits(key, position, view).await?,
+            false => (position.version, view, parked),
         };
         Ok(match view {
             view if version < requested && behind => ReadOutcome::Parked(view),
@@ -68,17 +69,19 @@ impl<P: Projection> Reader<P> {
         })
     }
 
-    /// Folds the commits after `version` onto `view`. Also returns whether the fold stopped before the head.
+    /// Folds the commits after `position` onto `view`, or all commits if the stream does not contain `position`. Also
+    /// returns whether the fold stopped before the head.
     async fn fold_missing_commits(
         &self,
         key: &str,
-        version: Version,
+        position: Position,
         view: Option<P::View>,
     ) -> Result<(Version, Option<P::View>, bool), StoreError> {
         let stream = StreamId::of::<P::Event>(key);
-        let (commits, corrupt) = self.events.load_valid(&stream, version).await?;
-        let Folded { version, view, stopped, .. } =
-            fold::<P>(&ReadModel::new(), &Bookkeeping::default(), version, view, commits);
-        Ok((version, view, stopped.is_some() || corrupt.is_some()))
+        let Continuation { after, commits, corrupt } = self.events.load_after(&stream, position).await?;
+        let view = view.filter(|_| after == position);
+        let Folded { position, view, stopped, .. } =
+            fold::<P>(&ReadModel::new(), &Bookkeeping::default(), after, view, commits);
+        Ok((position.version, view, stopped.is_some() || corrupt.is_some()))
     }
 }

@@ -9,11 +9,11 @@ use crate::{
     bookkeeping::Bookkeeping,
     item::{Item, number},
     parked::PARKED,
-    views::{SCHEMA, VERSION},
+    views::{HASH, SCHEMA, VERSION},
 };
 
-/// The attributes that distinguish one state of a view's item from every other: version, schema version, bookkeeping
-/// and parked mark, each as stored or missing.
+/// The attributes that distinguish one state of a view's item from every other: version, hash of the commit, schema
+/// version, bookkeeping and parked mark, each as stored or missing.
 ///
 /// Damaged attributes are compared as they are stored, so that a damaged item can be overwritten, but its
 /// contribution is never added twice.
@@ -23,7 +23,7 @@ pub(crate) struct Revision(Vec<(&'static str, Option<AttributeValue>)>);
 impl Revision {
     /// Returns the revision of a stored item.
     pub(crate) fn of(item: &Item) -> Self {
-        let names = [VERSION, SCHEMA].into_iter().chain(Bookkeeping::ATTRIBUTES).chain([PARKED]);
+        let names = [VERSION, HASH, SCHEMA].into_iter().chain(Bookkeeping::ATTRIBUTES).chain([PARKED]);
         Self(names.map(|name| (name, item.get(name).cloned())).collect())
     }
 
@@ -38,6 +38,7 @@ impl Revision {
         let stored = |name| self.0.iter().find(|(stored, _)| *stored == name).and_then(|(_, value)| value.clone());
         let mut after = vec![
             (VERSION, stored(VERSION).or_else(|| Some(number(Version::NONE)))),
+            (HASH, stored(HASH)),
             (SCHEMA, stored(SCHEMA).or_else(|| Some(number(schema)))),
         ];
         after.extend(bookkeeping.attributes());
@@ -81,7 +82,8 @@ mod tests {
         let revision = Revision::of(&item);
         assert_eq!(
             revision.condition(),
-            "#version = :version AND #schema = :schema AND attribute_not_exists(#contribution) \
+            "#version = :version AND attribute_not_exists(#hash) AND #schema = :schema \
+             AND attribute_not_exists(#contribution) \
              AND attribute_not_exists(#counted) AND attribute_not_exists(#rows) AND attribute_not_exists(#parked)"
         );
         let values = HashMap::from([(":version".to_owned(), number(2)), (":schema".to_owned(), number(1))]);

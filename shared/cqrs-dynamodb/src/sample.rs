@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::commit_item;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data")]
 pub(crate) enum SampleEvent {
@@ -113,6 +115,18 @@ pub(crate) fn unknown(version: u64) -> StoredCommit {
     stored(version, "jar.painted", json!({}))
 }
 
+/// Links the commits to a hash chain.
+pub(crate) fn chain(commits: Vec<StoredCommit>) -> Vec<StoredCommit> {
+    let mut previous = None;
+    let link = |mut commit: StoredCommit| {
+        commit.previous = previous;
+        commit = commit_item::decode(commit_item::encode(&commit).unwrap()).unwrap();
+        previous = commit.hash;
+        commit
+    };
+    commits.into_iter().map(link).collect()
+}
+
 fn stored(version: u64, event_type: &str, data: serde_json::Value) -> StoredCommit {
     Commit {
         stream: stream(),
@@ -122,6 +136,8 @@ fn stored(version: u64, event_type: &str, data: serde_json::Value) -> StoredComm
         recorded_at: Timestamp::UNIX_EPOCH,
         caller: "alice".to_owned(),
         trace: None,
+        previous: None,
+        hash: None,
         events: vec![EventRecord { event_type: event_type.to_owned(), schema: 1, data }],
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | the projection's key (partition key) | the key of the stream, such as `order_id` |
 //! | the view's own fields | at top level, as the API returns them; keys of the table's indexes |
-//! | `version` | the last folded commit |
+//! | `version`, `hash` | the last folded commit and its hash |
 //! | `schema` | the schema version of the view |
 //! | `contribution`, `counted`, `rows` | what the stream has added to the tables beside the view ([`Bookkeeping`]) |
 //! | `instalments` | the number of [instalments](crate::projector) written since the view itself was written |
@@ -15,18 +15,19 @@
 
 use std::{collections::BTreeMap, marker::PhantomData, sync::Arc};
 
-use cqrs::{Projection, Version};
-use serde_dynamo::{from_item, to_item};
+use cqrs::{Position, Projection, Version};
+use serde_dynamo::{from_attribute_value, from_item, to_item};
 
 use crate::{
     Dynamo, StoreError,
     bookkeeping::Bookkeeping,
-    item::{Item, number, number_of, text, text_of},
+    item::{Item, binary, number, number_of, text, text_of},
     parked::{PARKED, PARKED_IN, Parked},
     revision::Revision,
 };
 
 pub(crate) const VERSION: &str = "version";
+pub(crate) const HASH: &str = "hash";
 pub(crate) const SCHEMA: &str = "schema";
 pub(crate) const INSTALMENTS: &str = "instalments";
 
@@ -41,7 +42,7 @@ pub struct Views<P> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredView<V> {
     /// The last folded commit.
-    pub version: Version,
+    pub position: Position,
     /// The schema version of the view.
     pub schema: u32,
     pub content: Content<V>,
@@ -96,19 +97,24 @@ impl<P: Projection> Views<P> {
 
     /// Like [`get_many`](Self::get_many), but returns the stored items by key.
     pub(crate) async fn items(&self, keys: &[&str]) -> Result<BTreeMap<String, Item>, StoreError> {
-        let keys = keys.iter().map(|key| Item::from([(P::KEY.to_owned(), text(*key))])).collect();
+        let keys = keys.iter().map(|key| self::key::<P>(key)).collect();
         let items = self.dynamo.get_items(&self.table, keys).await?;
         Ok(items.into_iter().map(|item| (text_of(&item, P::KEY).unwrap_or_default().to_owned(), item)).collect())
     }
 }
 
-/// Encodes the item of a view at `version`. `view` is `None` for a deleted view.
+/// Returns the key of a view's item.
+pub(crate) fn key<P: Projection>(key: &str) -> Item {
+    Item::from([(P::KEY.to_owned(), text(key))])
+}
+
+/// Encodes the item of a view at `position`. `view` is `None` for a deleted view.
 ///
 /// # Errors
 /// [`StoreError::Bug`] if the view does not serialize as an object, or has a field with a reserved name.
 pub(crate) fn encode<P: Projection>(
     key: &str,
-    version: Version,
+    position: Position,
     view: Option<&P::View>,
     bookkeeping: &Bookkeeping,
 ) -> Result<Item, StoreError> {
@@ -123,16 +129,25 @@ pub(crate) fn encode<P: Projection>(
         )));
     }
     item.insert(P::KEY.to_owned(), text(key));
-    item.insert(VERSION.to_owned(), number(version));
+    item.insert(VERSION.to_owned(), number(position.version));
+    item.extend(position.hash.map(|hash| (HASH.to_owned(), binary(hash.as_bytes()))));
     item.insert(SCHEMA.to_owned(), number(P::SCHEMA));
     let attributes = bookkeeping.attributes().into_iter();
     item.extend(attributes.filter_map(|(name, value)| Some((name.to_owned(), value?))));
     Ok(item)
 }
 
+/// Returns the position of the view in `item`. A damaged hash counts as missing.
+pub(crate) fn position(item: &Item) -> Position {
+    Position {
+        version: Version::new(number_of(item, VERSION).unwrap_or_default()),
+        hash: item.get(HASH).and_then(|hash| from_attribute_value(hash.clone()).ok()),
+    }
+}
+
 /// Decodes the item of a view.
 pub(crate) fn decode<P: Projection>(item: Item) -> StoredView<P::View> {
-    let version = Version::new(number_of(&item, VERSION).unwrap_or_default());
+    let position = position(&item);
     let schema = number_of(&item, SCHEMA).unwrap_or_default();
     let bookkeeping = Bookkeeping::of(&item);
     let revision = Revision::of(&item);
@@ -145,12 +160,12 @@ pub(crate) fn decode<P: Projection>(item: Item) -> StoredView<P::View> {
     } else {
         from_item(item).map_or(Content::Stale, Content::Current)
     };
-    StoredView { version, schema, content, bookkeeping, parked, revision }
+    StoredView { position, schema, content, bookkeeping, parked, revision }
 }
 
 /// Returns whether the attribute is the key of a view's item or is stored beside the view's own fields.
 fn is_beside<P: Projection>(attribute: &str) -> bool {
-    let beside = [P::KEY, VERSION, SCHEMA, INSTALMENTS, PARKED, PARKED_IN];
+    let beside = [P::KEY, VERSION, HASH, SCHEMA, INSTALMENTS, PARKED, PARKED_IN];
     beside.iter().chain(&Bookkeeping::ATTRIBUTES).any(|beside| *beside == attribute)
 }
 
@@ -185,7 +200,7 @@ mod tests {
     #[test]
     fn a_view_with_a_reserved_field_is_not_stored() {
         let view = LabelView { rows: vec!["tea".to_owned()] };
-        let error = encode::<Labels>("a", Version::FIRST, Some(&view), &Bookkeeping::default()).unwrap_err();
+        let error = encode::<Labels>("a", Position::START, Some(&view), &Bookkeeping::default()).unwrap_err();
         let StoreError::Bug(cause) = error else { panic!("{error}") };
         assert_eq!(cause.to_string(), "the views of labels have a field with the reserved name rows");
     }

@@ -39,12 +39,7 @@ pub struct Fingerprint(String);
 impl Fingerprint {
     /// Computes a fingerprint of scheme 2: SHA-256 over the length-prefixed parts.
     pub fn of(parts: &[&str]) -> Self {
-        let mut fingerprint = "2:".to_owned();
-        for byte in digest(parts) {
-            // Writing to a String cannot fail.
-            let _ = write!(fingerprint, "{byte:02x}");
-        }
-        Self(fingerprint)
+        Self(format!("2:{}", hex(&digest(parts))))
     }
 }
 
@@ -63,6 +58,16 @@ pub fn derived_id(parts: &[&str]) -> Uuid {
         *byte = digest_byte;
     }
     Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+/// Formats bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    let mut digits = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 /// Hashes the parts with SHA-256, each prefixed with its length in bytes: `["ab", "c"]` and `["a", "bc"]` differ.

@@ -4,7 +4,8 @@
 //!
 //! 1. [`aggregate`]: decides commands and evolves by events.
 //! 2. [`event`]: events, their stored form and their schema versions.
-//! 3. [`commit`]: the events of one accepted command, at a position in a [`stream`].
+//! 3. [`commit`]: the events of one accepted command, at a position in a [`stream`], in a hash chain; [`heads`]: a
+//!    digest of all chains.
 //! 4. [`identity`]: command ids and fingerprints, which identify a repeated command.
 //! 5. [`projection`]: folds one stream into one view; [`index`]: lists of views.
 //! 6. [`rollup`]: [`counters`] over the views of one projection; [`tally`]: counters over its events; [`rows`]: several
@@ -20,6 +21,7 @@ pub mod bounded;
 pub mod commit;
 pub mod counters;
 pub mod event;
+pub mod heads;
 pub mod id;
 pub mod identity;
 pub mod index;
@@ -40,9 +42,10 @@ pub mod value;
 
 pub use aggregate::Aggregate;
 pub use bounded::Bounded;
-pub use commit::{Commit, Recorded, StoredCommit, recorded_at};
+pub use commit::{BrokenChain, Commit, CommitHash, Position, Recorded, StoredCommit, recorded_at};
 pub use counters::Counters;
 pub use event::{Event, EventRecord, Undecodable};
+pub use heads::HeadsDigest;
 pub use id::Id;
 pub use identity::{CommandId, Fingerprint, derived_id, digest};
 pub use index::Index;

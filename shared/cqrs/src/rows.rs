@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use serde::{Serialize, de::DeserializeOwned, ser::Error};
 use serde_json::{Map, Value};
 
-use crate::{Projection, digest};
+use crate::{Projection, digest, identity::hex};
 
 /// Derives rows from a view: a list that needs several items per view or another key than the view's, such as the
 /// orders by SKU.
@@ -81,12 +81,9 @@ impl SerializedRow {
     pub fn digest(&self) -> String {
         let mut canonical = String::new();
         write_object(&self.0, &mut canonical);
-        let mut hex = String::with_capacity(16);
-        for byte in digest(&[&canonical]).into_iter().take(8) {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        hex
+        let mut digits = hex(&digest(&[&canonical]));
+        digits.truncate(16);
+        digits
     }
 }
 

@@ -120,6 +120,8 @@ pub fn commit_of<E: Event>(key: &str, version: u64, recorded_at: &str, event: E)
         recorded_at: time(recorded_at),
         caller: "spec".to_owned(),
         trace: None,
+        previous: None,
+        hash: None,
         events: vec![event],
     }
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use cqrs_dynamodb::commit_item;
 use local::{
     chaos::Chaos,
     engine::interceptor::{EngineCall, Fault, Interceptor},
 };
+use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::{Mutation, invariant_checker::InvariantChecker, world::World};
+use crate::{Mutation, invariant_checker::InvariantChecker, plain::sdk_item, world::World};
 
 /// The interceptor of a simulation. It checks the invariants right after each write.
 pub struct Faults {
@@ -71,11 +73,12 @@ impl Interceptor for Faults {
     }
 }
 
-/// Gives the first event of a stored commit an unknown type.
+/// Gives the first event of a stored commit an unknown type, as newer code would write it.
 pub fn make_event_unknown(commit: &mut Value) {
-    if let Some(Value::String(name)) = commit.pointer_mut("/events/L/0/M/type/S") {
-        name.push_str("-foretold");
-    }
+    let Some(Value::String(name)) = commit.pointer_mut("/events/L/0/M/type/S") else { return };
+    name.push_str("-foretold");
+    let hash = commit_item::hash_of(&sdk_item(commit));
+    commit["hash"] = serde_json::to_value(AttributeValue::B(hash.as_bytes().to_vec())).unwrap();
 }
 
 impl Faults {

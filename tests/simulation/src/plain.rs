@@ -1,5 +1,6 @@
 //! Items without DynamoDB's type tags.
 
+use cqrs_dynamodb::Item;
 use serde_json::{Map, Value, json};
 
 /// Removes DynamoDB's type tags from an attribute or an item.
@@ -12,7 +13,21 @@ pub(crate) fn plain(typed: &Value) -> Value {
         Some((tag, Value::Array(values))) if tag == "L" => values.iter().map(plain).collect(),
         Some((tag, map @ Value::Object(_))) if tag == "M" => plain_item(map),
         Some((tag, _)) if tag == "NULL" => Value::Null,
+        Some((tag, _)) if tag == "B" => bytes(typed),
         _ => plain_item(typed),
+    }
+}
+
+/// Returns the item in the SDK's type.
+pub(crate) fn sdk_item(typed: &Value) -> Item {
+    serde_json::from_value::<serde_dynamo::Item>(typed.clone()).unwrap().into()
+}
+
+/// Returns the bytes of a binary attribute as numbers.
+fn bytes(typed: &Value) -> Value {
+    match serde_json::from_value(typed.clone()).unwrap() {
+        serde_dynamo::AttributeValue::B(bytes) => json!(bytes),
+        other => panic!("{other:?} is not binary"),
     }
 }
 

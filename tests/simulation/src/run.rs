@@ -14,6 +14,7 @@ use check::Reply;
 use cqrs::Domain;
 use domains::Domains;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use local::{
     Engine, Stack, Template,
     authorizer::Authorizer,
@@ -168,8 +169,12 @@ impl SimulationRun {
     /// Compares all read models with the streams, as `cargo operate verify` does, rows included.
     async fn verify(&self) -> Result<(), String> {
         let projector = self.stack.app.projector::<Domains>().map_err(|error| error.to_string())?;
-        let verified = projector.verify(&self.checker.streams()).await.map_err(|error| error.to_string())?;
-        match verified.into_iter().find(|(_, verified)| !verified.defective.is_empty()) {
+        let verified = projector.verify(&self.checker.streams(), Timestamp::MAX).await;
+        let verified = verified.map_err(|error| error.to_string())?;
+        if let Some((stream, defect)) = verified.streams.corrupt.first_key_value() {
+            return Err(format!("I1: verify finds {stream} corrupt: {defect}"));
+        }
+        match verified.views.into_iter().find(|(_, verified)| !verified.defective.is_empty()) {
             Some((projection, verified)) => Err(format!("I6: verify finds in {projection}: {:?}", verified.defective)),
             None => Ok(()),
         }

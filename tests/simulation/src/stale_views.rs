@@ -4,7 +4,7 @@ use local::{Engine, engine::interceptor::EngineCall};
 use serde_json::{Value, json};
 
 /// The attributes of a stored view that older code would have written in the same way.
-const KEPT: [&str; 7] = ["version", "contribution", "counted", "rows", "instalments", "parked", "parked_in"];
+const KEPT: [&str; 8] = ["version", "hash", "contribution", "counted", "rows", "instalments", "parked", "parked_in"];
 
 /// Replaces the view by one of an older schema version: with other numbers, without the attributes that only indexes
 /// need, and with the same contribution.

@@ -6,10 +6,15 @@ use std::{
 };
 
 use cqrs::{Counters, StoredCommit};
+use cqrs_dynamodb::commit_item;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{commands::CommandLog, plain::plain, view_models::ViewModel};
+use crate::{
+    commands::CommandLog,
+    plain::{plain, sdk_item},
+    view_models::ViewModel,
+};
 
 /// The attributes of a view's item that do not follow from the first commits of its stream alone.
 const BOOKKEEPING: [&str; 6] = ["parked", "parked_in", "contribution", "counted", "rows", "instalments"];
@@ -29,8 +34,8 @@ impl TableHistory {
     /// Checks I1 (versions are contiguous, and commits never change) and I2 (a command has at most one commit).
     pub(crate) fn check_commits(&mut self, items: Vec<Value>, commands: &CommandLog) -> Result<(), String> {
         let mut current = BTreeMap::new();
-        for item in items {
-            let commit = plain(&item);
+        for item in &items {
+            let commit = plain(item);
             let stream = commit["stream"].as_str().ok_or("I1: an item belongs to no stream")?.to_owned();
             current.insert((stream, commit["version"].as_u64().unwrap_or_default()), commit);
         }
@@ -46,6 +51,15 @@ impl TableHistory {
             };
             if recorded_at(before) > recorded_at(commit) {
                 return Err(format!("I1: version {version} of {stream} has an earlier time than its predecessor"));
+            }
+        }
+        if let Some(item) = items.iter().find(|item| commit_item::decode(sdk_item(item)).is_err()) {
+            return Err(format!("I1: a commit has another hash: {}", plain(item)));
+        }
+        for ((stream, version), commit) in &current {
+            let before = current.get(&(stream.clone(), version - 1)).map_or(&Value::Null, |before| &before["hash"]);
+            if commit["previous"] != *before {
+                return Err(format!("I1: version {version} of {stream} does not continue its predecessor"));
             }
         }
         let mut answered = BTreeSet::new();

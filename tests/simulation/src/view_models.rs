@@ -93,7 +93,9 @@ impl ViewModel {
     /// The view of a stream after these commits, as a stored item without its bookkeeping.
     pub fn item(&self, stream_key: &str, commits: Vec<StoredCommit>) -> Value {
         let version = commits.len();
+        let hash = commits.last().and_then(|head| head.hash);
         let mut item = (self.fold)(commits).view.unwrap_or_else(|| json!({}));
+        item["hash"] = to_json(&hash);
         item[self.key] = json!(stream_key);
         item["version"] = json!(version);
         item["schema"] = json!(self.schema);

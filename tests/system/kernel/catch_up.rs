@@ -13,9 +13,8 @@ use super::{
 pub(super) async fn stream(jars: &Jars, key: &str, events: &[JarEvent]) -> CatchUpRequest {
     let mut request = CatchUpRequest::new(StreamId::of::<JarEvent>(key));
     for (event, version) in events.iter().zip(1..) {
-        let commit = commit_of(key, version, "2026-11-22T10:00:00Z", event.clone());
-        jars.events().append(&commit).await.unwrap();
-        request.observe(commit.version, Some(commit.encode().unwrap()));
+        let commit = jars.append(commit_of(key, version, "2026-11-22T10:00:00Z", event.clone())).await;
+        request.observe(commit.version, Some(commit));
     }
     request
 }
@@ -31,7 +30,7 @@ pub(super) fn request(request: &CatchUpRequest, versions: &[u64]) -> CatchUpRequ
 
 async fn level<const SCHEMA: u32>(jars: &Jars, key: &str) -> (u64, Content<JarLevel>) {
     let stored = jars.levels::<SCHEMA>().get(key).await.unwrap().unwrap();
-    (stored.version.get(), stored.content)
+    (stored.position.version.get(), stored.content)
 }
 
 async fn visits(jars: &Jars, key: &str) -> Option<u64> {

@@ -51,7 +51,7 @@ async fn a_command_without_events_is_accepted_and_leaves_no_commit() {
     let jars = with_a_jar_of_five().await;
     let look = execute::<Jar>(&jars.events(), &request("look", JarCommand::Look), |_| true).await.unwrap();
     assert_eq!(look, executed(1, false));
-    assert_eq!(jars.events().load_after(&request("", JarCommand::Look).stream, Version::NONE).await.unwrap().len(), 1);
+    assert_eq!(jars.events().load_stored(&request("", JarCommand::Look).stream).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn a_rejected_command_creates_no_stream() {
     let refused = create_or_execute::<Jar>(&jars.events(), &take, |_| true).await;
     let rejected = matches!(&refused, Err(CommandError::Rejected { version, .. }) if *version == Version::NONE);
     assert!(rejected, "{refused:?}");
-    assert_eq!(jars.events().load_after(&take.stream, Version::NONE).await.unwrap(), []);
+    assert_eq!(jars.events().load_stored(&take.stream).await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::{
 
 use cqrs::{ReadModel, ReadModels, StreamId, Version};
 use cqrs_dynamodb::{CatchUpRequest, Projector, ReadOutcome, Reader, views::Content};
+use jiff::Timestamp;
 use local::engine::interceptor::Fault;
 
 use super::{
@@ -46,8 +47,9 @@ impl<F: Future> Future for Interrupted<F> {
 /// Delivers the request until it succeeds. Each delivery is interrupted after one more transaction, and the tables are
 /// checked after each. Returns the number of deliveries.
 async fn deliver_step_by_step(jars: &Jars, request: &CatchUpRequest) -> usize {
-    let version =
-        async || jars.stored_levels::<1>().await.get(request.stream.key()).map_or(0, |view| view.version.get());
+    let version = async || {
+        jars.stored_levels::<1>().await.get(request.stream.key()).map_or(0, |view| view.position.version.get())
+    };
     let before = version().await;
     for delivery in 1..20 {
         // A request with the first commit assumes that there is no item yet; its first transaction notices the item.
@@ -109,7 +111,13 @@ async fn readers_see_the_old_view_until_the_last_instalment() {
     let ReadOutcome::Found { view, .. } = reader.read("a", Some(Version::new(2))).await.unwrap() else { panic!() };
     assert_eq!(view.level, 5);
     // Meanwhile, a verification finds the view behind, and the counters correct.
-    let verified = projector.verify(std::slice::from_ref(&a.stream)).await.unwrap().remove("levels").unwrap();
+    let verified = projector
+        .verify(std::slice::from_ref(&a.stream), Timestamp::MAX)
+        .await
+        .unwrap()
+        .views
+        .remove("levels")
+        .unwrap();
     assert_eq!((verified.behind.len(), verified.defective.len()), (1, 0));
     for (table, counters) in projector.counters().await.unwrap() {
         assert_eq!(verified.counters.get(table).cloned().unwrap_or_default(), counters, "{table}");
@@ -141,7 +149,7 @@ async fn deleting_a_view_and_folding_a_stale_one_anew_take_instalments_too() {
     let b = stream(&jars, "b", &[filled(24)]).await;
     let bare = jars.projector::<1>();
     bare.catch_up(std::slice::from_ref(&b)).await;
-    jars.events().append(&cqrs::spec::commit_of("b", 2, "2026-11-22T10:00:00Z", labelled(0, 120))).await.unwrap();
+    jars.append(cqrs::spec::commit_of("b", 2, "2026-11-22T10:00:00Z", labelled(0, 120))).await;
     bare.catch_up(&[CatchUpRequest::new(b.stream.clone())]).await;
     let newer = jars.projector_of_all::<2>();
     jars.interceptor.inject_after("TransactWriteItems", 1, Fault::AccessDenied, 1);
@@ -149,7 +157,7 @@ async fn deleting_a_view_and_folding_a_stale_one_anew_take_instalments_too() {
     jars.check_tables().await;
     // Older code continues with its own view, whatever part the newer code has written.
     let old = jars.projector_of_all::<1>();
-    jars.events().append(&cqrs::spec::commit_of("b", 3, "2026-11-22T10:00:00Z", filled(12))).await.unwrap();
+    jars.append(cqrs::spec::commit_of("b", 3, "2026-11-22T10:00:00Z", filled(12))).await;
     old.catch_up(&[CatchUpRequest::new(b.stream.clone())]).await;
     jars.check_tables().await;
     newer.catch_up(&[CatchUpRequest::new(b.stream)]).await;

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs::{Counters, RowKey, Tally, Version};
 use cqrs_dynamodb::{StoredView, views::Content};
-use serde_dynamo::from_items;
 use serde_json::Value;
 
 use super::{
@@ -12,6 +11,7 @@ use super::{
     jar::{JarEvent, JarLevel},
     jar_beside::{Fillings, WordsWritten},
 };
+use crate::harness::tables::document;
 
 /// The keys of all rows, as partition and sort key.
 type Labels = BTreeSet<(String, String)>;
@@ -20,7 +20,7 @@ impl Jars {
     pub(super) async fn items(&self, table: &str) -> Vec<Value> {
         let scan = self.dynamo.client.scan().table_name(self.table(table)).consistent_read(true);
         let items: Result<Vec<_>, _> = scan.into_paginator().items().send().collect().await;
-        from_items(items.unwrap()).unwrap()
+        items.unwrap().into_iter().map(document).collect()
     }
 
     /// The stored levels, by jar.
@@ -32,7 +32,7 @@ impl Jars {
 
     pub(super) async fn level<const SCHEMA: u32>(&self, key: &str) -> (u64, Content<JarLevel>) {
         let stored = self.levels::<SCHEMA>().get(key).await.unwrap().unwrap();
-        (stored.version.get(), stored.content)
+        (stored.position.version.get(), stored.content)
     }
 
     /// All counters of a table.

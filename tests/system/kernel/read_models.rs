@@ -110,7 +110,7 @@ async fn a_new_tally_counts_the_whole_stream_even_if_the_schema_version_was_not_
     assert_eq!(fillings(&jars).await, 2, "a has another delivery, b has none");
     // A rebuild catches up the rest. A projector without the tally keeps what was counted.
     with_tally.catch_up(&[CatchUpRequest::new(a.stream.clone()), CatchUpRequest::new(b.stream)]).await;
-    jars.events().append(&commit_of("a", 3, "2026-11-22T10:00:00Z", filled(1))).await.unwrap();
+    jars.append(commit_of("a", 3, "2026-11-22T10:00:00Z", filled(1))).await;
     jars.projector::<1>().catch_up(&[CatchUpRequest::new(a.stream.clone())]).await;
     assert_eq!(fillings(&jars).await, 3);
     with_tally.catch_up(&[CatchUpRequest::new(a.stream)]).await;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::{Counters, StreamId};
 use cqrs_dynamodb::{Projector, VerifiedViews, ViewDefect};
+use jiff::Timestamp;
 
 use super::{
     Jars,
@@ -27,7 +28,7 @@ async fn with_a_labelled_jar() -> (Jars, Projector) {
 
 async fn verify(projector: &Projector) -> VerifiedViews {
     let streams = [StreamId::of::<JarEvent>("a")];
-    projector.verify(&streams).await.unwrap().remove("levels").unwrap()
+    projector.verify(&streams, Timestamp::MAX).await.unwrap().views.remove("levels").unwrap()
 }
 
 /// The tables whose counters are not what the streams have added to them.

@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, fs, io, path::Path, process::ExitCode};
 
 use app::App;
 use cqrs::{
-    Domain, StreamId, Version,
+    Domain, StoredCommit, StreamId,
     read_model::{DeclaredTables, TableKind},
 };
 use cqrs_dynamodb::StoreError;
 use indicatif::{ProgressBar, ProgressStyle};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{OperateCommand, SegmentArgs, checkpoint_file::CheckpointFile, target};
 use crate::{
@@ -26,6 +26,9 @@ use crate::{
 /// The number of parallel segments of a sweep.
 const SWEEP_SEGMENTS: u16 = 4;
 
+/// The age of the heads in a digest: enough for commits that were being written at that time.
+const HEADS_AGE: SignedDuration = SignedDuration::from_mins(5);
+
 /// An error message for the terminal.
 pub(super) type CliError = String;
 
@@ -36,7 +39,9 @@ pub(super) async fn run<D: Domain>(
     json: bool,
 ) -> Result<ExitCode, CliError> {
     match command {
-        OperateCommand::Verify { segments, patience } => verify::<D>(app, &segments, patience, json).await,
+        OperateCommand::Verify { segments, patience, heads_at } => {
+            verify::<D>(app, &segments, patience, heads_at, json).await
+        }
         OperateCommand::Rebuild { segments, checkpoint, dry_run } => match dry_run {
             true => preview_rebuild::<D>(app, &segments, json).await,
             false => rebuild_views::<D>(app, &segments, checkpoint.as_deref(), json).await,
@@ -60,8 +65,9 @@ pub(super) async fn run<D: Domain>(
                 sweep::read(&read_file(&messages)?).map_err(|error| format!("{}: {error}", messages.display()))?;
             match dry_run {
                 true => {
-                    let streams =
-                        sweep::streams(app, &discarded, Checkpoint::start(SWEEP_SEGMENTS)).await.map_err(message)?;
+                    let streams = sweep::streams::<D>(app, &discarded, Checkpoint::start(SWEEP_SEGMENTS))
+                        .await
+                        .map_err(message)?;
                     preview_catch_up(&streams, json)
                 }
                 false => sweep_streams::<D>(app, &discarded, json).await,
@@ -77,21 +83,41 @@ impl SegmentArgs {
     }
 }
 
-async fn verify_views<D: Domain>(app: &App, segments: &SegmentArgs, patience: i64) -> Result<VerifyReport, CliError> {
+async fn verify_views<D: Domain>(
+    app: &App,
+    segments: &SegmentArgs,
+    patience: i64,
+    heads_at: Timestamp,
+) -> Result<VerifyReport, CliError> {
     let (bar, patience) = (progress_bar::<D>(app).await, SignedDuration::from_secs(patience));
     let on_page = |visited: usize, _: &Checkpoint| bar.set_position(visited as u64);
-    let report = verify::verify::<D>(app, patience, segments.checkpoint(), on_page).await;
+    let report = verify::verify::<D>(app, patience, heads_at, segments.checkpoint(), on_page).await;
     bar.finish_and_clear();
     report.map_err(message)
 }
 
-async fn verify<D: Domain>(app: &App, segments: &SegmentArgs, patience: i64, json: bool) -> Result<ExitCode, CliError> {
-    let report = verify_views::<D>(app, segments, patience).await?;
+async fn verify<D: Domain>(
+    app: &App,
+    segments: &SegmentArgs,
+    patience: i64,
+    heads_at: Option<Timestamp>,
+    json: bool,
+) -> Result<ExitCode, CliError> {
+    let now = app.dynamo.environment.now();
+    let heads_at = heads_at.unwrap_or_else(|| now.checked_sub(HEADS_AGE).unwrap_or(now));
+    let report = verify_views::<D>(app, segments, patience, heads_at).await?;
     let wrong = report.is_wrong();
     if json {
-        let VerifyReport { projections, counters } = &report;
-        print_json(&json!({ "wrong": wrong, "projections": projections, "counters": counters }))?;
+        let VerifyReport { streams, projections, counters } = &report;
+        print_json(&json!({
+            "wrong": wrong, "streams": streams, "heads_at": heads_at, "projections": projections, "counters": counters,
+        }))?;
     } else {
+        let streams = &report.streams;
+        println!("events: {} streams, {} corrupt", streams.streams, streams.corrupt.len());
+        streams.corrupt.iter().for_each(|(stream, defect)| println!("  {stream}: {defect}"));
+        let heads = &streams.heads;
+        println!("heads of {} streams at {heads_at}: {heads}", heads.streams);
         for (name, projection) in &report.projections {
             let views = &projection.views;
             println!(
@@ -145,11 +171,14 @@ fn print_report(report: &RebuildReport, json: bool) -> Result<(), CliError> {
     if json {
         return print_json(report);
     }
-    let RebuildReport { streams, written, unchanged, parked, unhandled, parked_now, failed } = report;
+    let RebuildReport { streams, written, removed, unchanged, parked, unhandled, parked_now, failed } = report;
     println!(
         "{streams} streams: {written} views written, {unchanged} unchanged, {parked} parked, {} failed",
         failed.len()
     );
+    if *removed > 0 {
+        println!("  {removed} views of streams without commits removed");
+    }
     if *unhandled > 0 {
         println!("  {unhandled} of these streams have no projection");
     }
@@ -163,7 +192,7 @@ fn print_report(report: &RebuildReport, json: bool) -> Result<(), CliError> {
 }
 
 async fn preview_rebuild<D: Domain>(app: &App, segments: &SegmentArgs, json: bool) -> Result<ExitCode, CliError> {
-    for (name, report) in verify_views::<D>(app, segments, 0).await?.projections {
+    for (name, report) in verify_views::<D>(app, segments, 0, Timestamp::MAX).await?.projections {
         let views = report.views.views;
         let defective_or_behind = report.views.defective.len() + report.views.behind.len();
         match json {
@@ -222,7 +251,7 @@ async fn sweep_streams<D: Domain>(app: &App, discarded: &[DiscardedBatch], json:
 
 /// Fails for an unknown stream. Otherwise redriving it would report success.
 async fn check_exists(app: &App, stream: &StreamId) -> Result<(), CliError> {
-    match app.events().map_err(message)?.load_after(stream, Version::NONE).await {
+    match app.events().map_err(message)?.load_stored(stream).await {
         Ok(commits) if commits.is_empty() => Err(format!("{stream} does not exist")),
         Ok(_) | Err(StoreError::Corrupt { .. }) => Ok(()),
         Err(error) => Err(message(error)),
@@ -245,12 +274,13 @@ fn print_caught_up(report: &RebuildReport, json: bool) -> Result<ExitCode, CliEr
 }
 
 async fn history(app: &App, stream: &StreamId, json: bool) -> Result<ExitCode, CliError> {
-    let commits = app.events().map_err(message)?.load_after(stream, Version::NONE).await.map_err(message)?;
+    let commits = app.events().map_err(message)?.load_stored(stream).await.map_err(message)?;
     if commits.is_empty() {
         eprintln!("cargo operate: {stream} has no commits");
     }
     if json {
-        print_json(&commits)?;
+        let documents: Result<Vec<_>, _> = commits.iter().map(document).collect();
+        print_json(&documents.map_err(|error| error.to_string())?)?;
     } else {
         for commit in &commits {
             let types: Vec<_> = commit.events.iter().map(|event| event.event_type.as_str()).collect();
@@ -258,6 +288,16 @@ async fn history(app: &App, stream: &StreamId, json: bool) -> Result<ExitCode, C
         }
     }
     Ok(ExitCode::from(u8::from(commits.is_empty())))
+}
+
+/// Returns a commit in JSON, with its hashes as hexadecimal digits.
+fn document(commit: &StoredCommit) -> Result<Value, serde_json::Error> {
+    let mut document = serde_json::to_value(commit)?;
+    if let Some(fields) = document.as_object_mut() {
+        let hashes = [("previous", commit.previous), ("hash", commit.hash)];
+        fields.extend(hashes.into_iter().filter_map(|(name, hash)| Some((name.to_owned(), hash?.to_string().into()))));
+    }
+    Ok(document)
 }
 
 /// Returns a progress bar over all streams, or a spinner if their number is unknown. DynamoDB updates `item_count`

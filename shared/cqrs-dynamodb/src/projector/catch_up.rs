@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cqrs::{Projection, Version};
+use cqrs::{Position, Projection, Version};
 
 use super::{
     changes::{Changes, fitting, steps},
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Bookkeeping, EventStore, StoreError,
+    event_store::Continuation,
     fold::{Folded, fold},
     item::{self, text},
     parked::{PARKED, PARKED_IN},
@@ -100,22 +101,32 @@ impl<'a, P: Projection> CatchUp<'a, P> {
     /// Plans and folds one stream. Returns the next step.
     async fn fold(&self, work: Work<'a, P::View>) -> Result<NextStep<'a, P::View>, StoreError> {
         let model = &self.handler.model;
-        let FoldPlan { from, view, stored_version, commits, fills_gap } = match work.plan(model)? {
+        let FoldPlan { from, view, commits, fills_gap } = match work.plan(model)? {
             Plan::UpToDate => return Ok(NextStep::UpToDate { unparked: work.unparked }),
             Plan::Skip => return Ok(NextStep::Skip),
             Plan::Fold(plan) => plan,
         };
-        let (commits, corrupt) = match commits {
-            Some(commits) => (commits, None),
-            None => self.events.load_valid(&work.request.stream, from).await?,
+        let mut before = work.bookkeeping();
+        let Continuation { after, commits, corrupt } = match commits {
+            Some(commits) => Continuation { after: from, commits, corrupt: None },
+            None => {
+                let loaded = self.events.load_after(&work.request.stream, from).await?;
+                if loaded.after == Position::START && loaded.corrupt.is_none() {
+                    // A stream that was restored may end before its tallies. Its next commits must be counted.
+                    before.end_at(loaded.commits.last().map_or(Version::NONE, |last| last.version));
+                }
+                loaded
+            }
         };
-        let before = work.bookkeeping();
-        let folded = fold(model, &before, from, view, commits);
-        Ok(match FoldResult::new(folded, corrupt, stored_version) {
+        let view = view.filter(|_| after == from);
+        let folded = fold(model, &before, after, view, commits);
+        let stored = work.stored.is_some().then(|| work.stored_version());
+        Ok(match FoldResult::new(folded, corrupt, stored) {
             FoldResult::UpToDate => NextStep::UpToDate { unparked: work.unparked },
             FoldResult::Park(error) => NextStep::Park(work, error),
+            FoldResult::Remove(folded) => NextStep::Write(self.pending(work, &before, &folded, WritePart::Removal)?),
             FoldResult::Write { folded, stopped } => {
-                let commits = from.next().get()..=folded.version.get();
+                let commits = after.version.next().get()..=folded.position.version.get();
                 let part = WritePart::View { commits, fills_gap, stopped };
                 NextStep::Write(self.pending(work, &before, &folded, part)?)
             }
@@ -132,9 +143,9 @@ impl<'a, P: Projection> CatchUp<'a, P> {
     ) -> Result<PendingView<'a, P::View>, StoreError> {
         let key = work.request.stream.key();
         let after = before.after(&self.handler.model, folded);
-        let mut item = views::encode::<P>(key, folded.version, folded.view.as_ref(), &after)?;
+        let mut item = views::encode::<P>(key, folded.position, folded.view.as_ref(), &after)?;
         if let WritePart::View { stopped: Some(error), .. } = &part {
-            let mark = self.handler.parked_mark(&work, folded.version, error)?;
+            let mark = self.handler.parked_mark(&work, folded.position.version, error)?;
             item.extend([(PARKED.to_owned(), mark), (PARKED_IN.to_owned(), text(P::NAME))]);
         }
         let steps = steps::<P>(key, before, &after, folded)?;
@@ -145,7 +156,11 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         }
         let changes = Changes::of(steps);
         let bytes = bytes + changes.bytes();
-        let write = ViewWrite { action: ViewAction::Put(item), bytes, revision: work.revision(P::KEY), changes };
+        let action = match part {
+            WritePart::Removal => ViewAction::Delete(views::key::<P>(key)),
+            _ => ViewAction::Put(item),
+        };
+        let write = ViewWrite { action, bytes, revision: work.revision(P::KEY), changes };
         Ok(PendingView { work, write, part })
     }
 

@@ -38,7 +38,7 @@ impl<P: Projection> ProjectionHandler<P> {
         let update = self.advance(work.request.stream.key(), &revision, &bookkeeping)?;
         let changes = Changes::of(steps);
         let stored = StoredView {
-            version: work.stored_version(),
+            position: work.stored_position(),
             schema: work.stored.as_ref().map_or(P::SCHEMA, |stored| stored.schema),
             content: work.stored.as_ref().map_or(Content::Deleted, |stored| stored.content.clone()),
             revision: revision.after_instalment(&bookkeeping, P::SCHEMA),

@@ -1,6 +1,6 @@
 //! The pure decisions of catching up: from a stored view and a request to a plan, and from a fold to a result.
 
-use cqrs::{Projection, ReadModel, StoredCommit, Version};
+use cqrs::{Position, Projection, ReadModel, StoredCommit, Version};
 
 use super::request::CatchUpRequest;
 use crate::{
@@ -33,10 +33,8 @@ pub(super) enum Plan<V> {
 /// A fold of the commits after `from` onto `view`.
 #[derive(Debug, PartialEq)]
 pub(super) struct FoldPlan<V> {
-    pub(super) from: Version,
+    pub(super) from: Position,
     pub(super) view: Option<V>,
-    /// The version of the stored view. A view that is folded anew must reach it before it may replace the stored one.
-    pub(super) stored_version: Version,
     /// The commits to fold if the request holds all of them; otherwise they are loaded from the event store.
     pub(super) commits: Option<Vec<StoredCommit>>,
     /// The request has a head, but not all commits to fold, and the view is not folded anew.
@@ -46,8 +44,10 @@ pub(super) struct FoldPlan<V> {
 /// The result of a fold.
 #[derive(Debug)]
 pub(super) enum FoldResult<V> {
-    /// The stream has no commit after the stored view.
+    /// The stream has no commit after the stored view, or neither commits nor a view.
     UpToDate,
+    /// The stream has no commits, so its view must be removed.
+    Remove(Folded<V>),
     /// No view can be written, so the stream must be parked.
     Park(StoreError),
     Write {
@@ -64,7 +64,12 @@ impl<'a, V: Clone> Work<'a, V> {
 
     /// Returns the version of the stored view, or [`Version::NONE`] if there is none.
     pub(super) fn stored_version(&self) -> Version {
-        self.stored.as_ref().map_or(Version::NONE, |stored| stored.version)
+        self.stored_position().version
+    }
+
+    /// Returns the position of the stored view, or [`Position::START`] if there is none.
+    pub(super) fn stored_position(&self) -> Position {
+        self.stored.as_ref().map_or(Position::START, |stored| stored.position)
     }
 
     /// Returns the stored bookkeeping; empty if there is no view.
@@ -88,42 +93,46 @@ impl<'a, V: Clone> Work<'a, V> {
     /// [`StoreError::NewerSchema`] if newer code wrote the stored view.
     pub(super) fn plan<P: Projection<View = V>>(&self, model: &ReadModel<P>) -> Result<Plan<V>, StoreError> {
         let is_uncounted = |stored: &StoredView<V>| {
-            model.tallies().iter().any(|tally| stored.bookkeeping.counted(tally.name) < stored.version)
+            model.tallies().iter().any(|tally| stored.bookkeeping.counted(tally.name) < stored.position.version)
         };
         let (from, view) = match &self.stored {
-            None => (Version::NONE, None),
+            None => (Position::START, None),
             Some(stored) if stored.schema > P::SCHEMA => {
                 return Err(StoreError::NewerSchema { projection: P::NAME, found: stored.schema, known: P::SCHEMA });
             }
-            Some(stored) if is_uncounted(stored) => (Version::NONE, None),
-            Some(StoredView { version, content: Content::Current(view), .. }) => (*version, Some(view.clone())),
-            Some(StoredView { version, content: Content::Deleted, .. }) => (*version, None),
-            Some(StoredView { content: Content::Stale, .. }) => (Version::NONE, None),
+            Some(stored) if is_uncounted(stored) => (Position::START, None),
+            Some(StoredView { position, content: Content::Current(view), .. }) => (*position, Some(view.clone())),
+            Some(StoredView { position, content: Content::Deleted, .. }) => (*position, None),
+            Some(StoredView { content: Content::Stale, .. }) => (Position::START, None),
         };
         // The requests for commits that arrived while the stream was parked were skipped, so the head is unknown.
         let head = self.request.head.filter(|_| !self.unparked);
-        if head.is_some_and(|head| head <= from) {
+        if head.is_some() && from != Position::START && self.request.ends_at(from) {
             return Ok(Plan::UpToDate);
         }
         if self.parked().is_some_and(|parked| parked.blocks(P::SCHEMA)) && !self.request.include_parked {
             return Ok(Plan::Skip);
         }
-        let stored_version = self.stored_version();
-        let commits =
-            head.filter(|head| *head >= stored_version).and_then(|head| self.request.commits_between(from, head));
-        let is_folded_anew = from < stored_version;
-        let fills_gap = commits.is_none() && head.is_some() && !is_folded_anew;
-        Ok(Plan::Fold(FoldPlan { from, view, stored_version, commits, fills_gap }))
+        let stored = self.stored_position();
+        let beyond = head.filter(|head| *head > from.version && *head >= stored.version);
+        let commits = beyond.and_then(|head| self.request.commits_between(from, head));
+        let fills_gap = commits.is_none() && beyond.is_some() && from == stored;
+        Ok(Plan::Fold(FoldPlan { from, view, commits, fills_gap }))
     }
 }
 
 impl<V> FoldResult<V> {
-    /// Classifies a fold. `corrupt` is the error of the first commit that could not be read.
-    pub(super) fn new(folded: Folded<V>, corrupt: Option<StoreError>, stored_version: Version) -> Self {
+    /// Classifies a fold. `corrupt` is the error of the first commit that could not be read. `stored` is the version of
+    /// the stored view, or `None` if there is none.
+    ///
+    /// The stream may be shorter than the stored view, after a restore. Then the view is written at a lower version.
+    pub(super) fn new(folded: Folded<V>, corrupt: Option<StoreError>, stored: Option<Version>) -> Self {
         let mut folded = folded;
         match folded.stopped.take().or(corrupt) {
-            None if folded.commits == 0 => Self::UpToDate,
-            Some(error) if folded.commits == 0 || folded.version < stored_version => Self::Park(error),
+            None if folded.commits > 0 => Self::Write { folded, stopped: None },
+            None if stored.is_some() && folded.position == Position::START => Self::Remove(folded),
+            None => Self::UpToDate,
+            Some(error) if folded.commits == 0 || Some(folded.position.version) < stored => Self::Park(error),
             stopped => Self::Write { folded, stopped },
         }
     }
@@ -137,7 +146,7 @@ mod tests {
     use crate::{
         fold::Beside,
         item::Item,
-        sample::{Fillings, LevelView, Levels, filled, stream},
+        sample::{Fillings, LevelView, Levels, chain, filled, stream},
         views::{decode, encode},
     };
 
@@ -147,9 +156,17 @@ mod tests {
         LevelView { content }
     }
 
+    fn commits(head: u64) -> Vec<StoredCommit> {
+        chain((1..=head).map(|version| filled(version, 1)).collect())
+    }
+
+    fn position(version: u64) -> Position {
+        commits(version).last().map_or(Position::START, StoredCommit::position)
+    }
+
     fn stored(version: u64, schema: u32) -> StoredView<LevelView> {
-        let mut item: Item =
-            encode::<Levels>("a", Version::new(version), Some(&view(5)), &Bookkeeping::default()).unwrap();
+        let bookkeeping = Bookkeeping::default();
+        let mut item: Item = encode::<Levels>("a", position(version), Some(&view(5)), &bookkeeping).unwrap();
         item.insert("schema".to_owned(), crate::item::number(schema));
         decode::<Levels>(item)
     }
@@ -162,7 +179,9 @@ mod tests {
 
     fn request(versions: impl IntoIterator<Item = u64>) -> CatchUpRequest {
         let mut request = CatchUpRequest::new(stream());
-        versions.into_iter().for_each(|version| request.observe(Version::new(version), Some(filled(version, 1))));
+        for version in versions {
+            request.observe(Version::new(version), commits(version).pop());
+        }
         request
     }
 
@@ -178,20 +197,38 @@ mod tests {
     #[test]
     fn a_view_that_has_reached_the_head_is_up_to_date() {
         assert_eq!(plan(&request([1, 2]), Some(stored(2, Levels::SCHEMA))), Plan::UpToDate);
-        assert_eq!(plan(&request([1]), Some(stored(2, Levels::SCHEMA))), Plan::UpToDate);
+    }
+
+    #[test]
+    fn a_view_that_was_folded_from_another_commit_is_loaded() {
+        let mut other = request([1]);
+        let second = chain(vec![filled(1, 1), filled(2, 9)]).pop();
+        other.observe(Version::new(2), second.clone());
+        let fold = folds(plan(&other, Some(stored(2, Levels::SCHEMA))));
+        assert_eq!((fold.from, fold.commits, fold.fills_gap), (position(2), None, false));
+        let third = chain(vec![filled(1, 1), filled(2, 9), filled(3, 1)]).pop();
+        other.observe(Version::new(3), third);
+        let fold = folds(plan(&other, Some(stored(2, Levels::SCHEMA))));
+        assert_eq!((fold.from, fold.commits, fold.fills_gap), (position(2), None, true));
+    }
+
+    #[test]
+    fn a_commit_before_the_version_of_the_view_is_loaded_because_the_stream_may_be_shorter() {
+        let fold = folds(plan(&request([1]), Some(stored(2, Levels::SCHEMA))));
+        assert_eq!((fold.from, fold.commits, fold.fills_gap), (position(2), None, false));
     }
 
     #[test]
     fn a_new_stream_is_folded_from_the_commits_of_the_request() {
         let fold = folds(plan(&request([1, 2]), None));
-        assert_eq!((fold.from, fold.view, fold.fills_gap), (Version::NONE, None, false));
-        assert_eq!(fold.commits.unwrap(), [filled(1, 1), filled(2, 1)]);
+        assert_eq!((fold.from, fold.view, fold.fills_gap), (Position::START, None, false));
+        assert_eq!(fold.commits.unwrap(), commits(2));
     }
 
     #[test]
     fn a_missing_commit_is_a_gap_and_is_loaded() {
         let fold = folds(plan(&request([3]), Some(stored(1, Levels::SCHEMA))));
-        assert_eq!((fold.from, fold.view), (Version::new(1), Some(view(5))));
+        assert_eq!((fold.from, fold.view), (position(1), Some(view(5))));
         assert_eq!((fold.commits, fold.fills_gap), (None, true));
     }
 
@@ -202,9 +239,9 @@ mod tests {
     }
 
     #[test]
-    fn a_view_of_an_older_schema_is_folded_anew_at_least_to_its_version() {
+    fn a_view_of_an_older_schema_is_folded_anew() {
         let fold = folds(plan(&request([1, 2]), Some(stored(4, Levels::SCHEMA - 1))));
-        assert_eq!((fold.from, fold.view, fold.stored_version), (Version::NONE, None, Version::new(4)));
+        assert_eq!((fold.from, fold.view), (Position::START, None));
         assert_eq!(fold.commits, None, "the commits of the request end before the stored version");
         assert!(!fold.fills_gap);
     }
@@ -214,10 +251,10 @@ mod tests {
         let model = || ReadModel::<Levels>::new().tally::<Fillings>();
         let request = request([1, 2, 3]);
         let plan = |stored| folds(Work::new(&request, Some(stored)).plan(&model()).unwrap());
-        assert_eq!(plan(stored(2, Levels::SCHEMA)).from, Version::NONE);
+        assert_eq!(plan(stored(2, Levels::SCHEMA)).from, Position::START);
         let mut counted = stored(2, Levels::SCHEMA);
         counted.bookkeeping.counted.insert("fillings".to_owned(), Version::new(2));
-        assert_eq!(plan(counted).from, Version::new(2));
+        assert_eq!(plan(counted).from, position(2));
     }
 
     #[test]
@@ -245,26 +282,38 @@ mod tests {
     }
 
     fn folded(version: u64, commits: usize, stopped: Option<StoreError>) -> Folded<LevelView> {
-        let (version, view) = (Version::new(version), Some(view(1)));
-        Folded { version, view, beside: Beside::default(), tallied: Vec::new(), commits, stopped }
+        let (position, view) = (position(version), Some(view(1)));
+        Folded { position, view, beside: Beside::default(), tallied: Vec::new(), commits, stopped }
     }
 
     #[test]
     fn a_fold_without_commits_has_nothing_to_write() {
-        assert!(matches!(FoldResult::new(folded(2, 0, None), None, Version::new(2)), FoldResult::UpToDate));
+        assert!(matches!(FoldResult::new(folded(2, 0, None), None, Some(Version::new(2))), FoldResult::UpToDate));
+        assert!(matches!(FoldResult::new(folded(0, 0, None), None, None), FoldResult::UpToDate));
     }
 
     #[test]
     fn a_fold_that_stops_at_once_or_before_the_stored_version_parks_the_stream() {
         let poison = || Some(StoreError::bug("poison"));
-        assert!(matches!(FoldResult::new(folded(2, 0, poison()), None, Version::new(2)), FoldResult::Park(_)));
-        assert!(matches!(FoldResult::new(folded(2, 2, poison()), None, Version::new(3)), FoldResult::Park(_)));
-        assert!(matches!(FoldResult::new(folded(2, 0, None), poison(), Version::new(2)), FoldResult::Park(_)));
+        let result = |folded, corrupt, stored| FoldResult::new(folded, corrupt, Some(Version::new(stored)));
+        assert!(matches!(result(folded(2, 0, poison()), None, 2), FoldResult::Park(_)));
+        assert!(matches!(result(folded(2, 2, poison()), None, 3), FoldResult::Park(_)));
+        assert!(matches!(result(folded(2, 0, None), poison(), 2), FoldResult::Park(_)));
+        assert!(matches!(result(folded(0, 0, None), poison(), 2), FoldResult::Park(_)));
+    }
+
+    #[test]
+    fn a_stream_that_is_shorter_than_its_view_lowers_or_removes_the_view() {
+        let result = |folded| FoldResult::new(folded, None, Some(Version::new(3)));
+        assert!(
+            matches!(result(folded(2, 2, None)), FoldResult::Write { folded, .. } if folded.position == position(2))
+        );
+        assert!(matches!(result(folded(0, 0, None)), FoldResult::Remove(_)));
     }
 
     #[test]
     fn a_fold_that_stops_later_writes_the_view_with_the_reason() {
-        let result = FoldResult::new(folded(3, 1, Some(StoreError::bug("poison"))), None, Version::new(2));
+        let result = FoldResult::new(folded(3, 1, Some(StoreError::bug("poison"))), None, Some(Version::new(2)));
         assert!(matches!(&result, FoldResult::Write { folded, stopped: Some(_) } if folded.commits == 1), "{result:?}");
     }
 }

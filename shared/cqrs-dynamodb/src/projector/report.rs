@@ -14,6 +14,8 @@ use crate::StoreError;
 #[derive(Debug, Default)]
 pub struct CatchUpReport {
     pub views_written: usize,
+    /// Views that were removed, because their stream has no commits: the events table was restored to an earlier time.
+    pub views_removed: usize,
     /// The versions of the commits that were folded into the written views.
     commits: BTreeMap<StreamId, BTreeSet<u64>>,
     /// Views that had already reached the requested version.
@@ -41,6 +43,7 @@ impl CatchUpReport {
 
     pub(super) fn add(&mut self, other: CatchUpReport) {
         self.views_written += other.views_written;
+        self.views_removed += other.views_removed;
         for (stream, versions) in other.commits {
             self.commits.entry(stream).or_default().extend(versions);
         }

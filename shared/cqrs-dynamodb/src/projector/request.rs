@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cqrs::{StoredCommit, StreamId, Version};
+use cqrs::{Position, StoredCommit, StreamId, Version};
 
 /// A request to catch the views of one stream up.
 #[derive(Clone, Debug)]
@@ -33,9 +33,22 @@ impl CatchUpRequest {
         self.commits.extend(commit.map(|commit| (version, commit)));
     }
 
-    /// Returns the commits from `from` (exclusive) to `to` (inclusive), or `None` if one of them is missing.
-    pub(super) fn commits_between(&self, from: Version, to: Version) -> Option<Vec<StoredCommit>> {
-        let versions = from.next().get()..=to.get();
-        versions.map(|version| self.commits.get(&Version::new(version)).cloned()).collect()
+    /// Returns the commits after `position` through the version `to`, or `None` if one of them is missing or does not
+    /// continue its predecessor.
+    pub(super) fn commits_between(&self, mut position: Position, to: Version) -> Option<Vec<StoredCommit>> {
+        let versions = position.version.next().get()..=to.get();
+        let mut commits = Vec::new();
+        for version in versions {
+            let commit = self.commits.get(&Version::new(version))?;
+            position = position.after(commit).ok()?;
+            commits.push(commit.clone());
+        }
+        Some(commits)
+    }
+
+    /// Returns whether the stream has reached `position` and the request needs no later commit.
+    pub(super) fn ends_at(&self, position: Position) -> bool {
+        self.head == Some(position.version)
+            && self.commits.get(&position.version).is_some_and(|commit| commit.position() == position)
     }
 }

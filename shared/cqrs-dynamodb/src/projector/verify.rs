@@ -1,19 +1,23 @@
-//! The comparison of stored views with the folds of their streams, byte for byte, and of the rows beside them. Writes
-//! nothing.
+//! The check of streams and their views: the hash chain of each stream, and the comparison of stored views with the folds
+//! of their streams, byte for byte, and of the rows beside them. Writes nothing.
 //!
 //! Verification does not find rows that no view has: that would need a scan of the whole table. The projector leaves no
 //! such row behind, because a row and the digest in its view's item change in one transaction.
 
 use std::collections::BTreeMap;
 
-use cqrs::{Counters, Projection, StoredCommit, StreamId, Version};
+use cqrs::{Counters, HeadsDigest, Position, Projection, StoredCommit, StreamId};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::handler::{CONCURRENCY, ProjectionHandler};
+use super::{
+    HandleProjection, Projector,
+    handler::{CONCURRENCY, ProjectionHandler},
+};
 use crate::{
-    Bookkeeping, EventStore, StoreError,
+    Bookkeeping, StoreError,
+    event_store::Continuation,
     fold::{Beside, counted, fold},
     item::Item,
     parked::{PARKED, PARKED_IN},
@@ -21,6 +25,34 @@ use crate::{
     rows,
     views::{self, INSTALMENTS, StoredView},
 };
+
+/// The result of verifying streams and their views.
+#[derive(Debug, Default)]
+pub struct Verified {
+    pub streams: VerifiedStreams,
+    /// By the name of the projection.
+    pub views: BTreeMap<&'static str, VerifiedViews>,
+}
+
+/// The result of verifying the hash chains of streams.
+#[derive(Debug, Default, Serialize)]
+pub struct VerifiedStreams {
+    /// The number of verified streams.
+    pub streams: usize,
+    /// The streams with a commit that is missing, changed or replaced, with the version and the reason.
+    pub corrupt: BTreeMap<StreamId, String>,
+    /// The heads of all streams, as of the time that the caller passed in.
+    pub heads: HeadsDigest,
+}
+
+/// The commits of a stream, up to the first one that is missing, changed or replaced.
+pub(super) struct LoadedStream<'a> {
+    stream: &'a StreamId,
+    commits: Vec<StoredCommit>,
+}
+
+/// The items of views, by the key of the stream.
+pub(super) type ViewItems = BTreeMap<String, Item>;
 
 /// The result of verifying views.
 #[derive(Debug, Default, Serialize)]
@@ -44,10 +76,14 @@ pub struct VerifiedViews {
 pub enum ViewDefect {
     /// There is no view, and the stream has no readable commit.
     Missing,
+    /// There is a view, but its stream has no readable commit.
+    NoStream,
     /// The view has another schema version than the code. A rebuild is due or running.
     OtherSchema,
     /// The version of the view is higher than that of its stream.
     Ahead,
+    /// The commit at the version of the view is another one than the view was folded from.
+    OtherHistory,
     /// The view is not the fold of its stream, or a declared tally has not counted the stream.
     Different,
     /// The view is correct, but one of its rows is missing.
@@ -64,18 +100,80 @@ enum ViewStatus {
     Parked,
 }
 
-impl<P: Projection> ProjectionHandler<P> {
-    /// Compares the views of these streams with the folds of the streams. Costs a read of each view and of its rows,
-    /// and a query of each stream.
+/// The number of streams whose commits are in memory at once.
+const BATCH: usize = 100;
+
+impl Projector {
+    /// Checks the hash chains of these streams, and compares their views with their folds. The digest of the heads
+    /// covers the commits that were recorded until `heads_at`. Writes nothing.
     ///
     /// # Errors
     /// [`StoreError`] of a read.
-    pub(super) async fn verify(&self, events: &EventStore, streams: &[&StreamId]) -> Result<VerifiedViews, StoreError> {
-        let keys: Vec<&str> = streams.iter().map(|stream| stream.key()).collect();
-        let items = self.views.items(&keys).await?;
-        let verify = |stream: &&StreamId| {
-            let (stream, item) = ((*stream).clone(), items.get(stream.key()));
-            async move { (self.verify_stream(events, &stream, item).await, stream) }
+    pub async fn verify(&self, streams: &[StreamId], heads_at: Timestamp) -> Result<Verified, StoreError> {
+        let mut verified = Verified::default();
+        for batch in streams.chunks(BATCH) {
+            // The views are read before the commits, so that no view is ahead of the commits that were read.
+            let mut views = Vec::with_capacity(self.handlers.len());
+            for handler in &self.handlers {
+                let streams = batch.iter().filter(|stream| stream.category() == handler.category());
+                let keys: Vec<&str> = streams.map(StreamId::key).collect();
+                views.push((&**handler, handler.items(&keys).await?));
+            }
+            let loaded = self.load(batch, heads_at, &views, &mut verified.streams).await?;
+            for (handler, items) in &views {
+                let of_category = |loaded: &&LoadedStream<'_>| loaded.stream.category() == handler.category();
+                let loaded: Vec<_> = loaded.iter().filter(of_category).collect();
+                verified.views.entry(handler.name()).or_default().add(handler.verify(&loaded, items).await?);
+            }
+        }
+        Ok(verified)
+    }
+
+    /// Loads the commits of the streams, and adds their hash chains to `verified`.
+    async fn load<'a>(
+        &self,
+        streams: &'a [StreamId],
+        heads_at: Timestamp,
+        views: &[(&dyn HandleProjection, ViewItems)],
+        verified: &mut VerifiedStreams,
+    ) -> Result<Vec<LoadedStream<'a>>, StoreError> {
+        let load = |stream: &'a StreamId| async move {
+            let views = views.iter().filter(|(handler, _)| handler.category() == stream.category());
+            let known: Vec<Position> =
+                views.filter_map(|(_, items)| items.get(stream.key())).map(views::position).collect();
+            (stream, self.events.load_all(stream, &known).await)
+        };
+        let loads: Vec<_> = streams.iter().map(load).collect();
+        let mut loads = stream::iter(loads).buffered(CONCURRENCY);
+        let mut loaded = Vec::with_capacity(streams.len());
+        while let Some((stream, continuation)) = loads.next().await {
+            let Continuation { commits, corrupt, .. } = continuation?;
+            verified.streams += 1;
+            if let Some(StoreError::Corrupt { version, reason, .. }) = corrupt {
+                verified.corrupt.insert(stream.clone(), format!("version {version}: {reason}"));
+            }
+            let until = commits.iter().take_while(|commit| commit.recorded_at <= heads_at);
+            until.last().and_then(|head| head.hash).iter().for_each(|hash| verified.heads.add_head(hash));
+            loaded.push(LoadedStream { stream, commits });
+        }
+        Ok(loaded)
+    }
+}
+
+impl<P: Projection> ProjectionHandler<P> {
+    /// Compares the views of these streams with the folds of the streams. Costs a read of the rows of each view.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a read.
+    pub(super) async fn verify(
+        &self,
+        streams: &[&LoadedStream<'_>],
+        items: &ViewItems,
+    ) -> Result<VerifiedViews, StoreError> {
+        let verify = |loaded: &&LoadedStream<'_>| {
+            let (stream, item) = (loaded.stream.clone(), items.get(loaded.stream.key()));
+            let commits = loaded.commits.clone();
+            async move { (self.verify_stream(&stream, item, commits).await, stream) }
         };
         let views: Vec<_> = streams.iter().map(verify).collect();
         let mut verified = VerifiedViews { views: streams.len(), ..VerifiedViews::default() };
@@ -97,11 +195,10 @@ impl<P: Projection> ProjectionHandler<P> {
     /// Verifies the view of one stream. Also returns the counted events of the stream, by table of counters.
     async fn verify_stream(
         &self,
-        events: &EventStore,
         stream: &StreamId,
         item: Option<&Item>,
+        commits: Vec<StoredCommit>,
     ) -> Result<(ViewStatus, BTreeMap<String, Counters>), StoreError> {
-        let (commits, _) = events.load_valid(stream, Version::NONE).await?;
         let Some(item) = item else {
             // A new stream has no view for a moment. The caller compares the age of the first commit with its patience.
             let first = commits.first().map(|first| first.recorded_at);
@@ -134,16 +231,23 @@ impl<P: Projection> ProjectionHandler<P> {
         }
         // The next view is being written in instalments: only the bookkeeping is ahead of the view.
         let in_instalments = item.contains_key(INSTALMENTS);
-        let missing = commits.iter().find(|commit| commit.version > stored.version);
+        let position = stored.position;
+        if commits.is_empty() && position != Position::START {
+            return Ok((ViewStatus::Defective(ViewDefect::NoStream), None));
+        }
+        let missing = commits.iter().find(|commit| commit.version > position.version);
         let missing = missing.or_else(|| commits.last().filter(|_| in_instalments));
         let missing_since = missing.map(|commit| commit.recorded_at);
-        let folded_commits = commits.into_iter().take_while(|commit| commit.version <= stored.version).collect();
-        let folded = fold(&self.model, &stored.bookkeeping, Version::NONE, None, folded_commits);
-        if folded.version < stored.version {
+        let folded_commits = commits.into_iter().take_while(|commit| commit.version <= position.version).collect();
+        let folded = fold(&self.model, &stored.bookkeeping, Position::START, None, folded_commits);
+        if folded.position.version < position.version {
             return Ok((ViewStatus::Defective(ViewDefect::Ahead), None));
         }
+        if folded.position != position {
+            return Ok((ViewStatus::Defective(ViewDefect::OtherHistory), None));
+        }
         let bookkeeping = stored.bookkeeping.after(&self.model, &folded);
-        let mut expected = views::encode::<P>(stream.key(), folded.version, folded.view.as_ref(), &bookkeeping)?;
+        let mut expected = views::encode::<P>(stream.key(), folded.position, folded.view.as_ref(), &bookkeeping)?;
         let mut found = item.clone();
         found.retain(|name, _| ![PARKED, PARKED_IN].contains(&name.as_str()));
         if in_instalments {
@@ -191,6 +295,15 @@ impl<P: Projection> ProjectionHandler<P> {
     async fn is_unchanged(&self, stream: &StreamId, item: &Item) -> Result<bool, StoreError> {
         let again = self.views.items(&[stream.key()]).await?;
         Ok(again.get(stream.key()).is_some_and(|again| Revision::of(again) == Revision::of(item)))
+    }
+}
+
+impl VerifiedStreams {
+    /// Adds another result to this one.
+    pub fn add(&mut self, other: Self) {
+        self.streams += other.streams;
+        self.corrupt.extend(other.corrupt);
+        self.heads.add(&other.heads);
     }
 }
 

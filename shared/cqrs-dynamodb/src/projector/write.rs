@@ -38,6 +38,8 @@ pub(super) struct ViewWrite {
 pub(super) enum ViewAction {
     /// Writes the view.
     Put(Item),
+    /// Removes the item with this key.
+    Delete(Item),
     /// Advances only the bookkeeping, in an instalment.
     Advance(Box<Update>),
 }
@@ -99,6 +101,7 @@ impl<P: Projection> ProjectionHandler<P> {
             let action = TransactWriteItem::builder();
             actions.push(match &write.action {
                 ViewAction::Put(item) => action.put(self.conditional_put(item, &write.revision)?).build(),
+                ViewAction::Delete(key) => action.delete(self.conditional_delete(key, &write.revision)?).build(),
                 ViewAction::Advance(update) => action.update((**update).clone()).build(),
             });
         }
@@ -153,6 +156,17 @@ impl<P: Projection> ProjectionHandler<P> {
             .set_expression_attribute_values(revision.values())
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         put.build().map_err(StoreError::bug)
+    }
+
+    fn conditional_delete(&self, key: &Item, revision: &Revision) -> Result<Delete, StoreError> {
+        let delete = Delete::builder()
+            .table_name(self.views.table())
+            .set_key(Some(key.clone()))
+            .condition_expression(revision.condition())
+            .set_expression_attribute_names(Some(revision.names()))
+            .set_expression_attribute_values(revision.values())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        delete.build().map_err(StoreError::bug)
     }
 }
 

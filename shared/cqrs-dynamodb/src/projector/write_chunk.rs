@@ -36,6 +36,8 @@ pub(super) enum WritePart<V> {
         /// The error that stopped the fold before the head. The view carries the parked mark.
         stopped: Option<StoreError>,
     },
+    /// The removal of a view whose stream has no commits.
+    Removal,
     /// An instalment. Holds the stored view after it.
     Instalment(Box<StoredView<V>>),
 }
@@ -82,6 +84,7 @@ impl<'a, 'h, P: Projection> ChunkWriter<'a, 'h, P> {
     fn written(&mut self) {
         for PendingView { work, write, part } in self.pending.drain(..) {
             match (part, write.action) {
+                (WritePart::Removal, _) => self.report.views_removed += 1,
                 (WritePart::Instalment(stored), _) => self.to_refold.push(Work { stored: Some(*stored), ..work }),
                 (WritePart::View { commits, fills_gap, stopped }, action) => {
                     self.report.view_written(&work.request.stream, commits, fills_gap);

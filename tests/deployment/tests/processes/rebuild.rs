@@ -13,6 +13,7 @@ use app::App;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use check::check;
 use cqrs_dynamodb::{Environment, Segment, StreamFilter};
+use domains::Domains;
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use local::{Engine, stack};
@@ -227,9 +228,10 @@ impl OperateProcess {
 
 /// The number of pages in which a rebuild reads the streams.
 async fn pages(app: &App) -> u64 {
+    let projector = app.projector::<Domains>().unwrap();
     let (mut pages, mut after) = (0, None);
     loop {
-        let page = app.events().unwrap().streams(StreamFilter::All, Segment::ALL, after.as_ref()).await.unwrap();
+        let page = projector.streams(StreamFilter::All, Segment::ALL, after.as_ref()).await.unwrap();
         (pages, after) = (pages + 1, page.next);
         if after.is_none() {
             return pages;

@@ -1,6 +1,6 @@
 //! Steps and their instalments, with the sample domain.
 
-use cqrs::{ReadModel, StoredCommit};
+use cqrs::{Position, ReadModel, StoredCommit};
 
 use super::*;
 use crate::{
@@ -14,7 +14,7 @@ fn model() -> ReadModel<Levels> {
 
 /// Returns the steps of the fold of `commits`, and the bookkeeping after them.
 fn folded(before: &Bookkeeping, commits: Vec<StoredCommit>) -> (Vec<Step>, Bookkeeping) {
-    let folded = fold(&model(), before, Version::NONE, None, commits);
+    let folded = fold(&model(), before, Position::START, None, commits);
     let after = before.after(&model(), &folded);
     (steps::<Levels>("a", before, &after, &folded).unwrap(), after)
 }
