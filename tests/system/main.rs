@@ -20,6 +20,7 @@ mod chaos;
 mod check;
 mod concurrency;
 mod cost;
+mod counters;
 mod delivery;
 mod engines;
 mod event_source_mapping;

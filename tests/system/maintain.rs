@@ -86,7 +86,7 @@ async fn changed_views_and_counters_are_found() {
     let app = &system.stack.app;
     let counters = app.dynamo.client.update_item().table_name(&*app.tables.get("dashboard").unwrap());
     let counters =
-        counters.key("shard", AttributeValue::S("0".to_owned())).key("row", AttributeValue::S("totals".to_owned()));
+        counters.key("shard", AttributeValue::S("1#0".to_owned())).key("row", AttributeValue::S("totals".to_owned()));
     let counters = counters.update_expression("ADD orders :one").expression_attribute_values(":one", number("1"));
     counters.send().await.unwrap();
     assert_eq!(report(&system, 1).await.counters["dashboard"], CountersStatus::Wrong);

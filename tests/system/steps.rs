@@ -132,7 +132,7 @@ async fn a_verification_in_one_step_also_compares_the_counters() {
     let counters = app.dynamo.client.update_item().table_name(&*app.tables.get("dashboard").unwrap());
     let key = ["shard", "row"]
         .into_iter()
-        .zip(["0", "totals"])
+        .zip(["1#0", "totals"])
         .map(|(name, value)| (name.into(), AttributeValue::S(value.into())));
     let counters = counters.set_key(Some(key.collect())).update_expression("ADD orders :one");
     counters.expression_attribute_values(":one", AttributeValue::N("1".to_owned())).send().await.unwrap();

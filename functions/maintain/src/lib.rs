@@ -5,13 +5,14 @@
 //! [`catch_up`](cqrs_dynamodb::Projector::catch_up). No operation writes an event. Read the crate in this order:
 //!
 //! 1. [`rebuild`]: catches up all streams in place.
-//! 2. [`verify`]: compares views and counters with the events.
+//! 2. [`verify`]: compares views and counters with the events; [`counters`]: rebuilds the counters.
 //! 3. [`redrive`]: catches up parked streams.
 //! 4. [`sweep`]: catches up the streams of discarded batches.
 //! 5. [`segments`]: walks all streams in parallel segments.
 //! 6. [`step`]: the part of a job that fits into one invocation. A state machine invokes the function step by step.
 //! 7. `operate`: the operator's command line, with the feature of this name.
 
+pub mod counters;
 #[cfg(feature = "operate")]
 pub mod operate;
 pub mod rebuild;

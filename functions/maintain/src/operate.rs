@@ -86,6 +86,12 @@ enum OperateCommand {
         /// Count the views that are defective or behind; write nothing
         #[arg(long)]
         dry_run: bool,
+        /// Also count all views anew, beside the served counters, and serve the new counters once they are compared
+        ///
+        /// Also retries parked streams. Waits 75 seconds first, so that all writers know of the new counters. Exits with
+        /// 1 if they are not served; the next rebuild continues.
+        #[arg(long, conflicts_with_all = ["dry_run", "segment"])]
+        counters: bool,
     },
     /// List the parked streams
     Parked,

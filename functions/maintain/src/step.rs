@@ -133,7 +133,7 @@ async fn verify_views<D: Domain>(app: &App, checkpoint: &mut Checkpoint) -> Resu
         totals.streams = streams;
         checkpoint.clone_from(reached);
     });
-    let VerifyReport { streams, projections, counters } = report.await?;
+    let VerifyReport { streams, projections, counters, .. } = report.await?;
     for (stream, defect) in &streams.corrupt {
         tracing::error!(%stream, defect, "a stored commit was changed, replaced or removed");
         totals.wrong += 1;

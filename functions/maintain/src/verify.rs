@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use app::App;
 use cqrs::{Counters, Domain, StreamId};
-use cqrs_dynamodb::{StoreError, StreamFilter, StreamsPage, VerifiedStreams, VerifiedViews};
+use cqrs_dynamodb::{
+    Generation, InGeneration, Projector, StoreError, StreamFilter, StreamsPage, VerifiedStreams, VerifiedViews,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -17,8 +19,15 @@ pub struct VerifyReport {
     pub streams: VerifiedStreams,
     /// By the name of the projection.
     pub projections: BTreeMap<&'static str, ProjectionReport>,
-    /// By the declared name of the table of counters. Rollups and tallies of several projections may share a table.
-    pub counters: BTreeMap<&'static str, CountersStatus>,
+    /// The served counters, by the declared name of the table. Rollups and tallies of several projections may share a
+    /// table.
+    pub counters: BTreeMap<String, CountersStatus>,
+    /// The counters that a rebuild is building, by the declared name of the table.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub building: BTreeMap<String, CountersStatus>,
+    /// The sum of contributions and counted events, by table and generation.
+    #[serde(skip)]
+    pub sums: BTreeMap<InGeneration, Counters>,
 }
 
 /// The result of verifying the views of one projection.
@@ -67,6 +76,7 @@ pub async fn verify<D: Domain>(
     // The time is measured from the start of the walk, so that a long walk makes no view late.
     let late_before = app.dynamo.environment.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
     let from_the_start = checkpoint == Checkpoint::start(checkpoint.of);
+    let serving = serving(projector).await?;
     let counters_before = projector.counters().await?;
     let mut report = VerifyReport::default();
     let mut to_the_end = false;
@@ -86,24 +96,29 @@ pub async fn verify<D: Domain>(
         projection.late = projection.views.behind.clone();
         projection.late.retain(|_, since| *since < late_before);
     }
+    for (table, added) in report.projections.values().flat_map(|report| &report.views.counters) {
+        *report.sums.entry(table.clone()).or_default() += added;
+    }
     let complete = from_the_start && to_the_end;
-    for (table, after) in &counters_after {
-        let status = match counters_before.get(table) {
-            Some(before) if before == after && complete => compare_counters(table, after, &report.projections),
+    for (table, after) in counters_after {
+        let expected = report.sums.entry(table.clone()).or_default();
+        let status = match counters_before.get(&table) {
+            Some(before) if *before == after && complete && *expected == after => CountersStatus::Correct,
+            Some(before) if *before == after && complete => CountersStatus::Wrong,
             _ => CountersStatus::NotCompared,
         };
-        report.counters.insert(table, status);
+        let is_served = serving.get(table.name.as_str()) == Some(&table.generation);
+        let statuses = if is_served { &mut report.counters } else { &mut report.building };
+        statuses.insert(table.name, status);
     }
     Ok(report)
 }
 
-/// Compares a table of counters with the sum over all projections.
-fn compare_counters(
-    table: &str,
-    counters: &Counters,
-    projections: &BTreeMap<&'static str, ProjectionReport>,
-) -> CountersStatus {
-    let mut expected = Counters::default();
-    projections.values().filter_map(|report| report.views.counters.get(table)).for_each(|added| expected += added);
-    if *counters == expected { CountersStatus::Correct } else { CountersStatus::Wrong }
+/// Returns the served generation of each table of counters.
+async fn serving(projector: &Projector) -> Result<BTreeMap<&'static str, Generation>, StoreError> {
+    let mut serving = BTreeMap::new();
+    for (name, table) in projector.counters_tables() {
+        serving.insert(*name, table.generations().await?.serving);
+    }
+    Ok(serving)
 }

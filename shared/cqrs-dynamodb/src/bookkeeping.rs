@@ -4,17 +4,19 @@
 //!
 //! | attribute | value |
 //! |---|---|
-//! | `contribution` | by table of counters, row and column: the part of the counter that rollups added |
-//! | `counted` | by tally: the version through which the events of the stream are counted |
+//! | `contribution` | by table of counters, [generation](crate::generations), row and column: the part of the counter that rollups added |
+//! | `counted` | by tally and generation: the version through which the events of the stream are counted |
 //! | `rows` | by table of rows and key (partition, U+001F, sort): a digest of the stored row |
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::{Counters, Projection, ReadModel, RowKey, Version};
 
 use crate::{
+    Generation, InGeneration,
     fold::Folded,
+    generations::MaintainedGenerations,
     item::{Item, decode_counters, encode_counters, number, text},
 };
 
@@ -31,10 +33,11 @@ pub(crate) const SEPARATOR: char = '\u{1f}';
 /// know a rollup, a tally or rows, writes the view for a while.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Bookkeeping {
-    /// The contribution of the view, by table of counters.
-    pub contribution: BTreeMap<String, Counters>,
-    /// The version through which each tally has counted the events of the stream.
-    pub counted: BTreeMap<String, Version>,
+    /// The contribution of the view, by table of counters and generation. An entry without counters shows that the view
+    /// contributes nothing.
+    pub contribution: BTreeMap<InGeneration, Counters>,
+    /// The version through which each tally has counted the events of the stream, by generation.
+    pub counted: BTreeMap<InGeneration, Version>,
     /// The digests of the stored rows, by table.
     pub rows: BTreeMap<String, BTreeMap<RowKey, String>>,
 }
@@ -46,15 +49,39 @@ impl Bookkeeping {
     /// Reads the bookkeeping of a view's item. Damaged entries count as missing.
     pub(crate) fn of(item: &Item) -> Self {
         Self {
-            contribution: entries(item.get(CONTRIBUTION)).map(|(table, rows)| (table, decode_counters(rows))).collect(),
-            counted: entries(item.get(COUNTED)).filter_map(|(tally, n)| Some((tally, decode_version(n)?))).collect(),
+            contribution: in_generations(item.get(CONTRIBUTION), |rows| Some(decode_counters(rows))),
+            counted: in_generations(item.get(COUNTED), decode_version),
             rows: entries(item.get(ROWS)).map(|(table, digests)| (table, decode_digests(digests))).collect(),
         }
     }
 
-    /// Returns the version through which the tally has counted.
-    pub(crate) fn counted(&self, tally: &str) -> Version {
-        self.counted.get(tally).copied().unwrap_or(Version::NONE)
+    /// Returns the version through which the tally has counted in a generation.
+    pub(crate) fn counted(&self, tally: &str, generation: Generation) -> Version {
+        self.counted.get(&InGeneration::new(tally, generation)).copied().unwrap_or(Version::NONE)
+    }
+
+    /// Returns the generations in which the stream has an entry for this table of counters.
+    pub(crate) fn generations<P: Projection>(&self, model: &ReadModel<P>, table: &str) -> BTreeSet<Generation> {
+        let is_of_table = |tally: &str| model.tallies().iter().any(|t| t.name == tally && t.table == table);
+        let contributions = self.contribution.keys().filter(|entry| entry.name == table);
+        let tallies = self.counted.keys().filter(|entry| is_of_table(&entry.name));
+        contributions.chain(tallies).map(|entry| entry.generation).collect()
+    }
+
+    /// Returns whether a rollup or a tally of `model` has not counted the view at `version` in a maintained generation.
+    pub(crate) fn lacks<P: Projection>(
+        &self,
+        model: &ReadModel<P>,
+        generations: &MaintainedGenerations,
+        version: Version,
+    ) -> bool {
+        let lacks_rollup = |table: &str| {
+            generations.of_table(table).any(|g| !self.contribution.contains_key(&InGeneration::new(table, g)))
+        };
+        let lacks_tally =
+            |name: &str, table: &str| generations.of_table(table).any(|g| self.counted(name, g) < version);
+        model.rollups().iter().any(|rollup| lacks_rollup(rollup.table))
+            || model.tallies().iter().any(|tally| lacks_tally(tally.name, tally.table))
     }
 
     /// Lowers the versions of the tallies to `head`, if the stream ends there.
@@ -62,17 +89,27 @@ impl Bookkeeping {
         self.counted.values_mut().for_each(|counted| *counted = head.min(*counted));
     }
 
-    /// Returns the bookkeeping after a fold, in which each tally counts the commits after the version in `self`.
-    pub(crate) fn after<P: Projection>(&self, model: &ReadModel<P>, folded: &Folded<P::View>) -> Self {
+    /// Returns the bookkeeping after a fold, in which each tally counts the commits after the version in `self`. Entries
+    /// of declared tables in other generations are removed.
+    pub(crate) fn after<P: Projection>(
+        &self,
+        model: &ReadModel<P>,
+        generations: &MaintainedGenerations,
+        folded: &Folded<P::View>,
+    ) -> Self {
         let mut after = self.clone();
-        let rollups = model.rollups().iter().map(|rollup| rollup.table);
-        for table in rollups.chain(model.tallies().iter().map(|tally| tally.table)) {
-            after.contribution.remove(table);
+        let tables = model.counters_tables();
+        after.contribution.retain(|entry, _| !tables.contains(entry.name.as_str()));
+        after.counted.retain(|entry, _| model.tallies().iter().all(|tally| tally.name != entry.name));
+        for rollup in model.rollups() {
+            let contribution = folded.beside.contribution.get(rollup.table).cloned().unwrap_or_default();
+            let entry = |generation| (InGeneration::new(rollup.table, generation), contribution.clone());
+            after.contribution.extend(generations.of_table(rollup.table).map(entry));
         }
-        after.contribution.extend(folded.beside.contribution.clone());
         for tally in model.tallies() {
-            let counted = self.counted(tally.name).max(folded.position.version);
-            after.counted.insert(tally.name.to_owned(), counted);
+            let counted = |generation| self.counted(tally.name, generation).max(folded.position.version);
+            let entry = |generation| (InGeneration::new(tally.name, generation), counted(generation));
+            after.counted.extend(generations.of_table(tally.table).map(entry));
         }
         for declared in model.declared_rows() {
             let rows = folded.beside.rows.get(declared.name).into_iter().flatten();
@@ -83,12 +120,11 @@ impl Bookkeeping {
 
     /// Returns the value of each of [`ATTRIBUTES`](Self::ATTRIBUTES), or `None` if it has no entry.
     pub(crate) fn attributes(&self) -> [(&'static str, Option<AttributeValue>); 3] {
-        let contribution = self.contribution.iter().filter(|(_, counters)| !counters.is_zero());
         let counted = self.counted.iter().filter(|(_, version)| **version != Version::NONE);
         let rows = self.rows.iter().filter(|(_, digests)| !digests.is_empty());
         [
-            (CONTRIBUTION, map(contribution.map(|(table, counters)| (table.clone(), encode_counters(counters))))),
-            (COUNTED, map(counted.map(|(tally, version)| (tally.clone(), number(version))))),
+            (CONTRIBUTION, by_generation(self.contribution.iter(), encode_counters)),
+            (COUNTED, by_generation(counted, number)),
             (ROWS, map(rows.map(|(table, digests)| (table.clone(), encode_digests(digests))))),
         ]
     }
@@ -116,6 +152,32 @@ fn entries(attribute: Option<&AttributeValue>) -> impl Iterator<Item = (String, 
     map.into_iter().flatten().map(|(name, value)| (name.clone(), value))
 }
 
+/// Reads a map by name and generation. Damaged entries count as missing.
+fn in_generations<T>(
+    attribute: Option<&AttributeValue>,
+    decode: impl Fn(&AttributeValue) -> Option<T>,
+) -> BTreeMap<InGeneration, T> {
+    let generations = entries(attribute).flat_map(|(name, generations)| {
+        entries(Some(generations)).map(move |(generation, value)| (name.clone(), generation, value))
+    });
+    let decoded = generations.filter_map(|(name, generation, value)| {
+        Some((InGeneration::new(name, Generation::new(generation.parse().ok()?)), decode(value)?))
+    });
+    decoded.collect()
+}
+
+/// Returns a map attribute by name and generation, or `None` without entries.
+fn by_generation<'a, T: 'a>(
+    values: impl Iterator<Item = (&'a InGeneration, &'a T)>,
+    encode: impl Fn(&'a T) -> AttributeValue,
+) -> Option<AttributeValue> {
+    let mut by_name: BTreeMap<&String, HashMap<String, AttributeValue>> = BTreeMap::new();
+    for (entry, value) in values {
+        by_name.entry(&entry.name).or_default().insert(entry.generation.to_string(), encode(value));
+    }
+    map(by_name.into_iter().map(|(name, generations)| (name.clone(), AttributeValue::M(generations))))
+}
+
 /// Returns a map attribute, or `None` without entries.
 fn map(entries: impl Iterator<Item = (String, AttributeValue)>) -> Option<AttributeValue> {
     let entries: HashMap<_, _> = entries.collect();
@@ -132,9 +194,14 @@ mod tests {
             (RowKey::new("BOOK-1", "2026#1"), "00ff".to_owned()),
             (RowKey::new("PEN", ""), "1".to_owned()),
         ]);
+        let in_generation = |name: &str, number| InGeneration::new(name, Generation::new(number));
+        let counters = Counters::default().with("totals", "loans", 1);
         let bookkeeping = Bookkeeping {
-            contribution: BTreeMap::from([("dashboard".to_owned(), Counters::default().with("totals", "loans", 1))]),
-            counted: BTreeMap::from([("loans-per-day".to_owned(), Version::new(7))]),
+            contribution: BTreeMap::from([
+                (in_generation("dashboard", 1), counters),
+                (in_generation("dashboard", 2), Counters::default()),
+            ]),
+            counted: BTreeMap::from([(in_generation("loans-per-day", 1), Version::new(7))]),
             rows: BTreeMap::from([("loans-by-member".to_owned(), digests)]),
         };
         let attributes = bookkeeping.attributes().into_iter();

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{Client, config};
 use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Environment, StoreError};
+use crate::{Environment, StoreError, generations::GenerationsCache};
 
 /// The timeout of one attempt of a call. DynamoDB responds in milliseconds; an attempt without a response after a
 /// second has failed.
@@ -26,13 +26,15 @@ pub(crate) const MAX_ACTIONS: usize = 100;
 pub struct Dynamo {
     pub client: Client,
     pub environment: Environment,
+    /// The generations of counters that this process has read.
+    pub(crate) generations: GenerationsCache,
     deadline: Option<Timestamp>,
 }
 
 impl Dynamo {
     /// Creates a client without a deadline.
     pub fn new(client: Client, environment: Environment) -> Self {
-        Self { client, environment, deadline: None }
+        Self { client, environment, generations: GenerationsCache::default(), deadline: None }
     }
 
     /// Returns this client for an invocation that ends at `deadline`. Its calls fail half a second before the deadline.

@@ -8,8 +8,8 @@ use std::{
 use cqrs::{Commit, Counters, Position, Projection, ReadModel, StoredCommit, Version, rows::SerializedRows};
 
 use crate::{
-    Bookkeeping, StoreError, bookkeeping::SEPARATOR, commit_item::decode_events, dynamo::MAX_ACTIONS,
-    rows::have_key_fields,
+    Bookkeeping, Generation, InGeneration, StoreError, bookkeeping::SEPARATOR, commit_item::decode_events,
+    dynamo::MAX_ACTIONS, generations::MaintainedGenerations, rows::have_key_fields,
 };
 
 /// The result of a fold.
@@ -37,11 +37,12 @@ pub(crate) struct Beside {
     pub(crate) rows: BTreeMap<String, SerializedRows>,
 }
 
-/// The counts of one tally in one commit.
+/// The counts of one tally in one commit, to add to one generation.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TalliedCommit {
     pub(crate) tally: &'static str,
     pub(crate) table: &'static str,
+    pub(crate) generation: Generation,
     pub(crate) version: Version,
     /// Not zero.
     pub(crate) counts: Counters,
@@ -55,10 +56,11 @@ struct FoldedCommit<V> {
 }
 
 /// Folds `commits` onto `view`, which is at `position`, and computes the rollups, tallies and rows of `model`. A tally
-/// counts the commits after its version in `bookkeeping`. A panic of the declared code stops only this fold.
+/// counts the commits after its version in `bookkeeping`, for each of the maintained `generations`. A panic of the declared code stops only this fold.
 pub(crate) fn fold<P: Projection>(
     model: &ReadModel<P>,
     bookkeeping: &Bookkeeping,
+    generations: &MaintainedGenerations,
     position: Position,
     view: Option<P::View>,
     commits: Vec<StoredCommit>,
@@ -67,7 +69,7 @@ pub(crate) fn fold<P: Projection>(
     let mut folded = Folded { position, view, beside, tallied: Vec::new(), commits: 0, stopped: None };
     for commit in commits {
         let position = commit.position();
-        match fold_commit(model, bookkeeping, folded.view.clone(), commit) {
+        match fold_commit(model, bookkeeping, generations, folded.view.clone(), commit) {
             Ok(FoldedCommit { view, beside, tallied }) => {
                 folded.tallied.extend(tallied);
                 folded = Folded { position, view, beside, commits: folded.commits + 1, ..folded };
@@ -78,29 +80,34 @@ pub(crate) fn fold<P: Projection>(
     folded
 }
 
-/// Adds up the counts of the tallies in the commits through their version in `bookkeeping`, by table of counters.
-/// Commits that this code cannot decode or count add nothing.
+/// Adds up the counts of the tallies in the commits through their version in `bookkeeping`, by table of counters and
+/// generation. Commits that this code cannot decode or count add nothing.
 pub(crate) fn counted<P: Projection>(
     model: &ReadModel<P>,
     bookkeeping: &Bookkeeping,
     commits: &[StoredCommit],
-) -> BTreeMap<String, Counters> {
-    let mut by_table: BTreeMap<String, Counters> = BTreeMap::new();
-    let is_counted = |name: &str, version: Version| version <= bookkeeping.counted(name);
-    for commit in commits.iter().filter(|commit| model.tallies().iter().any(|t| is_counted(t.name, commit.version))) {
+) -> BTreeMap<InGeneration, Counters> {
+    let mut sums: BTreeMap<InGeneration, Counters> = BTreeMap::new();
+    let generations = MaintainedGenerations::stored(model, bookkeeping);
+    let is_counted = |name: &str, generation, version: Version| version <= bookkeeping.counted(name, generation);
+    let last = bookkeeping.counted.values().max().copied().unwrap_or_default();
+    for commit in commits.iter().take_while(|commit| commit.version <= last) {
         let Ok(commit) = decode_events::<P::Event>(commit.clone()) else { continue };
-        let tallied = catch_unwind(AssertUnwindSafe(|| tally(model, &commit, |name| is_counted(name, commit.version))));
-        for TalliedCommit { table, counts, .. } in tallied.unwrap_or_default() {
-            *by_table.entry(table.to_owned()).or_default() += &counts;
+        let tallied = catch_unwind(AssertUnwindSafe(|| {
+            tally(model, &generations, &commit, |name, generation| is_counted(name, generation, commit.version))
+        }));
+        for TalliedCommit { table, generation, counts, .. } in tallied.unwrap_or_default() {
+            *sums.entry(InGeneration::new(table, generation)).or_default() += &counts;
         }
     }
-    by_table
+    sums
 }
 
 /// Folds one commit. Catches a panic of the declared code, so that it parks one stream instead of failing the batch.
 fn fold_commit<P: Projection>(
     model: &ReadModel<P>,
     bookkeeping: &Bookkeeping,
+    generations: &MaintainedGenerations,
     view: Option<P::View>,
     commit: StoredCommit,
 ) -> Result<FoldedCommit<P::View>, StoreError> {
@@ -108,7 +115,8 @@ fn fold_commit<P: Projection>(
     let folded = catch_unwind(AssertUnwindSafe(|| {
         let view = P::fold(view, [&commit]);
         let beside = view.as_ref().map_or_else(|| Ok(Beside::default()), |view| beside(model, view))?;
-        let tallied = tally(model, &commit, |name| commit.version > bookkeeping.counted(name));
+        let is_due = |name: &str, generation| commit.version > bookkeeping.counted(name, generation);
+        let tallied = tally(model, generations, &commit, is_due);
         check_rows_of_tallies(&tallied)?;
         Ok(FoldedCommit { view, beside, tallied })
     }));
@@ -143,19 +151,27 @@ fn beside<P: Projection>(model: &ReadModel<P>, view: &P::View) -> Result<Beside,
     Ok(beside)
 }
 
-/// Counts the commit with each tally whose name `is_due`.
+/// Counts the commit with each tally, for each of the `generations` in which it `is_due`.
 fn tally<P: Projection>(
     model: &ReadModel<P>,
+    generations: &MaintainedGenerations,
     commit: &Commit<P::Event>,
-    is_due: impl Fn(&str) -> bool,
+    is_due: impl Fn(&str, Generation) -> bool,
 ) -> Vec<TalliedCommit> {
-    let due = model.tallies().iter().filter(|tally| is_due(tally.name));
-    let tallied = due.map(|tally| {
+    let mut tallied = Vec::new();
+    for tally in model.tallies() {
+        let mut due = generations.of_table(tally.table).filter(|generation| is_due(tally.name, *generation)).peekable();
+        if due.peek().is_none() {
+            continue;
+        }
         let mut counts = Counters::default();
         commit.recorded().for_each(|recorded| counts += &(tally.count)(recorded));
-        TalliedCommit { tally: tally.name, table: tally.table, version: commit.version, counts }
-    });
-    tallied.filter(|tallied| !tallied.counts.is_zero()).collect()
+        let (version, name, table) = (commit.version, tally.name, tally.table);
+        let in_generation =
+            |generation| TalliedCommit { tally: name, table, generation, version, counts: counts.clone() };
+        tallied.extend(due.map(in_generation).filter(|tallied| !tallied.counts.is_zero()));
+    }
+    tallied
 }
 
 /// A tally advances by whole commits, so what it counts in one commit must fit into one transaction beside the view.
@@ -177,7 +193,8 @@ mod tests {
     }
 
     fn levels(commits: Vec<StoredCommit>) -> Folded<LevelView> {
-        fold(&model(), &Bookkeeping::default(), Position::START, None, commits)
+        let generations = MaintainedGenerations::first(&model());
+        fold(&model(), &Bookkeeping::default(), &generations, Position::START, None, commits)
     }
 
     #[test]
@@ -215,18 +232,19 @@ mod tests {
 
     #[test]
     fn a_tally_counts_the_commits_after_its_version() {
+        let generations = MaintainedGenerations::first(&model());
         let bookkeeping = Bookkeeping {
-            counted: BTreeMap::from([("fillings".to_owned(), Version::new(1))]),
+            counted: BTreeMap::from([(InGeneration::new("fillings", Generation::FIRST), Version::new(1))]),
             ..Bookkeeping::default()
         };
         let commits = vec![filled(1, 5), filled(2, 7), filled(3, 1)];
-        let folded = fold(&model(), &bookkeeping, Position::START, None, commits.clone());
+        let folded = fold(&model(), &bookkeeping, &generations, Position::START, None, commits.clone());
         assert_eq!(folded.tallied.iter().map(|tallied| tallied.version.get()).collect::<Vec<_>>(), [2, 3]);
         let through_the_first = counted(&model(), &bookkeeping, &commits);
         let one = Counters::default().with("all", "fillings", 1);
-        assert_eq!(through_the_first, BTreeMap::from([("fillings".to_owned(), one)]));
-        let after = bookkeeping.after(&model(), &folded);
-        assert_eq!(after.counted("fillings"), Version::new(3));
+        assert_eq!(through_the_first, BTreeMap::from([(InGeneration::new("fillings", Generation::FIRST), one)]));
+        let after = bookkeeping.after(&model(), &generations, &folded);
+        assert_eq!(after.counted("fillings", Generation::FIRST), Version::new(3));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! 3. [`mod@execute`]: executes one command on a new or an existing stream.
 //! 4. [`views`]: the views of one projection; [`mod@bookkeeping`]: their additions to counters and rows; [`revision`]:
 //!    the condition of their next write.
-//! 5. [`counters`]: one table of counters; [`rows`]: one table of rows.
+//! 5. [`counters`]: one table of counters; [`mod@generations`]: their rebuild; [`rows`]: one table of rows.
 //! 6. [`projector`]: catches views and counters up with their streams; [`parked`]: streams that cannot be folded.
 //! 7. [`reader`]: reads single views, with the caller's own writes folded in; [`index`]: reads lists of views.
 //! 8. [`streams`]: scans all streams, for rebuild, sweep and verify.
@@ -24,6 +24,7 @@ pub mod environment;
 pub mod event_store;
 pub mod execute;
 mod fold;
+pub mod generations;
 pub mod index;
 mod item;
 pub mod parked;
@@ -43,6 +44,7 @@ pub use dynamo::Dynamo;
 pub use environment::Environment;
 pub use event_store::{AppendOutcome, EventStore};
 pub use execute::{CommandError, CommandRequest, Executed, create, create_or_execute, execute};
+pub use generations::{Generation, Generations, InGeneration};
 pub use index::{IndexPage, IndexPosition, IndexRow};
 pub use item::Item;
 pub use parked::{Parked, ParkedView};

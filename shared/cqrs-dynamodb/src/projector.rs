@@ -41,7 +41,7 @@ use self::{
     lost_streams::ViewsPage,
     verify::{LoadedStream, ViewItems},
 };
-use crate::{CountersTable, EventStore, ParkedView, Segment, StoreError};
+use crate::{CountersTable, EventStore, InGeneration, ParkedView, Segment, StoreError};
 
 /// Catches up and verifies the views and counters of its projections.
 pub struct Projector {
@@ -89,15 +89,23 @@ impl Projector {
         Ok(parked)
     }
 
-    /// Reads all counters, by declared table. Eventually consistent; costs half a read unit per 4 KB of a shard.
+    /// Returns the tables of counters, by declared name.
+    pub fn counters_tables(&self) -> &BTreeMap<&'static str, CountersTable> {
+        &self.counters
+    }
+
+    /// Reads all counters of the active generations. Eventually consistent; costs half a read unit per 4 KB of a shard.
     ///
     /// # Errors
     /// [`StoreError`] of a read.
-    pub async fn counters(&self) -> Result<BTreeMap<&'static str, Counters>, StoreError> {
+    pub async fn counters(&self) -> Result<BTreeMap<InGeneration, Counters>, StoreError> {
         let mut counters = BTreeMap::new();
         for (name, table) in &self.counters {
-            // Row names consist of visible ASCII characters, so this range holds all rows.
-            counters.insert(*name, table.rows(" ", "~").await?);
+            for generation in table.generations().await?.active() {
+                // Row names consist of visible ASCII characters, so this range holds all rows.
+                let rows = table.rows_of(generation, " ", "~").await?;
+                counters.insert(InGeneration::new(*name, generation), rows);
+            }
         }
         Ok(counters)
     }

@@ -6,6 +6,7 @@ use crate::{
     Bookkeeping, EventStore, StoreError, Views,
     event_store::Continuation,
     fold::{Folded, fold},
+    generations::MaintainedGenerations,
     views::{Content, StoredView},
 };
 
@@ -80,8 +81,14 @@ impl<P: Projection> Reader<P> {
         let stream = StreamId::of::<P::Event>(key);
         let Continuation { after, commits, corrupt } = self.events.load_after(&stream, position).await?;
         let view = view.filter(|_| after == position);
-        let Folded { position, view, stopped, .. } =
-            fold::<P>(&ReadModel::new(), &Bookkeeping::default(), after, view, commits);
+        let Folded { position, view, stopped, .. } = fold::<P>(
+            &ReadModel::new(),
+            &Bookkeeping::default(),
+            &MaintainedGenerations::default(),
+            after,
+            view,
+            commits,
+        );
         Ok((position.version, view, stopped.is_some() || corrupt.is_some()))
     }
 }

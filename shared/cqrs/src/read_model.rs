@@ -90,6 +90,12 @@ impl<P: Projection> ReadModel<P> {
         &self.rows
     }
 
+    /// Returns the names of the tables of counters.
+    pub fn counters_tables(&self) -> BTreeSet<&'static str> {
+        let rollups = self.rollups.iter().map(|rollup| rollup.table);
+        rollups.chain(self.tallies.iter().map(|tally| tally.table)).collect()
+    }
+
     /// Returns the names of the projection and of its rollups, tallies and rows.
     pub fn names(&self) -> Vec<&'static str> {
         let rollups = self.rollups.iter().map(|rollup| rollup.name);
@@ -99,10 +105,8 @@ impl<P: Projection> ReadModel<P> {
 
     /// Returns the tables: that of the views, which has the name of the projection, and those of counters and rows.
     pub fn tables(&self) -> BTreeSet<ReadTable> {
-        let rollups = self.rollups.iter().map(|rollup| rollup.table);
-        let counters = rollups.chain(self.tallies.iter().map(|tally| tally.table));
         let mut tables = BTreeSet::from([ReadTable { name: P::NAME, kind: TableKind::Views { key: P::KEY } }]);
-        tables.extend(counters.map(|name| ReadTable { name, kind: TableKind::Counters }));
+        tables.extend(self.counters_tables().into_iter().map(|name| ReadTable { name, kind: TableKind::Counters }));
         tables.extend(self.rows.iter().map(|rows| ReadTable { name: rows.name, kind: TableKind::Rows }));
         tables
     }

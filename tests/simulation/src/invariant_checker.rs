@@ -48,23 +48,31 @@ impl InvariantChecker {
     pub fn check(&self, commands: &CommandLog) -> CheckResult {
         let mut history = self.history.lock().unwrap();
         history.check_commits(self.items(&self.events), commands)?;
-        let mut contributions: BTreeMap<&Arc<str>, Counters> = BTreeMap::new();
+        let mut contributions: BTreeMap<&Arc<str>, BTreeMap<u64, Counters>> = BTreeMap::new();
         for model in &self.models {
-            for (name, added) in history.check_views(model, self.items(&model.table))? {
-                *contributions.entry(&model.counters[name]).or_default() += &added;
+            for table in model.counters.values() {
+                contributions.entry(table).or_default();
+            }
+            for ((name, generation), added) in history.check_views(model, self.items(&model.table))? {
+                let table = contributions.entry(&model.counters[name]).or_default();
+                *table.entry(generation).or_default() += &added;
             }
         }
-        for (table, contributions) in contributions {
-            let counters = counters_of_shards(&self.items(table));
-            if counters != contributions {
-                return Err(format!(
-                    "I8: the counters in {table} are {counters:?}, but the contributions of the views add up to \
-                     {contributions:?}"
-                ));
-            }
-            let states = history.counters.entry(Arc::clone(table)).or_default();
-            if states.last() != Some(&counters) {
-                states.push(counters);
+        for (table, mut contributions) in contributions {
+            let (active, mut counters) = counters_of_shards(&self.items(table));
+            for (generation, is_served) in active.into_iter().zip([true, false]) {
+                let counters = counters.remove(&generation).unwrap_or_default();
+                let contributions = contributions.remove(&generation).unwrap_or_default();
+                if counters != contributions {
+                    return Err(format!(
+                        "I8: the counters of generation {generation} in {table} are {counters:?}, but the \
+                         contributions of the views add up to {contributions:?}"
+                    ));
+                }
+                let states = history.counters.entry(Arc::clone(table)).or_default();
+                if is_served && states.last() != Some(&counters) {
+                    states.push(counters);
+                }
             }
         }
         Ok(())

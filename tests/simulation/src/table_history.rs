@@ -76,13 +76,13 @@ impl TableHistory {
 
     /// Checks I6 (every view is the fold of a prefix of its stream) and I7 (its version never goes down).
     ///
-    /// Returns the sum of contributions and counted events, by table of counters.
+    /// Returns the sum of contributions and counted events, by table of counters and generation.
     pub(crate) fn check_views(
         &mut self,
         model: &ViewModel,
         items: Vec<Value>,
-    ) -> Result<BTreeMap<&'static str, Counters>, String> {
-        let mut added: BTreeMap<&'static str, Counters> = BTreeMap::new();
+    ) -> Result<BTreeMap<(&'static str, u64), Counters>, String> {
+        let mut added: BTreeMap<(&'static str, u64), Counters> = BTreeMap::new();
         let current: BTreeSet<String> = items.iter().map(|item| key_and_version(model, item).0).collect();
         let known = self.views.keys().filter(|(projection, _)| *projection == model.name);
         if let Some((_, missing)) = known.into_iter().find(|(_, key)| !current.contains(key)) {
@@ -94,13 +94,16 @@ impl TableHistory {
             view.as_object_mut().unwrap().retain(|name, _| !BOOKKEEPING.contains(&name.as_str()));
             let stored = plain(&item);
             for table in model.counters.keys() {
-                *added.entry(table).or_default() += &counters(&stored["contribution"][table]);
+                for (generation, contribution) in generations(&stored["contribution"][table]) {
+                    *added.entry((table, generation)).or_default() += &counters(contribution);
+                }
             }
             let first_commits = |version| self.commits(model, &key, version).unwrap_or_default();
-            for (table, counted) in
-                model.counted(first_commits, |tally| stored["counted"][tally].as_u64().unwrap_or_default())
-            {
-                *added.entry(table).or_default() += &counted;
+            for (tally, count) in model.tallies() {
+                for (generation, counted) in generations(&stored["counted"][tally.name]) {
+                    let counted = counted.as_u64().unwrap_or_default();
+                    *added.entry((tally.table, generation)).or_default() += &count(first_commits(counted));
+                }
             }
             // An item of version 0 has no view: its stream is parked, or its first view is written in instalments.
             if version == 0 && (item.get("parked").is_some() || item.get("instalments").is_some()) {
@@ -117,8 +120,13 @@ impl TableHistory {
             let is_fold = || {
                 let commits = self.commits(model, &key, version)?;
                 // Between two instalments, the bookkeeping is ahead of the view.
+                let contribution = model.contribution(commits.clone());
+                let is_contribution = |table: &str| {
+                    let mut stored = generations(&stored["contribution"][table]).map(|(_, rows)| counters(rows));
+                    stored.all(|counters| contribution.get(table).cloned().unwrap_or_default() == counters)
+                };
                 let has_contribution =
-                    item.get("instalments").is_some() || model.contribution(commits.clone()) == stored["contribution"];
+                    item.get("instalments").is_some() || model.counters.keys().all(|table| is_contribution(table));
                 Some(has_contribution && model.item(&key, commits) == plain(&view))
             };
             if !is_stale(model, &item) && is_fold() != Some(true) {
@@ -166,15 +174,27 @@ pub(crate) fn key_and_version(model: &ViewModel, view: &Value) -> (String, u64) 
     (view[model.key].as_str().unwrap_or_default().to_owned(), view["version"].as_u64().unwrap_or_default())
 }
 
-pub(crate) fn counters_of_shards(shards: &[Value]) -> Counters {
-    let mut all = Counters::default();
+/// The active generations of a table of counters, the served one first, and the counters of all generations.
+pub(crate) fn counters_of_shards(shards: &[Value]) -> (Vec<u64>, BTreeMap<u64, Counters>) {
+    let (mut active, mut all) = (vec![1], BTreeMap::<u64, Counters>::new());
     for shard in shards {
         let mut columns = plain(shard);
-        let row = columns["row"].take();
+        let (shard, row) = (columns["shard"].take(), columns["row"].take());
+        let Some((generation, _)) = shard.as_str().unwrap_or_default().split_once('#') else {
+            active = [&columns["serving"], &columns["building"]].into_iter().filter_map(Value::as_u64).collect();
+            continue;
+        };
         columns.as_object_mut().unwrap().retain(|name, _| !["shard", "row"].contains(&name.as_str()));
-        all += &counters(&json!({ row.as_str().unwrap_or_default(): columns }));
+        let generation = generation.parse().unwrap();
+        *all.entry(generation).or_default() += &counters(&json!({ row.as_str().unwrap_or_default(): columns }));
     }
-    all
+    (active, all)
+}
+
+/// The entries of an attribute by generation.
+fn generations(attribute: &Value) -> impl Iterator<Item = (u64, &Value)> {
+    let entries = attribute.as_object().into_iter().flatten();
+    entries.map(|(generation, value)| (generation.parse().unwrap(), value))
 }
 
 /// Parses counters, by row and column.

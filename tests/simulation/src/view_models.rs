@@ -35,12 +35,16 @@ struct FoldedView {
     contribution: BTreeMap<&'static str, Counters>,
 }
 
+/// A tally without its type.
 #[derive(Clone)]
-struct TallyModel {
-    name: &'static str,
-    table: &'static str,
-    count: Arc<dyn Fn(Vec<StoredCommit>) -> Counters + Send + Sync>,
+pub(crate) struct TallyModel {
+    pub(crate) name: &'static str,
+    pub(crate) table: &'static str,
+    count: CountCommits,
 }
+
+/// Counts commits with a tally.
+type CountCommits = Arc<dyn Fn(Vec<StoredCommit>) -> Counters + Send + Sync>;
 
 /// Builds the models of all read models.
 pub struct ViewModels<'a> {
@@ -102,21 +106,14 @@ impl ViewModel {
         item
     }
 
-    /// The contribution of the view after these commits, by table of counters, as its item stores it.
-    pub fn contribution(&self, commits: Vec<StoredCommit>) -> Value {
-        let mut contribution = (self.fold)(commits).contribution;
-        contribution.retain(|_, counters| !counters.is_zero());
-        if contribution.is_empty() { Value::Null } else { to_json(&contribution) }
+    /// The contribution of the view after these commits, by table of counters.
+    pub fn contribution(&self, commits: Vec<StoredCommit>) -> BTreeMap<&'static str, Counters> {
+        (self.fold)(commits).contribution
     }
 
-    /// Returns the counts of each tally, with its table. `commits` returns the first commits of the stream, and
-    /// `counted` the version through which a tally has counted.
-    pub fn counted(
-        &self,
-        commits: impl Fn(u64) -> Vec<StoredCommit>,
-        counted: impl Fn(&str) -> u64,
-    ) -> Vec<(&'static str, Counters)> {
-        self.tallies.iter().map(|tally| (tally.table, (tally.count)(commits(counted(tally.name))))).collect()
+    /// The tallies of the projection, each with the function that counts commits.
+    pub(crate) fn tallies(&self) -> impl Iterator<Item = (&TallyModel, &CountCommits)> {
+        self.tallies.iter().map(|tally| (tally, &tally.count))
     }
 }
 

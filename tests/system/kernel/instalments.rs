@@ -120,7 +120,7 @@ async fn readers_see_the_old_view_until_the_last_instalment() {
         .unwrap();
     assert_eq!((verified.behind.len(), verified.defective.len()), (1, 0));
     for (table, counters) in projector.counters().await.unwrap() {
-        assert_eq!(verified.counters.get(table).cloned().unwrap_or_default(), counters, "{table}");
+        assert_eq!(verified.counters.get(&table).cloned().unwrap_or_default(), counters, "{table}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cqrs::{Counters, RowKey, Tally, Version};
-use cqrs_dynamodb::{StoredView, views::Content};
+use cqrs_dynamodb::{Generation, InGeneration, StoredView, views::Content};
 use serde_json::Value;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     jar::{JarEvent, JarLevel},
     jar_beside::{Fillings, WordsWritten},
 };
-use crate::harness::tables::document;
+use crate::harness::tables::{counters_of, document};
 
 /// The keys of all rows, as partition and sort key.
 type Labels = BTreeSet<(String, String)>;
@@ -35,16 +35,10 @@ impl Jars {
         (stored.position.version.get(), stored.content)
     }
 
-    /// All counters of a table.
+    /// All counters of a table, in the first generation.
     pub(super) async fn counters(&self, table: &str) -> Counters {
-        let mut counters = Counters::default();
-        for shard in self.items(table).await {
-            let row = shard["row"].as_str().unwrap();
-            let columns =
-                shard.as_object().unwrap().iter().filter(|(name, _)| !["shard", "row"].contains(&name.as_str()));
-            columns.for_each(|(column, amount)| counters.add(row, column, amount.as_i64().unwrap().into()));
-        }
-        counters
+        let (_, mut counters) = counters_of(&self.items(table).await);
+        counters.remove("1").unwrap_or_default()
     }
 
     pub(super) async fn labels(&self) -> Labels {
@@ -59,12 +53,17 @@ impl Jars {
         let (mut expected, mut rows) = (BTreeMap::<String, Counters>::new(), BTreeSet::new());
         for (jar, stored) in levels {
             for (table, contribution) in &stored.bookkeeping.contribution {
-                *expected.entry(table.clone()).or_default() += contribution;
+                *expected.entry(table.name.clone()).or_default() += contribution;
             }
             let stream = cqrs::StreamId::of::<JarEvent>(&jar);
             for commit in self.events().load::<JarEvent>(&stream).await.unwrap() {
                 let is_counted = |tally: &str| {
-                    let through = stored.bookkeeping.counted.get(tally).copied().unwrap_or(Version::NONE);
+                    let through = stored
+                        .bookkeeping
+                        .counted
+                        .get(&InGeneration::new(tally, Generation::FIRST))
+                        .copied()
+                        .unwrap_or(Version::NONE);
                     commit.version <= through
                 };
                 for recorded in commit.recorded().filter(|_| is_counted("fillings")) {

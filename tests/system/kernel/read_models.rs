@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cqrs::{DeclarationError, ReadModel, ReadModels, StreamId, Version, spec::commit_of};
-use cqrs_dynamodb::{CatchUpRequest, RowsTable, views::Content};
+use cqrs_dynamodb::{CatchUpRequest, Generation, InGeneration, RowsTable, views::Content};
 use jiff::Timestamp;
 use local::{engine::interceptor::Fault, functions::Function, gateway::ApiEvent};
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ async fn a_write_costs_one_action_per_row_of_counters() {
     jars.projector_of_all::<1>().catch_up(&[a]).await;
     let costs = jars.interceptor.take_costs();
     // The view, a row of the inventory, a row of words, and a label: 2 units each.
-    assert_eq!(costs[0], ("TransactWriteItems".to_owned(), 8.0));
+    assert_eq!(costs.iter().find(|(call, _)| call != "GetItem"), Some(&("TransactWriteItems".to_owned(), 8.0)));
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn events_are_tallied_once_despite_duplicates_and_lost_responses() {
     }
     assert_eq!(fillings(&jars).await, 3);
     let counted = &jars.stored_levels::<1>().await["a"].bookkeeping.counted;
-    assert_eq!(counted["fillings"], Version::new(4));
+    assert_eq!(counted[&InGeneration::new("fillings", Generation::FIRST)], Version::new(4));
 }
 
 #[tokio::test]

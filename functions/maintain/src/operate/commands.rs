@@ -7,7 +7,7 @@ use cqrs::{
     Domain, StoredCommit, StreamId,
     read_model::{DeclaredTables, TableKind},
 };
-use cqrs_dynamodb::StoreError;
+use cqrs_dynamodb::{StoreError, generations::PROPAGATION};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::{OperateCommand, SegmentArgs, checkpoint_file::CheckpointFile, target};
 use crate::{
+    counters::{CountersReport, NotServed, Outcome, RebuiltCounters, rebuild_counters},
     rebuild::{RebuildReport, rebuild},
     redrive,
     segments::Checkpoint,
@@ -42,10 +43,10 @@ pub(super) async fn run<D: Domain>(
         OperateCommand::Verify { segments, patience, heads_at } => {
             verify::<D>(app, &segments, patience, heads_at, json).await
         }
-        OperateCommand::Rebuild { segments, checkpoint, dry_run } => match dry_run {
-            true => preview_rebuild::<D>(app, &segments, json).await,
-            false => rebuild_views::<D>(app, &segments, checkpoint.as_deref(), json).await,
-        },
+        OperateCommand::Rebuild { segments, dry_run: true, .. } => preview_rebuild::<D>(app, &segments, json).await,
+        OperateCommand::Rebuild { segments, checkpoint, counters, .. } => {
+            rebuild_views::<D>(app, &segments, checkpoint.as_deref(), counters, json).await
+        }
         OperateCommand::Parked => parked::<D>(app, json).await,
         OperateCommand::Redrive { streams, dry_run } => {
             let streams: Result<Vec<_>, _> =
@@ -108,9 +109,10 @@ async fn verify<D: Domain>(
     let report = verify_views::<D>(app, segments, patience, heads_at).await?;
     let wrong = report.is_wrong();
     if json {
-        let VerifyReport { streams, projections, counters } = &report;
+        let VerifyReport { streams, projections, counters, building, .. } = &report;
         print_json(&json!({
             "wrong": wrong, "streams": streams, "heads_at": heads_at, "projections": projections, "counters": counters,
+            "building": building,
         }))?;
     } else {
         let streams = &report.streams;
@@ -131,6 +133,7 @@ async fn verify<D: Domain>(
             views.behind.iter().for_each(|(stream, since)| println!("  {stream}: behind since {since}"));
         }
         report.counters.iter().for_each(|(table, status)| println!("{table}: counters {status:?}"));
+        report.building.iter().for_each(|(table, status)| println!("{table}: counters being built {status:?}"));
     }
     Ok(ExitCode::from(u8::from(wrong)))
 }
@@ -139,6 +142,7 @@ async fn rebuild_views<D: Domain>(
     app: &App,
     segments: &SegmentArgs,
     file: Option<&Path>,
+    counters: bool,
     json: bool,
 ) -> Result<ExitCode, CliError> {
     let file = match file {
@@ -150,21 +154,50 @@ async fn rebuild_views<D: Domain>(
         eprintln!("cargo operate: resuming from {} with {} segments", file.path().display(), saved.of);
     }
     let bar = progress_bar::<D>(app).await;
-    let report = rebuild::<D>(app, saved.unwrap_or_else(|| segments.checkpoint()), |report, checkpoint| {
+    let start = saved.unwrap_or_else(|| segments.checkpoint());
+    let on_page = |report: &RebuildReport, checkpoint: &Checkpoint| {
         bar.set_position(report.streams as u64);
         // A resumed rebuild must visit the failed streams again, so the checkpoint stays before them.
         if report.failed.is_empty() {
             file.iter().for_each(|file| file.save(checkpoint));
         }
-    })
-    .await;
+    };
+    let report = match counters {
+        true => rebuild_counters::<D>(app, start, PROPAGATION, on_page).await,
+        false => {
+            rebuild::<D>(app, start, on_page).await.map(|streams| CountersReport { streams, tables: BTreeMap::new() })
+        }
+    };
     bar.finish_and_clear();
     let report = report.map_err(message)?;
-    if report.failed.is_empty() {
+    if report.streams.failed.is_empty() {
         file.iter().for_each(CheckpointFile::remove);
     }
-    print_report(&report, json)?;
-    Ok(ExitCode::from(u8::from(!report.failed.is_empty())))
+    if json && counters {
+        print_json(&report)?;
+    } else {
+        print_report(&report.streams, json)?;
+        report.tables.iter().for_each(|(name, table)| print_counters(name, table));
+    }
+    Ok(ExitCode::from(u8::from(!report.is_complete())))
+}
+
+fn print_counters(name: &str, RebuiltCounters { generation, outcome }: &RebuiltCounters) {
+    match outcome {
+        Outcome::Served { former_error } => {
+            println!("{name}: generation {generation} of the counters is served");
+            let errors = former_error.iter();
+            errors.for_each(|(row, column, amount)| println!("  {row} {column} was wrong by {amount}"));
+        }
+        Outcome::NotServed(reason) => {
+            let reason = match reason {
+                NotServed::Incomplete { views } => format!("{views} views are not counted in it"),
+                NotServed::Wrong => "it differs from the sum of its views".to_owned(),
+                NotServed::NotCompared => "it changed while it was compared".to_owned(),
+            };
+            println!("{name}: generation {generation} of the counters is not served: {reason}");
+        }
+    }
 }
 
 fn print_report(report: &RebuildReport, json: bool) -> Result<(), CliError> {

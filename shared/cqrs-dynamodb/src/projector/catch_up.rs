@@ -7,7 +7,7 @@ use cqrs::{Position, Projection, Version};
 use super::{
     changes::{Changes, fitting, steps},
     chunk::pack,
-    handler::{CONCURRENCY, ProjectionHandler, concurrently},
+    handler::{CONCURRENCY, KnownGenerations, ProjectionHandler, concurrently},
     plan::{FoldPlan, FoldResult, Plan, Work},
     report::CatchUpReport,
     request::CatchUpRequest,
@@ -18,6 +18,7 @@ use crate::{
     Bookkeeping, EventStore, StoreError,
     event_store::Continuation,
     fold::{Folded, fold},
+    generations::{Generations, MaintainedGenerations},
     item::{self, text},
     parked::{PARKED, PARKED_IN},
     views,
@@ -80,9 +81,17 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         work: Vec<Work<'a, P::View>>,
         report: &mut CatchUpReport,
     ) -> (Vec<PendingView<'a, P::View>>, Vec<(Work<'a, P::View>, StoreError)>) {
+        let known = match self.handler.known_generations().await {
+            Ok(known) => known,
+            Err(error) => {
+                let error = Arc::new(error);
+                work.iter().for_each(|work| report.fail(&work.request.stream, Arc::clone(&error)));
+                return (Vec::new(), Vec::new());
+            }
+        };
         let fold = |work: Work<'a, P::View>| async {
             let stream = &work.request.stream;
-            (stream, self.fold(work).await)
+            (stream, self.fold(work, &known).await)
         };
         let (mut pending, mut stopped) = (Vec::new(), Vec::new());
         for (stream, step) in concurrently(CONCURRENCY, work.into_iter().map(fold).collect()).await {
@@ -99,9 +108,14 @@ impl<'a, P: Projection> CatchUp<'a, P> {
     }
 
     /// Plans and folds one stream. Returns the next step.
-    async fn fold(&self, work: Work<'a, P::View>) -> Result<NextStep<'a, P::View>, StoreError> {
+    async fn fold(
+        &self,
+        work: Work<'a, P::View>,
+        known: &KnownGenerations,
+    ) -> Result<NextStep<'a, P::View>, StoreError> {
         let model = &self.handler.model;
-        let FoldPlan { from, view, commits, fills_gap } = match work.plan(model)? {
+        let generations = work.maintained(model, |table| known.get(table).copied().unwrap_or(Generations::FIRST));
+        let FoldPlan { from, view, commits, fills_gap } = match work.plan(model, &generations)? {
             Plan::UpToDate => return Ok(NextStep::UpToDate { unparked: work.unparked }),
             Plan::Skip => return Ok(NextStep::Skip),
             Plan::Fold(plan) => plan,
@@ -119,16 +133,18 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             }
         };
         let view = view.filter(|_| after == from);
-        let folded = fold(model, &before, after, view, commits);
+        let folded = fold(model, &before, &generations, after, view, commits);
         let stored = work.stored.is_some().then(|| work.stored_version());
         Ok(match FoldResult::new(folded, corrupt, stored) {
             FoldResult::UpToDate => NextStep::UpToDate { unparked: work.unparked },
             FoldResult::Park(error) => NextStep::Park(work, error),
-            FoldResult::Remove(folded) => NextStep::Write(self.pending(work, &before, &folded, WritePart::Removal)?),
+            FoldResult::Remove(folded) => {
+                NextStep::Write(self.pending(work, &before, &generations, &folded, WritePart::Removal)?)
+            }
             FoldResult::Write { folded, stopped } => {
                 let commits = after.version.next().get()..=folded.position.version.get();
                 let part = WritePart::View { commits, fills_gap, stopped };
-                NextStep::Write(self.pending(work, &before, &folded, part)?)
+                NextStep::Write(self.pending(work, &before, &generations, &folded, part)?)
             }
         })
     }
@@ -138,11 +154,12 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         &self,
         work: Work<'a, P::View>,
         before: &Bookkeeping,
+        generations: &MaintainedGenerations,
         folded: &Folded<P::View>,
         part: WritePart<P::View>,
     ) -> Result<PendingView<'a, P::View>, StoreError> {
         let key = work.request.stream.key();
-        let after = before.after(&self.handler.model, folded);
+        let after = before.after(&self.handler.model, generations, folded);
         let mut item = views::encode::<P>(key, folded.position, folded.view.as_ref(), &after)?;
         if let WritePart::View { stopped: Some(error), .. } = &part {
             let mark = self.handler.parked_mark(&work, folded.position.version, error)?;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cqrs::{Counters, Projection, RowKey, Version};
 
 use crate::{
-    Bookkeeping, StoreError,
+    Bookkeeping, InGeneration, StoreError,
     dynamo::MAX_ACTIONS,
     fold::{Folded, TalliedCommit},
     item::{self, Item},
@@ -19,9 +19,9 @@ pub(super) const MAX_BYTES: usize = 3_500_000;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
     /// A tally counts one commit.
-    Tally { tally: &'static str, version: Version, table: String, counts: Counters },
+    Tally { tally: &'static str, version: Version, table: InGeneration, counts: Counters },
     /// The contribution to one row of counters changes by `delta`.
-    Contribution { table: String, delta: Counters },
+    Contribution { table: InGeneration, delta: Counters },
     /// A row is written or deleted.
     Row { key: RowKey, write: RowWrite, digest: Option<String> },
 }
@@ -39,8 +39,8 @@ pub(super) struct RowWrite {
 /// Changes of the tables beside views.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Changes {
-    /// The amounts to add, by table of counters. No table is without a change.
-    pub(super) counters: BTreeMap<String, Counters>,
+    /// The amounts to add, by table of counters and generation. No table is without a change.
+    pub(super) counters: BTreeMap<InGeneration, Counters>,
     pub(super) rows: Vec<RowWrite>,
 }
 
@@ -54,16 +54,13 @@ pub(super) fn steps<P: Projection>(
     after: &Bookkeeping,
     folded: &Folded<P::View>,
 ) -> Result<Vec<Step>, StoreError> {
-    let tallied = folded.tallied.iter().cloned().map(|TalliedCommit { tally, table, version, counts }| Step::Tally {
-        tally,
-        version,
-        table: table.to_owned(),
-        counts,
+    let tallied = folded.tallied.iter().cloned().map(|TalliedCommit { tally, table, generation, version, counts }| {
+        Step::Tally { tally, version, table: InGeneration::new(table, generation), counts }
     });
     let mut steps: Vec<Step> = tallied.collect();
-    for table in union(before.contribution.keys(), after.contribution.keys()) {
-        let of = |bookkeeping: &Bookkeeping| bookkeeping.contribution.get(table).cloned().unwrap_or_default();
-        let delta = of(after) - &of(before);
+    // A generation that is not maintained any more has no entry in `after`, and its counters stay.
+    for (table, contribution) in &after.contribution {
+        let delta = contribution.clone() - &before.contribution.get(table).cloned().unwrap_or_default();
         steps.extend(delta.split_rows().map(|delta| Step::Contribution { table: table.clone(), delta }));
     }
     let none = BTreeMap::new();
@@ -104,8 +101,8 @@ impl Step {
     /// Records the step in the bookkeeping.
     pub(super) fn record(&self, bookkeeping: &mut Bookkeeping) {
         match self {
-            Self::Tally { tally, version, .. } => {
-                bookkeeping.counted.insert((*tally).to_owned(), *version);
+            Self::Tally { tally, version, table, .. } => {
+                bookkeeping.counted.insert(InGeneration::new(*tally, table.generation), *version);
             }
             Self::Contribution { table, delta } => {
                 *bookkeeping.contribution.entry(table.clone()).or_default() += delta;
@@ -151,8 +148,8 @@ impl Changes {
     }
 
     /// Iterates over the rows of counters that change, as table and row.
-    pub(super) fn counter_rows(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.counters.iter().flat_map(|(table, delta)| delta.rows().map(|(row, _)| (table.as_str(), row)))
+    pub(super) fn counter_rows(&self) -> impl Iterator<Item = (&InGeneration, &str)> {
+        self.counters.iter().flat_map(|(table, delta)| delta.rows().map(move |(row, _)| (table, row)))
     }
 
     /// Returns the size of the rows in bytes.

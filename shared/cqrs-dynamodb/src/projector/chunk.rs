@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::changes::{Changes, MAX_BYTES};
-use crate::dynamo::MAX_ACTIONS;
+use crate::{InGeneration, dynamo::MAX_ACTIONS};
 
 /// Packs writes into chunks that fit into one transaction each: one action per view, one per row beside a view, and one
 /// per row of counters, which views share.
@@ -15,8 +15,8 @@ pub(super) fn pack<W>(writes: Vec<W>, bytes_and_changes: impl Fn(&W) -> (usize, 
     let (mut chunk_bytes, mut chunk_actions, mut chunk_rows) = (0, 0, BTreeSet::new());
     for write in writes {
         let (bytes, changes) = bytes_and_changes(&write);
-        let rows: BTreeSet<(String, String)> =
-            changes.counter_rows().map(|(table, row)| (table.to_owned(), row.to_owned())).collect();
+        let rows: BTreeSet<(InGeneration, String)> =
+            changes.counter_rows().map(|(table, row)| (table.clone(), row.to_owned())).collect();
         let actions = 1 + changes.rows.len();
         let all_rows: BTreeSet<_> = chunk_rows.union(&rows).cloned().collect();
         let fits = chunk_actions + actions + all_rows.len() <= MAX_ACTIONS && chunk_bytes + bytes <= MAX_BYTES;
@@ -41,7 +41,7 @@ mod tests {
     use cqrs::Counters;
 
     use super::*;
-    use crate::{item::Item, projector::changes::RowWrite};
+    use crate::{Generation, item::Item, projector::changes::RowWrite};
 
     fn lengths(writes: impl Iterator<Item = (usize, Changes)>) -> Vec<usize> {
         let chunks = pack(writes.collect(), |(bytes, changes)| (*bytes, changes));
@@ -50,7 +50,10 @@ mod tests {
 
     fn changes(row: usize) -> Changes {
         let delta = Counters::default().with("totals", "n", 1).with(&format!("day {row}"), "n", 1);
-        Changes { counters: BTreeMap::from([("dashboard".to_owned(), delta)]), rows: Vec::new() }
+        Changes {
+            counters: BTreeMap::from([(InGeneration::new("dashboard", Generation::FIRST), delta)]),
+            rows: Vec::new(),
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use cqrs::{Projection, ReadModel};
 use futures_util::{StreamExt, stream};
 
-use crate::{CountersTable, Views};
+use crate::{CountersTable, Generations, StoreError, Views};
 
 /// The number of streams that are read, folded, parked or written concurrently.
 pub(super) const CONCURRENCY: usize = 16;
@@ -18,6 +18,23 @@ pub(super) struct ProjectionHandler<P: Projection> {
     pub(super) counters: BTreeMap<&'static str, CountersTable>,
     /// The deployed tables of rows, by declared name.
     pub(super) rows: BTreeMap<&'static str, Arc<str>>,
+}
+
+/// The active generations, by declared table of counters.
+pub(super) type KnownGenerations = BTreeMap<&'static str, Generations>;
+
+impl<P: Projection> ProjectionHandler<P> {
+    /// Returns the active generations of the tables of counters, as this process knows them.
+    ///
+    /// # Errors
+    /// [`StoreError`] of a read.
+    pub(super) async fn known_generations(&self) -> Result<KnownGenerations, StoreError> {
+        let mut known = KnownGenerations::new();
+        for (name, table) in &self.counters {
+            known.insert(*name, table.generations().await?);
+        }
+        Ok(known)
+    }
 }
 
 /// Awaits all futures, at most `limit` of them concurrently. Returns the results in the order of the futures.

@@ -6,6 +6,7 @@ use super::request::CatchUpRequest;
 use crate::{
     Bookkeeping, StoreError,
     fold::Folded,
+    generations::{Generations, MaintainedGenerations},
     parked::Parked,
     revision::Revision,
     views::{Content, StoredView},
@@ -86,15 +87,28 @@ impl<'a, V: Clone> Work<'a, V> {
         self.stored.as_ref().map_or_else(|| Revision::absent(key), |stored| stored.revision.clone())
     }
 
-    /// Decides on the next step. A view is folded anew if it has an older schema version, is damaged, or was written
-    /// without a tally that `model` declares.
+    /// Returns the generations of counters that a write of the view must keep correct. `known` returns the active
+    /// generations of a table.
+    pub(super) fn maintained<P: Projection<View = V>>(
+        &self,
+        model: &ReadModel<P>,
+        known: impl Fn(&str) -> Generations,
+    ) -> MaintainedGenerations {
+        MaintainedGenerations::of(model, &self.bookkeeping(), known)
+    }
+
+    /// Decides on the next step. A view is folded anew if it has an older schema version, is damaged, or lacks a rollup
+    /// or tally of `model` in one of the maintained `generations`.
     ///
     /// # Errors
     /// [`StoreError::NewerSchema`] if newer code wrote the stored view.
-    pub(super) fn plan<P: Projection<View = V>>(&self, model: &ReadModel<P>) -> Result<Plan<V>, StoreError> {
-        let is_uncounted = |stored: &StoredView<V>| {
-            model.tallies().iter().any(|tally| stored.bookkeeping.counted(tally.name) < stored.position.version)
-        };
+    pub(super) fn plan<P: Projection<View = V>>(
+        &self,
+        model: &ReadModel<P>,
+        generations: &MaintainedGenerations,
+    ) -> Result<Plan<V>, StoreError> {
+        let is_uncounted =
+            |stored: &StoredView<V>| stored.bookkeeping.lacks(model, generations, stored.position.version);
         let (from, view) = match &self.stored {
             None => (Position::START, None),
             Some(stored) if stored.schema > P::SCHEMA => {
@@ -144,6 +158,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        Generation, InGeneration,
         fold::Beside,
         item::Item,
         sample::{Fillings, LevelView, Levels, chain, filled, stream},
@@ -186,7 +201,9 @@ mod tests {
     }
 
     fn plan(request: &CatchUpRequest, stored: Option<StoredView<LevelView>>) -> Plan<LevelView> {
-        Work::new(request, stored).plan(&ReadModel::<Levels>::new()).unwrap()
+        let work = Work::new(request, stored);
+        let model = ReadModel::<Levels>::new();
+        work.plan(&model, &MaintainedGenerations::first(&model)).unwrap()
     }
 
     fn folds(plan: Plan<LevelView>) -> FoldPlan<LevelView> {
@@ -250,18 +267,26 @@ mod tests {
     fn a_view_that_was_written_without_a_tally_is_folded_anew() {
         let model = || ReadModel::<Levels>::new().tally::<Fillings>();
         let request = request([1, 2, 3]);
-        let plan = |stored| folds(Work::new(&request, Some(stored)).plan(&model()).unwrap());
+        let generations = MaintainedGenerations::first(&model());
+        let plan = |stored| folds(Work::new(&request, Some(stored)).plan(&model(), &generations).unwrap());
         assert_eq!(plan(stored(2, Levels::SCHEMA)).from, Position::START);
         let mut counted = stored(2, Levels::SCHEMA);
-        counted.bookkeeping.counted.insert("fillings".to_owned(), Version::new(2));
-        assert_eq!(plan(counted).from, position(2));
+        counted.bookkeeping.counted.insert(InGeneration::new("fillings", Generation::FIRST), Version::new(2));
+        assert_eq!(plan(counted.clone()).from, position(2));
+        // A rebuild of the counters has begun.
+        let building =
+            Generations { building: Some(Generation::new(2)), latest: Generation::new(2), ..Generations::FIRST };
+        let work = Work::new(&request, Some(counted));
+        let generations = work.maintained(&model(), |_| building);
+        assert_eq!(folds(work.plan(&model(), &generations).unwrap()).from, Position::START);
     }
 
     #[test]
     fn a_view_of_a_newer_schema_is_an_error() {
+        let model = ReadModel::<Levels>::new();
+        let generations = MaintainedGenerations::first(&model);
         let request = request([5]);
-        let error =
-            Work::new(&request, Some(stored(4, Levels::SCHEMA + 1))).plan(&ReadModel::<Levels>::new()).unwrap_err();
+        let error = Work::new(&request, Some(stored(4, Levels::SCHEMA + 1))).plan(&model, &generations).unwrap_err();
         assert!(matches!(error, StoreError::NewerSchema { found: 3, known: 2, .. }), "{error}");
     }
 
@@ -277,7 +302,8 @@ mod tests {
     fn an_unparked_stream_is_folded_beyond_the_head_of_the_request() {
         let request = request([2]);
         let work = Work { unparked: true, ..Work::new(&request, Some(stored(2, Levels::SCHEMA))) };
-        let fold = folds(work.plan(&ReadModel::<Levels>::new()).unwrap());
+        let model = ReadModel::<Levels>::new();
+        let fold = folds(work.plan(&model, &MaintainedGenerations::first(&model)).unwrap());
         assert_eq!((fold.commits, fold.fills_gap), (None, false));
     }
 

@@ -16,9 +16,10 @@ use super::{
     handler::{CONCURRENCY, ProjectionHandler},
 };
 use crate::{
-    Bookkeeping, StoreError,
+    Bookkeeping, InGeneration, StoreError,
     event_store::Continuation,
     fold::{Beside, counted, fold},
+    generations::MaintainedGenerations,
     item::Item,
     parked::{PARKED, PARKED_IN},
     revision::Revision,
@@ -65,9 +66,13 @@ pub struct VerifiedViews {
     pub behind: BTreeMap<StreamId, Timestamp>,
     /// The number of views that are correct as of their version, and parked.
     pub parked: usize,
-    /// The additions of all streams to each table of counters: the stored contributions and the counts of the tallies.
+    /// The additions of all streams to each table of counters and generation: the stored contributions and the counts of
+    /// the tallies.
     #[serde(skip)]
-    pub counters: BTreeMap<String, Counters>,
+    pub counters: BTreeMap<InGeneration, Counters>,
+    /// The number of views that are not counted in the generation that is being built.
+    #[serde(skip)]
+    pub not_built: usize,
 }
 
 /// The defect of a stored view.
@@ -84,8 +89,10 @@ pub enum ViewDefect {
     Ahead,
     /// The commit at the version of the view is another one than the view was folded from.
     OtherHistory,
-    /// The view is not the fold of its stream, or a declared tally has not counted the stream.
+    /// The view is not the fold of its stream.
     Different,
+    /// A declared rollup or tally has not counted the view in the served generation of its table.
+    NotCounted,
     /// The view is correct, but one of its rows is missing.
     RowMissing,
     /// The view is correct, but one of its rows is different.
@@ -170,10 +177,14 @@ impl<P: Projection> ProjectionHandler<P> {
         streams: &[&LoadedStream<'_>],
         items: &ViewItems,
     ) -> Result<VerifiedViews, StoreError> {
+        let known = self.known_generations().await?;
+        let serving = MaintainedGenerations::only(&self.model, |table| Some(known.get(table)?.serving));
+        let building = MaintainedGenerations::only(&self.model, |table| known.get(table)?.building);
+        let serving = &serving;
         let verify = |loaded: &&LoadedStream<'_>| {
             let (stream, item) = (loaded.stream.clone(), items.get(loaded.stream.key()));
             let commits = loaded.commits.clone();
-            async move { (self.verify_stream(&stream, item, commits).await, stream) }
+            async move { (self.verify_stream(&stream, item, commits, serving).await, stream) }
         };
         let views: Vec<_> = streams.iter().map(verify).collect();
         let mut verified = VerifiedViews { views: streams.len(), ..VerifiedViews::default() };
@@ -188,7 +199,11 @@ impl<P: Projection> ProjectionHandler<P> {
                 ViewStatus::Parked => verified.parked += 1,
             }
         }
-        items.values().for_each(|item| verified.add_counters(&Bookkeeping::of(item).contribution));
+        for item in items.values() {
+            let (bookkeeping, version) = (Bookkeeping::of(item), views::position(item).version);
+            verified.add_counters(&bookkeeping.contribution);
+            verified.not_built += usize::from(bookkeeping.lacks(&self.model, &building, version));
+        }
         Ok(verified)
     }
 
@@ -198,7 +213,8 @@ impl<P: Projection> ProjectionHandler<P> {
         stream: &StreamId,
         item: Option<&Item>,
         commits: Vec<StoredCommit>,
-    ) -> Result<(ViewStatus, BTreeMap<String, Counters>), StoreError> {
+        serving: &MaintainedGenerations,
+    ) -> Result<(ViewStatus, BTreeMap<InGeneration, Counters>), StoreError> {
         let Some(item) = item else {
             // A new stream has no view for a moment. The caller compares the age of the first commit with its patience.
             let first = commits.first().map(|first| first.recorded_at);
@@ -207,7 +223,7 @@ impl<P: Projection> ProjectionHandler<P> {
         };
         let stored = views::decode::<P>(item.clone());
         let counted = counted(&self.model, &stored.bookkeeping, &commits);
-        let (status, beside) = self.verify_view(stream, item, stored, commits)?;
+        let (status, beside) = self.verify_view(stream, item, stored, commits, serving)?;
         let status = match (beside, status) {
             (Some(beside), status) => self.verify_rows(stream, item, &beside).await?.unwrap_or(status),
             (None, status) => status,
@@ -222,6 +238,7 @@ impl<P: Projection> ProjectionHandler<P> {
         item: &Item,
         stored: StoredView<P::View>,
         commits: Vec<StoredCommit>,
+        serving: &MaintainedGenerations,
     ) -> Result<(ViewStatus, Option<Beside>), StoreError> {
         if stored.schema != P::SCHEMA {
             // A rebuild leaves the older view of a stream that this code cannot fold.
@@ -239,14 +256,18 @@ impl<P: Projection> ProjectionHandler<P> {
         let missing = missing.or_else(|| commits.last().filter(|_| in_instalments));
         let missing_since = missing.map(|commit| commit.recorded_at);
         let folded_commits = commits.into_iter().take_while(|commit| commit.version <= position.version).collect();
-        let folded = fold(&self.model, &stored.bookkeeping, Position::START, None, folded_commits);
+        let generations = MaintainedGenerations::stored(&self.model, &stored.bookkeeping);
+        let folded = fold(&self.model, &stored.bookkeeping, &generations, Position::START, None, folded_commits);
         if folded.position.version < position.version {
             return Ok((ViewStatus::Defective(ViewDefect::Ahead), None));
         }
         if folded.position != position {
             return Ok((ViewStatus::Defective(ViewDefect::OtherHistory), None));
         }
-        let bookkeeping = stored.bookkeeping.after(&self.model, &folded);
+        if position != Position::START && stored.bookkeeping.lacks(&self.model, serving, position.version) {
+            return Ok((ViewStatus::Defective(ViewDefect::NotCounted), None));
+        }
+        let bookkeeping = stored.bookkeeping.after(&self.model, &generations, &folded);
         let mut expected = views::encode::<P>(stream.key(), folded.position, folded.view.as_ref(), &bookkeeping)?;
         let mut found = item.clone();
         found.retain(|name, _| ![PARKED, PARKED_IN].contains(&name.as_str()));
@@ -314,10 +335,11 @@ impl VerifiedViews {
         self.defective.extend(other.defective);
         self.behind.extend(other.behind);
         self.parked += other.parked;
+        self.not_built += other.not_built;
         self.add_counters(&other.counters);
     }
 
-    fn add_counters(&mut self, counters: &BTreeMap<String, Counters>) {
+    fn add_counters(&mut self, counters: &BTreeMap<InGeneration, Counters>) {
         for (table, counters) in counters {
             *self.counters.entry(table.clone()).or_default() += counters;
         }

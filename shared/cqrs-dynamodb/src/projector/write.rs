@@ -106,8 +106,8 @@ impl<P: Projection> ProjectionHandler<P> {
             });
         }
         for (table, delta) in &changes.counters {
-            let table = self.counters.get(table.as_str()).ok_or_else(|| undeclared(table))?;
-            let updates = table.updates(delta)?.into_iter();
+            let counters = self.counters.get(table.name.as_str()).ok_or_else(|| undeclared(&table.name))?;
+            let updates = counters.updates(table.generation, delta)?.into_iter();
             actions.extend(updates.map(|update| TransactWriteItem::builder().update(update).build()));
         }
         for write in &changes.rows {

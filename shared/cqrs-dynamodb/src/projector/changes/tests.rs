@@ -4,9 +4,15 @@ use cqrs::{Position, ReadModel, StoredCommit};
 
 use super::*;
 use crate::{
+    Generation,
     fold::fold,
+    generations::MaintainedGenerations,
     sample::{Content, Fillings, Levels, LevelsByContent, filled},
 };
+
+fn in_first(name: &str) -> InGeneration {
+    InGeneration::new(name, Generation::FIRST)
+}
 
 fn model() -> ReadModel<Levels> {
     ReadModel::new().rollup::<Content>().tally::<Fillings>().rows::<LevelsByContent>()
@@ -14,13 +20,13 @@ fn model() -> ReadModel<Levels> {
 
 /// Returns the steps of the fold of `commits`, and the bookkeeping after them.
 fn folded(before: &Bookkeeping, commits: Vec<StoredCommit>) -> (Vec<Step>, Bookkeeping) {
-    let folded = fold(&model(), before, Position::START, None, commits);
-    let after = before.after(&model(), &folded);
+    let folded = fold(&model(), before, &MaintainedGenerations::first(&model()), Position::START, None, commits);
+    let after = before.after(&model(), &MaintainedGenerations::first(&model()), &folded);
     (steps::<Levels>("a", before, &after, &folded).unwrap(), after)
 }
 
 fn contribution(row: usize) -> Step {
-    Step::Contribution { table: "dashboard".to_owned(), delta: Counters::default().with(&row.to_string(), "n", 1) }
+    Step::Contribution { table: in_first("dashboard"), delta: Counters::default().with(&row.to_string(), "n", 1) }
 }
 
 fn row(bytes: usize) -> Step {
@@ -41,8 +47,8 @@ fn the_steps_of_a_fold_lead_from_the_old_bookkeeping_to_the_new() {
     }
     assert_eq!(recorded, two);
     let changes = Changes::of(second);
-    assert_eq!(changes.counters["content"], Counters::default().with("all", "content", 7));
-    assert_eq!(changes.counters["fillings"], Counters::default().with("all", "fillings", 1));
+    assert_eq!(changes.counters[&in_first("content")], Counters::default().with("all", "content", 7));
+    assert_eq!(changes.counters[&in_first("fillings")], Counters::default().with("all", "fillings", 1));
     assert_eq!(changes.rows.iter().map(|row| row.put.is_some()).collect::<Vec<_>>(), [true, false]);
 }
 
@@ -55,14 +61,17 @@ fn an_unchanged_fold_has_no_steps() {
 #[test]
 fn entries_that_are_not_declared_stay() {
     let other = Bookkeeping {
-        contribution: BTreeMap::from([("other".to_owned(), Counters::default().with("a", "b", 1))]),
-        counted: BTreeMap::from([("other-tally".to_owned(), Version::new(3))]),
+        contribution: BTreeMap::from([(in_first("other"), Counters::default().with("a", "b", 1))]),
+        counted: BTreeMap::from([(in_first("other-tally"), Version::new(3))]),
         rows: BTreeMap::from([("other-rows".to_owned(), BTreeMap::from([(RowKey::new("a", "b"), "00".to_owned())]))]),
     };
     let (steps, after) = folded(&other, vec![filled(1, 5)]);
     assert_eq!(steps.len(), 3);
-    assert_eq!(after.contribution["other"], other.contribution["other"]);
-    assert_eq!((after.counted("other-tally"), &after.rows["other-rows"]), (Version::new(3), &other.rows["other-rows"]));
+    assert_eq!(after.contribution[&in_first("other")], other.contribution[&in_first("other")]);
+    assert_eq!(
+        (after.counted("other-tally", Generation::FIRST), &after.rows["other-rows"]),
+        (Version::new(3), &other.rows["other-rows"])
+    );
 }
 
 #[test]
@@ -93,7 +102,7 @@ fn an_instalment_never_splits_a_commit_of_a_tally() {
     let tally = |version, rows| Step::Tally {
         tally: "fillings",
         version: Version::new(version),
-        table: format!("fillings of {version}"),
+        table: in_first(&format!("fillings of {version}")),
         counts: counts(rows),
     };
     let steps = [tally(1, 60), tally(2, 60), tally(3, 39)];
