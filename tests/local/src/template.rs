@@ -1,4 +1,6 @@
-//! The deployed resources, read from `template.yaml`.
+//! The deployed resources, read from `template.yaml`. Parameters have their defaults.
+
+mod conditions;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,6 +9,10 @@ use std::{
 };
 
 use serde_yaml_ng::Value;
+
+/// The types of the resources that the local stack reads.
+const TYPES: [&str; 4] =
+    ["AWS::DynamoDB::Table", "AWS::IAM::Role", "AWS::Serverless::Function", "AWS::Serverless::HttpApi"];
 
 /// The parts of a SAM template that the local stack emulates.
 #[derive(Clone, Debug)]
@@ -136,8 +142,13 @@ impl Template {
     pub fn read(path: &Path) -> Result<Self, TemplateError> {
         let invalid = |reason: String| TemplateError { path: path.display().to_string(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| invalid(error.to_string()))?;
-        let yaml: Value = serde_yaml_ng::from_str(&text).map_err(|error| invalid(error.to_string()))?;
-        Self::of(&Node { value: &yaml, path: String::new() }).map_err(invalid)
+        Self::parse(&text).map_err(invalid)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let template: Value = serde_yaml_ng::from_str(text).map_err(|error| error.to_string())?;
+        let resolved = conditions::resolve(&Node { value: &template, path: String::new() }, &TYPES)?;
+        Self::of(&Node { value: &resolved, path: String::new() })
     }
 
     fn of(template: &Node<'_>) -> Result<Self, String> {
@@ -324,13 +335,20 @@ impl<'a> Node<'a> {
             .collect()
     }
 
-    /// The text of a scalar, or the target of a reference (`!Ref`, `!GetAtt`).
+    /// The text of a scalar, the target of a reference (`!Ref`, `!GetAtt`), or the text of a `!Sub` as it is written.
     fn text(&self) -> Result<String, String> {
         match self.value {
             Value::String(text) => Ok(text.clone()),
             Value::Number(number) => Ok(number.to_string()),
             Value::Bool(truth) => Ok(truth.to_string()),
-            Value::Tagged(tagged) => Node { value: &tagged.value, path: self.path.clone() }.text(),
+            Value::Tagged(tagged) => {
+                let value = match &tagged.value {
+                    // The text and a map of variables.
+                    Value::Sequence(arguments) if tagged.tag == "Sub" => arguments.first().unwrap_or(&Value::Null),
+                    value => value,
+                };
+                Node { value, path: self.path.clone() }.text()
+            }
             Value::Null | Value::Sequence(_) | Value::Mapping(_) => Err(format!("{}: must be text", self.path)),
         }
     }
