@@ -18,9 +18,14 @@ class Tables(unittest.TestCase):
             self.assertEqual(policies, ("Retain", "Retain"), name)
             self.assertIs(table["Properties"].get("DeletionProtectionEnabled"), True, name)
 
-    def test_tables_are_backed_up_and_encrypted(self):
+    def test_only_the_events_table_is_backed_up_because_read_tables_are_rebuilt(self):
+        tables = sam.resources("AWS::DynamoDB::Table").items()
+        recovery = {name: table.get("PointInTimeRecoverySpecification") for name, table in tables}
+        self.assertEqual(recovery.pop("EventsTable"), {"PointInTimeRecoveryEnabled": True})
+        self.assertEqual(set(recovery.values()), {None})
+
+    def test_tables_are_encrypted_with_a_key_in_kms(self):
         for name, table in sam.resources("AWS::DynamoDB::Table").items():
-            self.assertEqual(table["PointInTimeRecoverySpecification"], {"PointInTimeRecoveryEnabled": True}, name)
             self.assertEqual(table["SSESpecification"], {"SSEEnabled": True}, name)
 
     def test_no_item_of_a_table_expires(self):

@@ -122,7 +122,7 @@ mod tests {
     fn a_project_is_small() {
         let files = project().files();
         let lines: usize = files.iter().filter(|(path, _)| path != "Cargo.lock").map(|(_, c)| c.lines().count()).sum();
-        assert!(files.len() <= 31 && lines <= 950, "{} files, {lines} lines", files.len());
+        assert!(files.len() <= 31 && lines <= 1000, "{} files, {lines} lines", files.len());
     }
 
     #[test]
