@@ -30,8 +30,8 @@ READ_TABLES = {
 def read_models(**more: set[str]) -> dict[str, set[str]]:
     """Returns the actions of a role that updates all read models, by table. `more` has further actions by kind."""
     written = {
-        "views": {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
-        "counters": {"dynamodb:UpdateItem"},
+        "views": {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"},
+        "counters": {"dynamodb:GetItem", "dynamodb:UpdateItem"},
         "rows": {"dynamodb:PutItem", "dynamodb:DeleteItem"},
     }
     return {f"{name}.Arn": written[kind] | more.get(kind, set()) for name, kind in READ_TABLES.items()}
@@ -77,8 +77,8 @@ ROLES = {
         "*": TRACE,
     },
     "MaintainRole": {
-        "EventsTable.Arn": {"dynamodb:Query", "dynamodb:Scan"},
-        **read_models(counters={"dynamodb:Query"}, rows={"dynamodb:BatchGetItem"}),
+        "EventsTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"},
+        **read_models(views={"dynamodb:Scan"}, counters={"dynamodb:Query"}, rows={"dynamodb:BatchGetItem"}),
         "MaintainLogs.Arn": LOG,
         "*": TRACE,
     },
@@ -160,7 +160,7 @@ class Roles(unittest.TestCase):
             self.assertLessEqual(grants(role).get("*", set()), TRACE, name)
 
     def test_no_role_may_change_or_delete_a_commit_and_only_maintenance_may_scan(self):
-        reads_and_appends = {"dynamodb:PutItem", "dynamodb:Query"}
+        reads_and_appends = {"dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:Query"}
         for name, role in sam.resources("AWS::IAM::Role").items():
             for resource, actions in grants(role).items():
                 if name == "MaintainRole":

@@ -39,7 +39,7 @@ HARMFUL_CHANGES = [
     ("      TreatMissingData: notBreaching\n", "", "missing_data_raises_no_alarm"),
     ("            OmitName: true", "            Name: verify", "no_fixed_names_that_collide"),
     ("VisibilityTimeout: 1800", "VisibilityTimeout: 30", "a_pipe_starts_a_sweep"),
-    ("[dynamodb:Query, dynamodb:Scan]", "[dynamodb:Query, dynamodb:DeleteItem]", "no_role_may_change"),
+    ("[dynamodb:BatchGetItem, dynamodb:Query, dynamodb:Scan]", "[dynamodb:Query, dynamodb:DeleteItem]", "no_role_may_change"),
     ("      Timeout: 60\n", "      Timeout: 30\n", "the_threshold_of_a_slow_function"),
     ("100 * failed / requests", "100 * failed / all", "alarm_expressions_use_metrics"),
     ('"${TablesFailingEvents.Arn}"', '"${Api.Arn}"', "the_dashboard_begins_with_all_alarms"),
