@@ -48,8 +48,8 @@ async fn projecting_costs_a_transaction_and_from_version_2_on_one_read() {
     let id = system.customer("alice").places_order("first").await;
     system.interceptor.take_costs();
     system.project().await;
-    // 2 for the view, 1 for its index, 2 for each of two rows. A process also reads the generations of the counters, once
-    // in five seconds.
+    // 2 for the view, 1 for its index, 2 for each of two rows. A process also reads the generations of the counters,
+    // once in five seconds.
     expect_costs(&system, &[("GetItem", 0.5), ("TransactWriteItems", 7.0)]);
     system.fulfilment().ships(&id).await;
     system.interceptor.take_costs();

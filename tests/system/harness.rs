@@ -110,6 +110,23 @@ impl System {
             move || time.now(),
             move || u128::from(random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
         );
+        Self::start_at(clock, environment, authorizer, engine, configure).await
+    }
+
+    /// A system with new, empty tables on the engine of this one, with its clock.
+    pub async fn with_new_tables(&self) -> Self {
+        let environment = self.stack.app.dynamo.environment.clone();
+        let engine = self.stack.engine().direct();
+        Self::start_at(self.clock.clone(), environment, Authorizer::new().unwrap(), engine, |mapping| mapping).await
+    }
+
+    async fn start_at(
+        clock: TestClock,
+        environment: Environment,
+        authorizer: Authorizer,
+        engine: Engine,
+        configure: impl FnOnce(EventSourceMapping) -> EventSourceMapping,
+    ) -> Self {
         let (prefix, direct) = (prefix(), engine.direct());
         let stack =
             Stack::start(deployment::deployment(), template(), engine, authorizer, environment.clone(), &prefix)
@@ -199,6 +216,13 @@ impl System {
         let get = self.direct.dynamo.client.get_item().table_name(&*self.direct.tables.get("events").unwrap());
         let get = get.key("stream", AttributeValue::S(format!("order#{order_id}"))).consistent_read(true);
         get.key("version", AttributeValue::N(version.to_string())).send().await.unwrap().item
+    }
+
+    /// Reads the items of all commits.
+    pub async fn commit_items(&self) -> Vec<Item> {
+        let scan = self.direct.dynamo.client.scan().table_name(&*self.direct.tables.get("events").unwrap());
+        let items: Result<Vec<_>, _> = scan.consistent_read(true).into_paginator().items().send().collect().await;
+        items.unwrap()
     }
 
     /// Writes the item of a commit without any validation.

@@ -1,4 +1,5 @@
-//! An events table that was restored to an earlier moment than the views, and commits that were changed.
+//! Restoring the events: the exercise of docs/restore.md, views of commits that a restore took away, and commits that
+//! were changed.
 
 use ::maintain::{
     rebuild::{RebuildReport, rebuild},
@@ -178,4 +179,61 @@ async fn the_digest_of_the_heads_shows_a_lost_or_rewritten_tail_that_the_chain_d
     system.delete_commit_item(&id, 2).await;
     let cut = verified(&system, now).await.streams;
     assert_eq!((cut.corrupt.len(), cut.heads == kept), (0, false));
+}
+
+#[tokio::test]
+async fn the_events_are_restored_alone_and_the_read_tables_are_rebuilt() {
+    // The system before the damage, and the digest of its heads, which somebody keeps.
+    let damaged = System::start().await;
+    let alice = damaged.customer("alice");
+    let ids = ["kept", "shipped", "delivered"].map(|key| alice.places_order(key));
+    let [kept, shipped, delivered] = futures_util::future::join_all(ids).await.try_into().unwrap();
+    damaged.fulfilment().ships(&shipped).await;
+    damaged.fulfilment().ships(&delivered).await;
+    let restore_to = damaged.stack.app.dynamo.environment.now();
+    let kept_heads = verified(&damaged, restore_to).await.streams.heads;
+    let backup = damaged.commit_items().await;
+
+    // Clients are told 2xx. Then somebody removes a commit and changes another.
+    damaged.clock.advance_ms(60_000);
+    let lost = damaged.customer("bob").places_order("lost").await;
+    let delivery = || damaged.fulfilment().post(format!("/orders/{delivered}/deliver")).header("Idempotency-Key", "d");
+    delivery().await.expect(200);
+    damaged.project().await;
+    damaged.delete_commit_item(&shipped, 1).await;
+    let mut changed = damaged.commit_item(&kept, 1).await.unwrap();
+    changed.insert("caller".to_owned(), AttributeValue::S("mallory".to_owned()));
+    damaged.put_commit_item(changed).await;
+    let found = verified(&damaged, restore_to).await.streams;
+    assert_eq!((found.corrupt.len(), found.heads == kept_heads), (2, false));
+
+    // Writes have stopped. The restored table has the items of that time and a new stream. The stack gets it, with two
+    // empty read tables and a new mapping.
+    let restored = damaged.with_new_tables().await;
+    for item in backup {
+        restored.put_commit_item(item).await;
+    }
+    assert_eq!(verified(&restored, restore_to).await.streams.heads, kept_heads, "nothing is missing");
+    let report = rebuilt(&restored).await;
+    assert_eq!((report.streams, report.written, report.failed.len()), (3, 3, 0));
+    restored.project().await;
+    assert!(!verified(&restored, Timestamp::MAX).await.is_wrong());
+    restored.check_read_models().await;
+
+    // Clients that were told 2xx: the order and the delivery are gone, and can be sent again.
+    restored.customer("bob").get(format!("/orders/{lost}")).await.expect_problem(404, "not-found");
+    let operator = restored.operator();
+    let behind = operator.get(format!("/orders/{delivered}?min_version=3")).await;
+    behind.expect_problem(404, "version-not-found");
+    let with_a_lost_version =
+        restored.fulfilment().post(format!("/orders/{delivered}/deliver")).header("If-Match", "\"3\"");
+    with_a_lost_version.await.expect_problem(412, "version-mismatch");
+    let dashboard = operator.get("/dashboard").await.expect(200).document;
+    assert_eq!(json!([dashboard["orders"], dashboard["by_status"]["shipped"]]), json!([3, 2]));
+    assert_eq!(restored.customer("bob").places_order("lost").await, lost, "the same key gives the same order");
+    let again = restored.fulfilment().post(format!("/orders/{delivered}/deliver")).header("Idempotency-Key", "d");
+    let again = again.await.expect(200);
+    assert_eq!((again.version(), again.header("idempotency-replayed")), (3, None));
+    restored.project().await;
+    restored.check_read_models().await;
 }

@@ -1,7 +1,7 @@
 //! Rebuilds counters: counts all views into the next generation, compares it with the views, and serves it.
 //!
-//! The served generation stays in use meanwhile, and commands and projector run on. A rebuild that stops early is resumed
-//! by the next one. It repairs counters that somebody changed, and counts the tallies of restored streams anew.
+//! The served generation stays in use meanwhile, and commands and the projector continue. The next rebuild resumes one
+//! that stops early. It repairs counters that somebody changed, and counts the tallies of restored streams anew.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     verify::{CountersStatus, VerifyReport, verify},
 };
 
-/// The number of comparisons of counters that change while they are compared.
+/// The maximum number of comparisons, if the counters change meanwhile.
 const COMPARISONS: usize = 3;
 
 /// The result of rebuilding counters.
@@ -42,7 +42,7 @@ pub struct RebuiltCounters {
 pub enum Outcome {
     /// Queries read the new generation.
     Served {
-        /// The former counters minus the sum that they should have been.
+        /// The former counters minus the correct ones.
         former_error: Counters,
     },
     /// Queries still read the former generation.
@@ -55,8 +55,10 @@ pub enum Outcome {
 pub enum NotServed {
     /// These views are not counted in it. Their streams cannot be folded, or older code has written them.
     Incomplete { views: usize },
-    /// It differs from the sum of its views. The next rebuild begins another generation.
+    /// It differs from the sum of its views, while no counter changed. The next rebuild begins another generation.
     Wrong,
+    /// Another rebuild has stopped building it.
+    Abandoned,
     /// It changed while it was compared. Rebuild again when fewer commands arrive.
     NotCompared,
 }
@@ -70,8 +72,8 @@ impl CountersReport {
 }
 
 /// Rebuilds the counters of all tables, from `checkpoint` on. `propagation` is the time after which all writers know
-/// that the generation is being built: [`PROPAGATION`](cqrs_dynamodb::generations::PROPAGATION), unless no other process
-/// writes. Calls `on_page` after each page with the report and the checkpoint so far.
+/// that the generation is being built: [`PROPAGATION`](cqrs_dynamodb::generations::PROPAGATION), or zero if no other
+/// process writes. Calls `on_page` after each page with the report and the checkpoint so far.
 ///
 /// # Errors
 /// [`StoreError`], if a read or a change of the generations fails. The next rebuild continues.
@@ -94,7 +96,7 @@ pub async fn rebuild_counters<D: Domain>(
         for (name, outcome) in outcomes {
             let table = projector.counters_tables().get(name).ok_or_else(|| StoreError::bug(name))?;
             let Some(generation) = building.get(name).and_then(|generations| generations.building) else { continue };
-            switch(table, generation, &outcome).await?;
+            let outcome = serve_or_abandon(table, generation, outcome).await?;
             report.tables.insert(name.to_owned(), RebuiltCounters { generation, outcome });
         }
     }
@@ -110,13 +112,22 @@ async fn wait_for_writers<'a>(app: &App, building: impl Iterator<Item = &'a Gene
     tokio::time::sleep(Duration::try_from(wait).unwrap_or_default()).await;
 }
 
-async fn switch(table: &CountersTable, generation: Generation, outcome: &Outcome) -> Result<(), StoreError> {
-    match outcome {
-        Outcome::Served { .. } => drop(table.serve_generation(generation).await?),
-        Outcome::NotServed(NotServed::Wrong) => drop(table.abandon_generation(generation).await?),
-        Outcome::NotServed(_) => {}
-    }
-    Ok(())
+/// Serves the generation, or stops building it, according to the comparison. Returns the outcome.
+async fn serve_or_abandon(
+    table: &CountersTable,
+    generation: Generation,
+    compared: Outcome,
+) -> Result<Outcome, StoreError> {
+    Ok(match compared {
+        Outcome::Served { .. } if table.serve_generation(generation).await?.serving != generation => {
+            Outcome::NotServed(NotServed::Abandoned)
+        }
+        Outcome::NotServed(NotServed::Wrong) => {
+            table.abandon_generation(generation).await?;
+            compared
+        }
+        compared => compared,
+    })
 }
 
 /// Compares the new generations with the sums over all views. Repeats this for tables that change meanwhile.
@@ -129,23 +140,23 @@ async fn compare<D: Domain>(
     let mut differences: BTreeMap<&str, Counters> = BTreeMap::new();
     for _ in 0..COMPARISONS {
         let report = verify::<D>(app, SignedDuration::ZERO, Timestamp::MAX, Checkpoint::start(1), |_, _| {}).await?;
-        let views = report.projections.values().map(|projection| projection.views.not_built).sum();
+        let uncounted_views = report.projections.values().map(|projection| projection.views.not_built).sum();
         for (name, generations) in building {
             let Some(table) = projector.counters_tables().get(name) else { continue };
             let Some(next) = generations.building else { continue };
             let served = InGeneration::new(*name, generations.serving);
             let next = InGeneration::new(*name, next);
-            let outcome = if views > 0 {
-                Outcome::NotServed(NotServed::Incomplete { views })
+            let outcome = if uncounted_views > 0 {
+                Outcome::NotServed(NotServed::Incomplete { views: uncounted_views })
             } else {
                 let unexplained = unexplained_difference(table, &report, &served, &next).await?;
-                let same_again = differences.insert(name, unexplained.clone()) == Some(unexplained.clone());
+                let is_constant = differences.insert(name, unexplained.clone()) == Some(unexplained.clone());
                 match report.building.get(*name) {
                     Some(CountersStatus::Correct) => Outcome::Served { former_error: unexplained },
                     Some(CountersStatus::Wrong) => Outcome::NotServed(NotServed::Wrong),
-                    // Both generations change by the same amounts. So what they differ by, apart from what the views
-                    // explain, is the error of the served one.
-                    _ if unexplained.is_zero() || same_again => Outcome::Served { former_error: unexplained },
+                    // Both generations change by the same amounts. So a constant difference that the views do not
+                    // explain is the error of the served generation, unless somebody changed the new one.
+                    _ if unexplained.is_zero() || is_constant => Outcome::Served { former_error: unexplained },
                     _ => Outcome::NotServed(NotServed::NotCompared),
                 }
             };

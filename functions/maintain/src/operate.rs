@@ -54,9 +54,8 @@ const EXAMPLES: &str = "Examples:
 enum OperateCommand {
     /// Check the events, and compare views and counters with them; exit with 1 if something is wrong
     ///
-    /// Wrong are streams with a commit that was changed, replaced or removed, views that are defective or late, and
-    /// counters that differ from their sum. The counters are compared only if all segments are verified and nothing is
-    /// written meanwhile.
+    /// Reports streams with a changed, replaced or removed commit, defective or late views, and counters that differ
+    /// from their sum. The counters are compared only if all segments are verified and nothing is written meanwhile.
     ///
     /// The digest of the heads changes if any stream is cut off at its end or rewritten. Keep it with its time, outside
     /// of the system, and verify with --heads-at later.
@@ -73,7 +72,7 @@ enum OperateCommand {
     /// Catch up all streams in place
     ///
     /// Folds views of an older schema version anew, and adds missing commits to the others. After a restore of the
-    /// events, also folds anew the views of replaced commits, and removes those of streams that do not exist any more.
+    /// events, also folds anew the views of replaced commits, and removes views whose stream has no commits.
     /// Exits with 1 if a stream was not caught up.
     Rebuild {
         #[command(flatten)]
@@ -86,10 +85,10 @@ enum OperateCommand {
         /// Count the views that are defective or behind; write nothing
         #[arg(long)]
         dry_run: bool,
-        /// Also count all views anew, beside the served counters, and serve the new counters once they are compared
+        /// Also rebuild the counters into a new generation, and serve it after a comparison
         ///
-        /// Also retries parked streams. Waits 75 seconds first, so that all writers know of the new counters. Exits with
-        /// 1 if they are not served; the next rebuild continues.
+        /// Also retries parked streams. Waits 75 seconds first, so that all writers know the new generation. Exits with
+        /// 1 if it is not served; the next rebuild continues.
         #[arg(long, conflicts_with_all = ["dry_run", "segment"])]
         counters: bool,
     },

@@ -1,7 +1,7 @@
 //! Rebuilds views and counters in place by catching up all streams.
 //!
-//! A view is folded anew if it has an older schema version, or if its commit is not in the stream any more. A view whose
-//! stream has no commits is removed. Any other view only gets the commits that it lacks.
+//! A view is folded anew if it has an older schema version, or if its commit is not in the stream any more. A view
+//! whose stream has no commits is removed. Any other view only gets the commits that it lacks.
 
 use std::{collections::BTreeMap, sync::Arc};
 

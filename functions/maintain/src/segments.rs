@@ -35,9 +35,9 @@ impl Checkpoint {
     }
 }
 
-/// Calls `work` on each page of streams of the domain that match `filter`, in all unfinished segments of `checkpoint`. After each
-/// page, calls `on_page` with the result of `work` and the new checkpoint. Stops early if the time of the invocation
-/// runs out.
+/// Calls `work` on each page of streams of the domain that match `filter`, in all unfinished segments of `checkpoint`.
+/// After each page, calls `on_page` with the result of `work` and the new checkpoint. Stops early if the time of the
+/// invocation runs out.
 ///
 /// # Errors
 /// The first [`StoreError`] of a read or of `work`. The pages that `on_page` has seen are finished, and a new walk can

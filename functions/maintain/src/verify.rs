@@ -1,5 +1,5 @@
-//! Checks the hash chains of all streams, and compares views and counters with the events, byte for byte. Writes nothing,
-//! and is safe on a live system.
+//! Checks the hash chains of all streams, and compares views and counters with the events, byte for byte. Writes
+//! nothing, and is safe on a live system.
 
 use std::collections::BTreeMap;
 

@@ -9,9 +9,9 @@
 use std::collections::BTreeMap;
 
 use cqrs::{StoredCommit, StreamId, Version};
-use cqrs_dynamodb::CatchUpRequest;
+use cqrs_dynamodb::{CatchUpRequest, commit_item};
 use serde::Deserialize;
-use serde_dynamo::{Item, from_item};
+use serde_dynamo::Item;
 use serde_json::Value;
 
 /// A parsed batch of stream records.
@@ -48,7 +48,7 @@ impl Batch {
                 batch.tampered += 1;
                 continue;
             }
-            // If the image is missing or malformed, the catch-up reads the commit from the events table.
+            // If the image is missing, malformed or changed, the catch-up reads the commit from the events table.
             let commit = commit(&change["NewImage"]);
             let commit = commit.filter(|commit| commit.stream == stream && commit.version == version);
             batch.first_records.entry(stream.clone()).or_insert(index);
@@ -95,7 +95,7 @@ fn commit_keys(keys: &Value) -> Option<(StreamId, Version)> {
 }
 
 fn commit(image: &Value) -> Option<StoredCommit> {
-    from_item(Item::deserialize(image).ok()?).ok()
+    commit_item::decode(Item::deserialize(image).ok()?.into()).ok()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //!
 //! | attribute | value |
 //! |---|---|
-//! | `contribution` | by table of counters, [generation](crate::generations), row and column: the part of the counter that rollups added |
+//! | `contribution` | by table of counters, [generation](crate::generations), row and column: what rollups added |
 //! | `counted` | by tally and generation: the version through which the events of the stream are counted |
 //! | `rows` | by table of rows and key (partition, U+001F, sort): a digest of the stored row |
 
@@ -84,13 +84,13 @@ impl Bookkeeping {
             || model.tallies().iter().any(|tally| lacks_tally(tally.name, tally.table))
     }
 
-    /// Lowers the versions of the tallies to `head`, if the stream ends there.
-    pub(crate) fn end_at(&mut self, head: Version) {
+    /// Limits the versions of all tallies to `head`, the end of a restored stream.
+    pub(crate) fn limit_counted_to(&mut self, head: Version) {
         self.counted.values_mut().for_each(|counted| *counted = head.min(*counted));
     }
 
-    /// Returns the bookkeeping after a fold, in which each tally counts the commits after the version in `self`. Entries
-    /// of declared tables in other generations are removed.
+    /// Returns the bookkeeping after a fold, in which each tally counts the commits after the version in `self`.
+    /// Entries of declared tables in other generations are removed.
     pub(crate) fn after<P: Projection>(
         &self,
         model: &ReadModel<P>,

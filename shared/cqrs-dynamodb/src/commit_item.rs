@@ -58,7 +58,7 @@ pub fn decode(item: Item) -> Result<StoredCommit, &'static str> {
 }
 
 /// Decodes the commits after `position` from `items`, up to the first one that is missing, malformed, changed or
-/// replaced. `known` are positions that views have recorded. They tell which of two commits was replaced.
+/// replaced. `known` are positions that views have recorded. They identify the replaced one of two commits.
 pub(crate) fn decode_chain(
     stream: &StreamId,
     mut position: Position,
@@ -94,7 +94,8 @@ pub(crate) fn decode_chain(
 }
 
 /// Returns the version that was replaced, where `commit` does not continue its predecessor at `position`, and `next` is
-/// the item after it. If a view knows `commit`, or `next` continues it, the predecessor was replaced.
+/// the item after it. If a view has recorded the position of `commit`, or `next` continues it, the predecessor was
+/// replaced.
 fn replaced(
     position: Position,
     commit: &StoredCommit,

@@ -2,7 +2,7 @@
 //!
 //! | attribute | value |
 //! |---|---|
-//! | `shard` (partition key) | the [generation](crate::generations), `#`, and the shard: `0` to one less than their number |
+//! | `shard` (partition key) | the [generation](crate::generations), `#`, and the number of the shard, from 0 |
 //! | `row` (sort key) | the row, such as `totals` |
 //! | one attribute per column | this shard's part of the counter, a number |
 //!
@@ -46,7 +46,7 @@ impl CountersTable {
     }
 
     /// Reads a consistent snapshot of one row over all shards of the served generation. Costs two read units per shard,
-    /// and now and then those of [`generations`](Self::generations).
+    /// and the read of [`generations`](Self::generations) at most once in five seconds.
     ///
     /// DynamoDB cancels the read if it conflicts with a projector's transaction on the row; the read is then retried.
     ///

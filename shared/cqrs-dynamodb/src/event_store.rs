@@ -130,8 +130,8 @@ impl EventStore {
     /// Loads the commits of a stream after `position`, not decoded, up to the first one that is missing, malformed,
     /// changed or replaced. Strongly consistent; costs one read unit per 4 KB.
     ///
-    /// If the commit at `position` is missing or another one, such as after a restore of the table, returns the commits
-    /// from the start. This costs another query.
+    /// If the stream does not contain `position`, for example after a restore, returns the commits from the start. This
+    /// costs another query.
     ///
     /// # Errors
     /// [`StoreError`] of the read.

@@ -56,7 +56,8 @@ struct FoldedCommit<V> {
 }
 
 /// Folds `commits` onto `view`, which is at `position`, and computes the rollups, tallies and rows of `model`. A tally
-/// counts the commits after its version in `bookkeeping`, for each of the maintained `generations`. A panic of the declared code stops only this fold.
+/// counts the commits after its version in `bookkeeping`, for each of the maintained `generations`. A panic of the
+/// declared code stops only this fold.
 pub(crate) fn fold<P: Projection>(
     model: &ReadModel<P>,
     bookkeeping: &Bookkeeping,

@@ -13,9 +13,10 @@
 //! generations, and the view's [`Bookkeeping`] has an entry for each. A generation that is neither served nor built
 //! stays in the table unchanged.
 //!
-//! A process reads the item at most once in [`MAX_AGE`], so a writer learns late of a new generation. A rebuild waits for
-//! [`PROPAGATION`] before it visits the first view. A view that was written before is visited, and a later one is
-//! counted by its writer.
+//! A process reads the item at most once in [`MAX_AGE`], so a writer may not know a new generation yet. A rebuild waits
+//! for [`PROPAGATION`] before it visits the first view. The rebuild counts each view that was written before the wait
+//! ended. The writer counts each later view. A writer that takes longer, such as a page of another rebuild, may leave a
+//! view uncounted; then the generation is not served, or the next verification finds the view.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +37,7 @@ use crate::{
     item::{Item, number},
 };
 
-/// The maximum age of a process's knowledge of the active generations.
+/// The maximum age of the cached generations of a process.
 pub const MAX_AGE: SignedDuration = SignedDuration::from_secs(5);
 /// The time after which every writer knows a new generation: [`MAX_AGE`], the longest invocation of the projector (60
 /// seconds in the template), and a reserve for an eventually consistent read.
@@ -50,7 +51,9 @@ const LATEST: &str = "latest";
 /// The number of attempts to change the active generations while other operators change them.
 const ATTEMPTS: u32 = 5;
 
-/// The number of a generation, from 1.
+/// The number of a generation: 1, or the time at which its rebuild began, in seconds since 1970.
+///
+/// So no number is used twice, even if the table is lost while views have entries of its generations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Generation(u32);
@@ -204,7 +207,8 @@ impl CountersTable {
         self.change_generations(|before| match before.building {
             Some(_) => before,
             None => {
-                let next = Generation(before.latest.0.saturating_add(1));
+                let seconds = u32::try_from(now.as_second()).unwrap_or_default();
+                let next = Generation(seconds.max(before.latest.0.saturating_add(1)));
                 Generations { building: Some(next), since: Some(now), latest: next, ..before }
             }
         })

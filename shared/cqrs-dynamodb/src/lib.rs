@@ -4,8 +4,8 @@
 //!
 //! 1. [`dynamo`]: the client of one invocation, with clock, randomness and deadline; [`call`]: its calls;
 //!    [`store_error`]: their errors.
-//! 2. [`event_store`]: loads and appends commits; [`commit_item`]: their items in a hash chain; [`mod@canonical`]: the form
-//!    that is hashed.
+//! 2. [`event_store`]: loads and appends commits; [`commit_item`]: their items in a hash chain; [`mod@canonical`]: the
+//!    form that is hashed.
 //! 3. [`mod@execute`]: executes one command on a new or an existing stream.
 //! 4. [`views`]: the views of one projection; [`mod@bookkeeping`]: their additions to counters and rows; [`revision`]:
 //!    the condition of their next write.

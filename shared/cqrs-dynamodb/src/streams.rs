@@ -54,7 +54,7 @@ pub enum StreamFilter {
 pub struct StreamsPage {
     /// Streams with a first commit, each at most once.
     pub streams: Vec<StreamId>,
-    /// Streams without a first commit that have a view, each at most once per projection.
+    /// Streams without a first commit that have a view, each at most once.
     pub lost: Vec<StreamId>,
     /// The cursor of the next page, or `None` at the end of the segment.
     pub next: Option<ScanCursor>,
@@ -113,7 +113,8 @@ impl EventStore {
         Ok(StreamsPage { streams, lost: Vec::new(), next })
     }
 
-    /// Returns those of the streams that have no first commit. Strongly consistent; costs one read unit per stream.
+    /// Returns those of the streams that have no first commit. Strongly consistent; costs one read unit per
+    /// 4 KB of each first commit.
     ///
     /// # Errors
     /// [`StoreError`] of the read.

@@ -47,6 +47,8 @@ pub struct StoredView<V> {
     pub schema: u32,
     pub content: Content<V>,
     pub bookkeeping: Bookkeeping,
+    /// The next view is being written in [instalments](crate::projector), so the bookkeeping is ahead of the view.
+    pub(crate) in_instalments: bool,
     /// The parked mark, if the stream is parked.
     pub parked: Option<Parked>,
     pub(crate) revision: Revision,
@@ -152,6 +154,7 @@ pub(crate) fn decode<P: Projection>(item: Item) -> StoredView<P::View> {
     let bookkeeping = Bookkeeping::of(&item);
     let revision = Revision::of(&item);
     let parked = Parked::in_item(&item);
+    let in_instalments = item.contains_key(INSTALMENTS);
     let deleted = item.keys().all(|name| is_beside::<P>(name));
     let content = if schema != P::SCHEMA {
         Content::Stale
@@ -160,7 +163,7 @@ pub(crate) fn decode<P: Projection>(item: Item) -> StoredView<P::View> {
     } else {
         from_item(item).map_or(Content::Stale, Content::Current)
     };
-    StoredView { position, schema, content, bookkeeping, parked, revision }
+    StoredView { position, schema, content, bookkeeping, in_instalments, parked, revision }
 }
 
 /// Returns whether the attribute is the key of a view's item or is stored beside the view's own fields.

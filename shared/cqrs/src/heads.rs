@@ -15,8 +15,8 @@ const LANES_PER_HASH: usize = 16;
 /// A digest over the heads of streams, which does not depend on their order: LtHash with 1024 lanes of 16 bits (Lewi et
 /// al., "Securing Update Propagation with Homomorphic Hashing", 2019).
 ///
-/// Equal digests mean equal histories, because the hash of a head covers the whole stream. So a digest that was kept
-/// shows that streams have lost their last commits or were rewritten, which no hash chain shows by itself.
+/// Equal digests mean equal histories, because the hash of a head covers the whole stream. Comparing a kept digest
+/// reveals a lost or rewritten tail, which the hash chain alone does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeadsDigest {
     lanes: Vec<u16>,

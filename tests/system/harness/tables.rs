@@ -152,6 +152,18 @@ impl System {
         items.unwrap().into_iter().map(document).collect()
     }
 
+    /// Removes all items of the dashboard's table.
+    pub async fn delete_counters(&self) {
+        let table = self.direct.tables.get("dashboard").unwrap();
+        for item in self.items(&table).await {
+            let mut delete = self.direct.dynamo.client.delete_item().table_name(&*table);
+            for name in ["shard", "row"] {
+                delete = delete.key(name, AttributeValue::S(item[name].as_str().unwrap().to_owned()));
+            }
+            delete.send().await.unwrap();
+        }
+    }
+
     /// Checks invariant I6 for all projections: every view is the fold of its stream, and the counters are the sum over
     /// the folds.
     pub async fn check_read_models(&self) {

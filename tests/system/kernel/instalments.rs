@@ -6,7 +6,7 @@ use std::{
 };
 
 use cqrs::{ReadModel, ReadModels, StreamId, Version};
-use cqrs_dynamodb::{CatchUpRequest, Projector, ReadOutcome, Reader, views::Content};
+use cqrs_dynamodb::{CatchUpRequest, Generation, InGeneration, Projector, ReadOutcome, Reader, views::Content};
 use jiff::Timestamp;
 use local::engine::interceptor::Fault;
 
@@ -139,10 +139,12 @@ async fn a_stream_whose_first_view_is_in_instalments_is_read_from_its_events() {
 #[tokio::test]
 async fn deleting_a_view_and_folding_a_stale_one_anew_take_instalments_too() {
     let jars = Jars::start().await;
-    let a = stream(&jars, "a", &[labelled(0, 120), JarEvent::Emptied { amount: 2 }, JarEvent::Smashed {}]).await;
+    let mut a = stream(&jars, "a", &[labelled(0, 120), JarEvent::Emptied { amount: 2 }]).await;
     deliver_step_by_step(&jars, &request(&a, &[1])).await;
     // All 120 labels change.
     assert_eq!(deliver_step_by_step(&jars, &request(&a, &[2])).await, 2);
+    let smashed = jars.append(cqrs::spec::commit_of("a", 3, "2026-11-22T10:00:00Z", JarEvent::Smashed {})).await;
+    a.observe(smashed.version, Some(smashed));
     assert_eq!(deliver_step_by_step(&jars, &request(&a, &[3])).await, 3);
     assert_eq!((sizes(&jars).await, jars.level::<1>("a").await), ((0, 0), (3, Content::Deleted)));
 
@@ -237,4 +239,30 @@ async fn projectors_that_race_and_die_between_instalments_end_in_the_same_tables
             jars.check_tables().await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_contribution_of_many_rows_is_counted_into_another_generation_in_instalments() {
+    let jars = Jars::start().await;
+    let a = stream(&jars, "a", &[labelled(0, 250)]).await;
+    let projector = jars.projector_of_all::<1>();
+    projector.catch_up(std::slice::from_ref(&a)).await;
+    let mut building = Vec::new();
+    for (name, table) in projector.counters_tables() {
+        building.push((*name, table.begin_generation().await.unwrap().building.unwrap()));
+    }
+    jars.interceptor.inject_after("TransactWriteItems", 1, Fault::AccessDenied, 1);
+    projector.catch_up(&[CatchUpRequest::new(a.stream.clone())]).await;
+    jars.interceptor.clear_faults();
+    let verified = projector.verify(std::slice::from_ref(&a.stream), Timestamp::MAX).await.unwrap();
+    assert_eq!(verified.views["levels"].not_built, 1, "a part of the rows is counted");
+    projector.catch_up(&[CatchUpRequest::new(a.stream.clone())]).await;
+    let counters = projector.counters().await.unwrap();
+    for (name, generation) in building {
+        let [served, built] =
+            [Generation::FIRST, generation].map(|generation| &counters[&InGeneration::new(name, generation)]);
+        assert_eq!(served, built, "{name}");
+    }
+    let verified = projector.verify(&[a.stream], Timestamp::MAX).await.unwrap();
+    assert_eq!((verified.views["levels"].not_built, verified.views["levels"].defective.len()), (0, 0));
 }

@@ -23,7 +23,8 @@ struct SavedCheckpoint {
     checkpoint: Checkpoint,
 }
 
-/// Identifies a rebuild: a checkpoint is valid only for the same system and the same schema versions.
+/// Identifies a rebuild: a checkpoint is valid only for the same system, the same schema versions and the same option
+/// `--counters`.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 struct RebuildIdentity {
     /// The ARN of the events table.
@@ -32,6 +33,9 @@ struct RebuildIdentity {
     created: Option<i64>,
     /// The schema version of each projection, by name.
     schemas: BTreeMap<String, u32>,
+    /// The rebuild includes the counters.
+    #[serde(default)]
+    counters: bool,
 }
 
 impl<'a> CheckpointFile<'a> {
@@ -39,7 +43,7 @@ impl<'a> CheckpointFile<'a> {
     ///
     /// # Errors
     /// If the events table cannot be described.
-    pub(super) async fn open<D: Domain>(path: &'a Path, app: &App) -> Result<Self, CliError> {
+    pub(super) async fn open<D: Domain>(path: &'a Path, app: &App, counters: bool) -> Result<Self, CliError> {
         let table = app.tables.get(EVENTS).map_err(|error| with_causes(&error))?;
         let described = app.dynamo.client.describe_table().table_name(&*table).send().await;
         let failed =
@@ -50,6 +54,7 @@ impl<'a> CheckpointFile<'a> {
             created: described.as_ref().and_then(|table| table.creation_date_time).map(|time| time.secs()),
             table: described.and_then(|table| table.table_arn).unwrap_or_else(|| table.to_string()),
             schemas: projector.projections().into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect(),
+            counters,
         };
         Ok(Self { path, rebuild })
     }
@@ -73,7 +78,8 @@ impl<'a> CheckpointFile<'a> {
             serde_json::from_slice(&text).map_err(|error| format!("{path} is not a checkpoint file: {error}"))?;
         if saved.rebuild != self.rebuild {
             return Err(format!(
-                "{path} belongs to another system or to other schema versions; remove it or pass another file"
+                "{path} belongs to another system, other schema versions or another kind of rebuild; remove it or pass \
+                 another file"
             ));
         }
         Ok(Some(saved.checkpoint))

@@ -133,7 +133,10 @@ async fn verify<D: Domain>(
             views.behind.iter().for_each(|(stream, since)| println!("  {stream}: behind since {since}"));
         }
         report.counters.iter().for_each(|(table, status)| println!("{table}: counters {status:?}"));
-        report.building.iter().for_each(|(table, status)| println!("{table}: counters being built {status:?}"));
+        report
+            .building
+            .iter()
+            .for_each(|(table, status)| println!("{table}: counters of the generation being built: {status:?}"));
     }
     Ok(ExitCode::from(u8::from(wrong)))
 }
@@ -146,7 +149,7 @@ async fn rebuild_views<D: Domain>(
     json: bool,
 ) -> Result<ExitCode, CliError> {
     let file = match file {
-        Some(file) => Some(CheckpointFile::open::<D>(file, app).await?),
+        Some(file) => Some(CheckpointFile::open::<D>(file, app, counters).await?),
         None => None,
     };
     let saved = file.as_ref().map(CheckpointFile::load).transpose()?.flatten();
@@ -187,12 +190,13 @@ fn print_counters(name: &str, RebuiltCounters { generation, outcome }: &RebuiltC
         Outcome::Served { former_error } => {
             println!("{name}: generation {generation} of the counters is served");
             let errors = former_error.iter();
-            errors.for_each(|(row, column, amount)| println!("  {row} {column} was wrong by {amount}"));
+            errors.for_each(|(row, column, amount)| println!("  {row} {column}: former error {amount}"));
         }
         Outcome::NotServed(reason) => {
             let reason = match reason {
                 NotServed::Incomplete { views } => format!("{views} views are not counted in it"),
                 NotServed::Wrong => "it differs from the sum of its views".to_owned(),
+                NotServed::Abandoned => "another rebuild has stopped building it".to_owned(),
                 NotServed::NotCompared => "it changed while it was compared".to_owned(),
             };
             println!("{name}: generation {generation} of the counters is not served: {reason}");

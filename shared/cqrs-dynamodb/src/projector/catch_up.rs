@@ -127,7 +127,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
                 let loaded = self.events.load_after(&work.request.stream, from).await?;
                 if loaded.after == Position::START && loaded.corrupt.is_none() {
                     // A stream that was restored may end before its tallies. Its next commits must be counted.
-                    before.end_at(loaded.commits.last().map_or(Version::NONE, |last| last.version));
+                    before.limit_counted_to(loaded.commits.last().map_or(Version::NONE, |last| last.version));
                 }
                 loaded
             }

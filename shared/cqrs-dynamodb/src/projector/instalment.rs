@@ -44,6 +44,7 @@ impl<P: Projection> ProjectionHandler<P> {
             revision: revision.after_instalment(&bookkeeping, P::SCHEMA),
             parked: work.parked().cloned(),
             bookkeeping,
+            in_instalments: true,
         };
         let bytes = MAX_ITEM + changes.bytes();
         Ok((ViewWrite { action: ViewAction::Advance(Box::new(update)), bytes, revision, changes }, stored))

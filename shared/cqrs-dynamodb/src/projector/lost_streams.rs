@@ -52,7 +52,7 @@ impl Projector {
         Ok(StreamsPage { streams: page.streams, ..self.lost_streams(segment, 0, None).await? })
     }
 
-    /// Reads a page of the views of the projection with this index. Returns the streams without commits.
+    /// Reads a page of the views of the projection with this index. Returns the streams without a first commit.
     async fn lost_streams(
         &self,
         segment: Segment,
@@ -65,7 +65,13 @@ impl Projector {
         };
         let Some(handler) = self.handlers.get(index) else { return Ok(StreamsPage::default()) };
         let ViewsPage { streams, last } = handler.page(segment, after).await?;
-        let lost = self.events.without_commits(streams).await?;
+        let mut lost = self.events.without_commits(streams).await?;
+        // A stream whose views several projections have is returned for the first of them.
+        for earlier in self.handlers.iter().take(index).filter(|earlier| earlier.category() == handler.category()) {
+            let keys: Vec<&str> = lost.iter().map(StreamId::key).collect();
+            let views = earlier.items(&keys).await?;
+            lost.retain(|stream| !views.contains_key(stream.key()));
+        }
         let next = if last.is_some() { views_of(index, last) } else { views_of(index + 1, None) };
         Ok(StreamsPage { streams: Vec::new(), lost, next })
     }

@@ -97,8 +97,8 @@ impl<'a, V: Clone> Work<'a, V> {
         MaintainedGenerations::of(model, &self.bookkeeping(), known)
     }
 
-    /// Decides on the next step. A view is folded anew if it has an older schema version, is damaged, or lacks a rollup
-    /// or tally of `model` in one of the maintained `generations`.
+    /// Decides on the next step. A view is folded anew if it has an older schema version, is damaged, is being written
+    /// in instalments, or lacks a rollup or tally of `model` in one of the maintained `generations`.
     ///
     /// # Errors
     /// [`StoreError::NewerSchema`] if newer code wrote the stored view.
@@ -107,8 +107,10 @@ impl<'a, V: Clone> Work<'a, V> {
         model: &ReadModel<P>,
         generations: &MaintainedGenerations,
     ) -> Result<Plan<V>, StoreError> {
-        let is_uncounted =
-            |stored: &StoredView<V>| stored.bookkeeping.lacks(model, generations, stored.position.version);
+        // An instalment may have written a part of an entry, so its presence proves nothing.
+        let is_uncounted = |stored: &StoredView<V>| {
+            stored.in_instalments || stored.bookkeeping.lacks(model, generations, stored.position.version)
+        };
         let (from, view) = match &self.stored {
             None => (Position::START, None),
             Some(stored) if stored.schema > P::SCHEMA => {

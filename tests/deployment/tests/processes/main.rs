@@ -14,6 +14,7 @@
     reason = "tests fail by panicking, and print their results"
 )]
 
+mod counters;
 mod ports;
 mod rebuild;
 mod remote;

@@ -67,7 +67,7 @@ async fn a_rebuild_that_is_killed_under_load_continues_at_its_checkpoint() {
 }
 
 /// The tables in this DynamoDB.
-fn app(dynamodb: &str) -> App {
+pub(super) fn app(dynamodb: &str) -> App {
     stack::app(
         &deployment::deployment(),
         &deployment::template(),
@@ -79,7 +79,7 @@ fn app(dynamodb: &str) -> App {
 }
 
 /// Runs `cargo local` with these arguments. Returns whether it succeeded.
-fn local(arguments: &[&str]) -> bool {
+pub(super) fn local(arguments: &[&str]) -> bool {
     Command::new(env!("CARGO_BIN_EXE_local")).args(arguments).stdout(Stdio::null()).status().unwrap().success()
 }
 
@@ -133,7 +133,7 @@ async fn count_stale_views(app: &App) -> i32 {
 }
 
 /// `cargo operate` on the tables of one DynamoDB.
-struct OperateProcess {
+pub(super) struct OperateProcess {
     binary: PathBuf,
     dynamodb: String,
     /// The checkpoint file of the rebuild.
@@ -141,7 +141,7 @@ struct OperateProcess {
 }
 
 impl OperateProcess {
-    fn on(dynamodb: &str, directory: &Path) -> Self {
+    pub(super) fn on(dynamodb: &str, directory: &Path) -> Self {
         let mut build = Command::new(env!("CARGO"));
         build.args([
             "build",
@@ -167,7 +167,7 @@ impl OperateProcess {
         Self { binary, dynamodb: dynamodb.to_owned(), checkpoint: directory.join("rebuild.json") }
     }
 
-    fn start(&self, arguments: &[&str]) -> Child {
+    pub(super) fn start(&self, arguments: &[&str]) -> Child {
         let mut operate = Command::new(&self.binary);
         operate.args(arguments).args(["--dynamodb", &self.dynamodb, "--json"]).stdout(Stdio::null()).spawn().unwrap()
     }
@@ -240,19 +240,19 @@ async fn pages(app: &App) -> u64 {
 }
 
 /// A client that reads the orders of the rebuild.
-struct QueryClient {
+pub(super) struct QueryClient {
     client: reqwest::Client,
     url: String,
     token: String,
 }
 
 impl QueryClient {
-    fn of(url: &str, token: String) -> Self {
+    pub(super) fn of(url: &str, token: String) -> Self {
         Self { client: reqwest::Client::new(), url: url.to_owned(), token }
     }
 
     /// Reads the document at `path`. Panics unless the status is 200.
-    async fn get(&self, path: &str) -> Value {
+    pub(super) async fn get(&self, path: &str) -> Value {
         let response = self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.token).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
         response.json().await.unwrap()
