@@ -1,6 +1,6 @@
 //! The commands of the clients, and their replies.
 
-use std::sync::Mutex;
+use std::{collections::BTreeSet, sync::Mutex};
 
 use check::Reply;
 use serde_json::{Value, json};
@@ -43,6 +43,13 @@ impl CommandLog {
 
     pub fn set_reply(&self, number: usize, reply: Reply) {
         self.0.lock().unwrap()[number].reply = reply;
+    }
+
+    /// Forgets the replies of the commands with these traces. A restore has removed their commits.
+    pub fn forget(&self, traces: &BTreeSet<String>) {
+        for logged in self.0.lock().unwrap().iter_mut().filter(|logged| traces.contains(&logged.command.trace)) {
+            logged.reply = Reply::Unknown;
+        }
     }
 
     pub fn all(&self) -> Vec<LoggedCommand> {

@@ -11,9 +11,22 @@ use crate::{faults::make_event_unknown, world::World};
 
 const TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Wraps the projector. Leaves out the records of commits that a restore has removed.
+fn without_lost_commits(projector: &Function, world: &Arc<World>) -> Function {
+    let (projector, world) = (projector.clone(), Arc::clone(world));
+    Function::new(TIMEOUT, move |mut event, _| {
+        let lost = world.lost_commits.lock().unwrap();
+        if let Some(records) = event["Records"].as_array_mut() {
+            let hash = |record: &Value| record["dynamodb"]["NewImage"]["hash"].to_string();
+            records.retain(|record| !lost.contains(&hash(record)));
+        }
+        projector.start(event, world.clock.now().as_millisecond())
+    })
+}
+
 /// Wraps the projector. Delivers some records of a batch later and alone, and makes some unreadable.
 pub fn faulty_projector(projector: &Function, world: &Arc<World>) -> Function {
-    let (projector, world) = (projector.clone(), Arc::clone(world));
+    let (projector, world) = (without_lost_commits(projector, world), Arc::clone(world));
     Function::new(TIMEOUT, move |event, _| {
         let mut records = event["Records"].as_array().cloned().unwrap_or_default();
         for record in &mut records {

@@ -12,6 +12,9 @@ use serde_json::{Value, json};
 
 use crate::{Mutation, invariant_checker::InvariantChecker, plain::sdk_item, world::World};
 
+/// The time of a commit after [`change`].
+const CHANGED_TIME: &str = "2026-11-22T10:00:00.000007Z";
+
 /// The interceptor of a simulation. It checks the invariants right after each write.
 pub struct Faults {
     pub chaos: Arc<Chaos>,
@@ -65,6 +68,12 @@ impl Interceptor for Faults {
                 };
             }
             "Query" if body["IndexName"].is_null() => self.alter_stream_read(body, response),
+            "Scan" if self.checker.is_events_table(&body["TableName"]) && world.inject("stale scan", 300) => {
+                let recent = self.checker.recent_streams(3);
+                if let Some(items) = response["Items"].as_array_mut() {
+                    items.retain(|item| !recent.contains(item["stream"]["S"].as_str().unwrap_or_default()));
+                }
+            }
             "BatchGetItem" if world.inject("keys left unprocessed", 50) => {
                 *response = json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] });
             }
@@ -81,6 +90,15 @@ pub fn make_event_unknown(commit: &mut Value) {
     commit["hash"] = serde_json::to_value(AttributeValue::B(hash.as_bytes().to_vec())).unwrap();
 }
 
+/// Changes the content of a commit, but not its hash.
+fn change(commit: &mut Value) {
+    let texts = ["currency", "carrier", "reason"].map(|name| format!("/events/L/0/M/data/M/{name}/S"));
+    let text = texts.iter().find(|text| commit.pointer(text).is_some()).cloned();
+    if let Some(value) = commit.pointer_mut(&text.unwrap_or_else(|| "/recorded_at/S".to_owned())) {
+        *value = if value.as_str().is_some_and(|text| text.len() > 20) { json!(CHANGED_TIME) } else { json!("JPY") };
+    }
+}
+
 impl Faults {
     /// Removes the last commit from an eventually consistent read of a stream. Removes a commit from any other read, or
     /// gives it an event of newer code.
@@ -94,6 +112,9 @@ impl Faults {
             items.remove(self.world.random.below(items.len() as u64 - 1) as usize);
         } else if let Some(commit) = items.last_mut().filter(|_| self.world.inject("event unknown to its reader", 20)) {
             make_event_unknown(commit);
+        } else if let Some(commit) = items.last_mut().filter(|_| self.world.inject("commit changed in a response", 20))
+        {
+            change(commit);
         }
         let number = items.len();
         response["Count"] = json!(number);

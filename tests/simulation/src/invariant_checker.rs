@@ -4,20 +4,29 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use check::Reply;
 use cqrs::{Counters, StreamId};
-use local::{Engine, engine::interceptor::EngineCall};
+use local::Engine;
+use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     commands::{ClientCommand, CommandLog},
+    damage::{self, Damage},
+    plain::plain,
     seeded_random::SeededRandom,
     stale_views,
     table_history::{TableHistory, counters_of_shards, is_stale, key_and_version},
     view_models::ViewModel,
+    world::World,
 };
 
 /// Checks the tables of a run against the invariants.
@@ -27,7 +36,16 @@ pub struct InvariantChecker {
     events: Arc<str>,
     models: Vec<ViewModel>,
     history: Mutex<TableHistory>,
+    /// The number of commits at the time of a restore, if there was one.
+    restored_at: Mutex<Option<usize>>,
+    /// The counters are damaged and not yet rebuilt.
+    counters_damaged: AtomicBool,
+    /// The time at which another generation of counters was served.
+    switched_at: Mutex<Option<Instant>>,
 }
+
+/// The time after which all processes read the served generation: five seconds, and jumps of the clock.
+const SWITCH_TIME: Duration = Duration::from_secs(40);
 
 /// The error names the violated invariant.
 type CheckResult = Result<(), String>;
@@ -38,7 +56,16 @@ impl InvariantChecker {
         let mut history = TableHistory::default();
         let counters = models.iter().flat_map(|model| model.counters.values());
         history.counters.extend(counters.map(|table| (Arc::clone(table), vec![Counters::default()])));
-        Self { engine, events, models, history: Mutex::new(history) }
+        let history = Mutex::new(history);
+        Self {
+            engine,
+            events,
+            models,
+            history,
+            restored_at: Mutex::default(),
+            counters_damaged: AtomicBool::default(),
+            switched_at: Mutex::default(),
+        }
     }
 
     /// Checks all tables.
@@ -59,7 +86,15 @@ impl InvariantChecker {
             }
         }
         for (table, mut contributions) in contributions {
-            let (active, mut counters) = counters_of_shards(&self.items(table));
+            let items = self.items(table);
+            let (active, mut counters) = counters_of_shards(&items);
+            history.keep_counter_items(table, items);
+            if history.serving.insert(Arc::clone(table), active[0]).is_some_and(|before| before != active[0]) {
+                *self.switched_at.lock().unwrap() = Some(Instant::now());
+            }
+            if self.counters_damaged.load(Ordering::Relaxed) {
+                continue;
+            }
             for (generation, is_served) in active.into_iter().zip([true, false]) {
                 let counters = counters.remove(&generation).unwrap_or_default();
                 let contributions = contributions.remove(&generation).unwrap_or_default();
@@ -98,6 +133,114 @@ impl InvariantChecker {
             }
         }
         Ok(())
+    }
+
+    /// Checks that a restore has left no wrong view of a stream that has had a commit since, after the delivery of all
+    /// records.
+    ///
+    /// # Errors
+    /// Fails with the violated invariant.
+    pub fn check_streams_since_restore(&self, commands: &CommandLog) -> CheckResult {
+        self.check(commands)?;
+        let history = self.history.lock().unwrap();
+        let Some(restored_at) = *self.restored_at.lock().unwrap() else { return Ok(()) };
+        for model in &self.models {
+            for (stream, version) in history.landed.iter().skip(restored_at) {
+                let key = stream.strip_prefix(model.category).and_then(|key| key.strip_prefix('#'));
+                let Some(key) = key.filter(|key| history.overtaken.contains(&(model.name, (*key).to_owned()))) else {
+                    continue;
+                };
+                return Err(format!("I6: the view of {key} in {} swallowed version {version}", model.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Damages the tables. Returns the streams that remain, with their versions.
+    pub fn inflict(&self, damage: Damage, world: &World) -> BTreeMap<String, u64> {
+        let history = &mut *self.history.lock().unwrap();
+        let random = &world.random;
+        world.trace.count(damage.name());
+        match damage {
+            Damage::EventsRestored => self.restore_events(history, world),
+            Damage::ViewsLost | Damage::ViewsOld => {
+                for model in &self.models {
+                    let mut old = Vec::new();
+                    for ((_, key), states) in history.views.iter_mut().filter(|((name, _), _)| *name == model.name) {
+                        let lost = damage == Damage::ViewsLost || random.happens(200);
+                        let state = states[random.below(states.len() as u64) as usize].clone();
+                        states.clear();
+                        if !lost && !history.overtaken.contains(&(model.name, key.clone())) {
+                            old.push(state.clone());
+                            states.push(state);
+                        }
+                    }
+                    history.views.retain(|(name, _), states| *name != model.name || !states.is_empty());
+                    history.overtaken.retain(|(name, _)| *name != model.name);
+                    damage::replace(&self.engine, &model.table, &[model.key], &old);
+                }
+                self.counters_damaged.store(true, Ordering::Relaxed);
+            }
+            Damage::CountersLost | Damage::CountersOld => {
+                for (table, states) in &history.counter_items {
+                    let state = random.pick(states).filter(|_| damage == Damage::CountersOld);
+                    damage::replace(&self.engine, table, &["shard", "row"], state.map_or(&[], Vec::as_slice));
+                }
+                self.counters_damaged.store(true, Ordering::Relaxed);
+            }
+        }
+        history.commits.keys().map(|(stream, version)| (stream.clone(), *version)).collect()
+    }
+
+    /// Removes the last commits. Marks the views that were folded from them.
+    fn restore_events(&self, history: &mut TableHistory, world: &World) {
+        let kept = history.landed.len() as u64;
+        let kept = (kept - world.random.below(1 + kept / 2)) as usize;
+        let mut traces = BTreeSet::new();
+        for lost in history.landed.split_off(kept) {
+            let (stream, version) = &lost;
+            let key = json!({ "stream": { "S": stream }, "version": { "N": version.to_string() } });
+            damage::delete(&self.engine, &self.events, &key);
+            let commit = history.commits.remove(&lost).unwrap();
+            let hash = serde_json::from_value::<Vec<u8>>(commit["hash"].clone()).unwrap();
+            let hash = serde_json::to_value(AttributeValue::B(hash)).unwrap();
+            world.lost_commits.lock().unwrap().insert(hash.to_string());
+            traces.extend(commit["trace"].as_str().map(str::to_owned));
+        }
+        world.commands.forget(&traces);
+        *self.restored_at.lock().unwrap() = Some(kept);
+        for model in &self.models {
+            for view in self.items(&model.table) {
+                let (key, version) = key_and_version(model, &view);
+                let head = history.commits(model, &key, version).and_then(|commits| commits.last()?.hash);
+                let hash = serde_json::to_value(head).unwrap();
+                if version > 0 && plain(&view)["hash"] != hash {
+                    history.overtaken.insert((model.name, key));
+                }
+            }
+        }
+    }
+
+    /// Ends the exemptions for damaged tables.
+    pub fn repaired(&self) {
+        self.counters_damaged.store(false, Ordering::Relaxed);
+    }
+
+    /// Returns whether a process may not know yet that other counters are served.
+    pub fn has_just_switched(&self) -> bool {
+        self.switched_at.lock().unwrap().is_some_and(|switched_at| switched_at.elapsed() < SWITCH_TIME)
+    }
+
+    /// Returns whether queries may show wrong views or counters, because of damage that is not repaired.
+    pub fn is_damaged(&self) -> bool {
+        self.counters_damaged.load(Ordering::Relaxed) || !self.history.lock().unwrap().overtaken.is_empty()
+    }
+
+    /// The streams that began last.
+    pub fn recent_streams(&self, number: usize) -> BTreeSet<String> {
+        let history = self.history.lock().unwrap();
+        let began = history.landed.iter().rev().filter(|(_, version)| *version == 1);
+        began.take(number).map(|(stream, _)| stream.clone()).collect()
     }
 
     /// Checks that no view has an older schema version. Call it after all records were delivered again.
@@ -202,11 +345,6 @@ impl InvariantChecker {
     }
 
     fn items(&self, table: &str) -> Vec<Value> {
-        let call = EngineCall { operation: "Scan".to_owned(), body: json!({ "TableName": table }) };
-        let mut answer = self.engine.call_directly(&call).unwrap_or_default();
-        match answer["Items"].take() {
-            Value::Array(items) => items,
-            _ => Vec::new(),
-        }
+        damage::items(&self.engine, table)
     }
 }

@@ -3,8 +3,10 @@
 //! 1. [`run()`]: the run of a seed, from the first order to the last check. [`seeds`]: runs of many seeds.
 //! 2. [`world`]: the state that all parts share: [`clock`], [`seeded_random`], [`commands`] and [`trace`].
 //! 3. [`network`]: the latency of calls. [`faults`]: faults of calls. [`mutation`]: removed protections.
-//! 4. [`delivery`]: late and unreadable records. [`stale_views`]: views of an older schema version.
-//! 5. [`domain`]: the simulated domain. [`clients`]: clients that send its commands and queries.
+//! 4. [`delivery`]: late and unreadable records. [`stale_views`]: views of an older schema version. [`damage`]:
+//!    restored events, and tables that are lost or old.
+//! 5. [`domain`]: the simulated domain. [`clients`]: clients that send its commands and queries. [`long_streams`]:
+//!    streams of many commits. [`operator`]: the operator that rebuilds views and counters.
 //! 6. [`invariant_checker`]: compares tables and replies with the invariants, for any projections. [`view_models`]: the
 //!    views that it expects; `table_history`: all states of the tables.
 
@@ -19,12 +21,15 @@
 pub mod clients;
 pub mod clock;
 pub mod commands;
+pub mod damage;
 pub mod delivery;
 pub mod domain;
 pub mod faults;
 pub mod invariant_checker;
+pub mod long_streams;
 pub mod mutation;
 pub mod network;
+pub mod operator;
 mod plain;
 mod run;
 pub mod seeded_random;

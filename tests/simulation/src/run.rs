@@ -23,18 +23,20 @@ use local::{
     event_source_mapping::{DeliveryStep, EventSourceMapping},
     stack,
 };
-use maintain::redrive;
 use serde_json::{Value, json};
 use tokio::{runtime::Builder, time};
 
 use crate::{
-    Mutation, clients::SimulatedClient, clock::START, delivery, domain, faults::Faults,
-    invariant_checker::InvariantChecker, network::Network, view_models::ViewModels, world::World,
+    Mutation, clients::SimulatedClient, clock::START, damage::Damage, delivery, domain, faults::Faults,
+    invariant_checker::InvariantChecker, long_streams, network::Network, operator::Operator, view_models::ViewModels,
+    world::World,
 };
 
 const CLIENTS: usize = 3;
 /// The number of actions of each client.
 const ACTIONS: u64 = 12;
+/// The most milliseconds between two actions of a client.
+const MAX_PAUSE: u64 = 80;
 /// Time after the last fault in which all calls in flight end.
 const SETTLE_TIME: Duration = Duration::from_secs(90);
 
@@ -129,41 +131,101 @@ impl SimulationRun {
         Self { seed, world, checker, chaos, stack, orders: Mutex::default() }
     }
 
-    /// Runs clients, deliveries and faults concurrently. Then stops the faults, delivers the
-    /// remaining records, and checks the tables.
+    /// Runs clients, deliveries, operator and faults concurrently. Some runs then damage tables and go on. At the end,
+    /// stops the faults, delivers the remaining records, repairs damage, and checks the tables.
     async fn execute(&self) {
-        let done = Cell::new(false);
+        let random = &self.world.random;
+        let operator = Operator::new(&self.stack.app, &self.world);
         let mut mappings: Vec<EventSourceMapping> =
-            (0..=self.world.random.below(2)).map(|_| self.event_source_mapping()).collect();
-        let clients: Vec<_> = (0..CLIENTS).map(|number| self.client(number)).collect();
-        let acting = async {
-            join_all(clients.iter().map(|client| client.run(ACTIONS))).await;
-            done.set(true);
-        };
-        let should_continue = || !done.get();
-        let deliveries = mappings
-            .iter_mut()
-            .enumerate()
-            .map(|(number, mapping)| self.deliver_while(number, mapping, &should_continue));
-        let faults =
-            async { tokio::join!(self.jump_the_clock(&should_continue), self.put_stale_views(&should_continue)) };
-        tokio::join!(acting, join_all(deliveries), faults, self.redrive_repeatedly(&should_continue));
+            (0..=random.below(2)).map(|_| self.event_source_mapping()).collect();
+        let rebuilds_counters = random.happens(150);
+        self.act(&mut mappings, &operator, ACTIONS, rebuilds_counters).await;
+        let is_damaged = random.happens(250);
+        if is_damaged {
+            self.settle().await;
+            self.inflict_damage();
+            self.world.resume_faults();
+            self.act(&mut mappings, &operator, ACTIONS / 2, rebuilds_counters).await;
+        }
 
-        self.world.stop_faults();
-        self.chaos.stop().await;
-        time::sleep(SETTLE_TIME).await;
+        self.settle().await;
         for (number, mapping) in mappings.iter_mut().enumerate() {
             while self.world.invariants_hold() && self.step(number, mapping).await {}
         }
-        self.redrive().await;
+        operator.redrive().await;
+        if is_damaged {
+            self.record_violation(self.checker.check_streams_since_restore(&self.world.commands));
+            self.record_violation(operator.repair().await);
+            self.checker.repaired();
+        }
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
-        self.repeat_accepted_commands(&clients[0]).await;
+        self.repeat_accepted_commands(&self.client(0, MAX_PAUSE)).await;
         // Deliver the whole stream again: each record makes the projector replace a stale view.
         let mut replay = self.event_source_mapping();
         while self.world.invariants_hold() && self.step(mappings.len(), &mut replay).await {}
         self.record_violation(self.checker.check_no_stale_views());
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
         self.record_violation(self.verify().await);
+    }
+
+    /// Runs clients, deliveries, operator and faults until the clients have acted.
+    async fn act(
+        &self,
+        mappings: &mut [EventSourceMapping],
+        operator: &Operator<'_>,
+        actions: u64,
+        rebuilds_counters: bool,
+    ) {
+        let done = Cell::new(false);
+        // A rebuild of the counters takes more than a minute.
+        let max_pause = if rebuilds_counters { 15_000 } else { MAX_PAUSE };
+        let max_idle = if rebuilds_counters { 3000 } else { 300 };
+        let clients: Vec<_> = (0..CLIENTS).map(|number| self.client(number, max_pause)).collect();
+        let acting = async {
+            join_all(clients.iter().map(|client| client.run(actions))).await;
+            done.set(true);
+        };
+        let lengthening = async {
+            time::sleep(self.world.random.duration_below(1000)).await;
+            let order = self.world.random.pick(&self.orders.lock().unwrap()).map(|(order, _)| order.clone());
+            if let Some(order) = order.filter(|_| self.world.random.happens(100)) {
+                long_streams::lengthen(&self.stack.app, &self.world, &order).await;
+            }
+        };
+        let rebuilding = async {
+            if rebuilds_counters {
+                operator.rebuild_counters().await;
+            }
+        };
+        let should_continue = || !done.get();
+        let deliveries = mappings
+            .iter_mut()
+            .enumerate()
+            .map(|(number, mapping)| self.deliver_while(number, mapping, &should_continue, max_idle));
+        let faults =
+            async { tokio::join!(self.jump_the_clock(&should_continue), self.put_stale_views(&should_continue)) };
+        let acting = async { tokio::join!(acting, lengthening) };
+        tokio::join!(acting, join_all(deliveries), faults, operator.run(&should_continue), rebuilding);
+    }
+
+    /// Stops the faults, and waits until all calls in flight have ended.
+    async fn settle(&self) {
+        self.world.stop_faults();
+        self.chaos.stop().await;
+        time::sleep(SETTLE_TIME).await;
+    }
+
+    /// Damages some tables. The clients forget the orders and versions that a restore has removed.
+    fn inflict_damage(&self) {
+        for damage in Damage::pick(&self.world.random) {
+            self.world.trace.record(damage.name(), &json!(null));
+            let heads = self.checker.inflict(damage, &self.world);
+            self.orders.lock().unwrap().retain_mut(|(order, version)| {
+                let head = heads.get(&format!("{}#{order}", domain::CATEGORY)).copied().unwrap_or_default();
+                *version = head.min(*version);
+                head > 0
+            });
+        }
     }
 
     /// Compares all read models with the streams, as `cargo operate verify` does, rows included.
@@ -180,28 +242,15 @@ impl SimulationRun {
         }
     }
 
-    /// Redrives the parked streams, as an operator does. A missing or unreadable commit parks a stream.
-    async fn redrive(&self) {
-        let streams = redrive::streams::<Domains>(&self.stack.app, &[]).await.unwrap_or_default();
-        let _ = redrive::redrive::<Domains>(&self.stack.app, &streams).await;
-    }
-
-    async fn redrive_repeatedly(&self, should_continue: &impl Fn() -> bool) {
-        while should_continue() {
-            time::sleep(self.world.random.duration_below(10_000)).await;
-            self.redrive().await;
-        }
-    }
-
     fn record_violation(&self, result: Result<(), String>) {
         if let Err(violation) = result {
             self.world.trace.report_violation(violation);
         }
     }
 
-    fn client(&self, number: usize) -> SimulatedClient<'_> {
+    fn client(&self, number: usize, max_pause: u64) -> SimulatedClient<'_> {
         let Self { world, checker, stack, orders, .. } = self;
-        SimulatedClient { name: format!("customer-{number}"), world, stack, checker, orders }
+        SimulatedClient { name: format!("customer-{number}"), world, stack, checker, orders, max_pause }
     }
 
     fn event_source_mapping(&self) -> EventSourceMapping {
@@ -224,10 +273,11 @@ impl SimulationRun {
         number: usize,
         mapping: &mut EventSourceMapping,
         should_continue: &impl Fn() -> bool,
+        max_pause: u64,
     ) {
         while should_continue() && self.world.invariants_hold() {
             if !self.step(number, mapping).await {
-                time::sleep(self.world.random.duration_below(300)).await;
+                time::sleep(self.world.random.duration_below(max_pause)).await;
             }
         }
     }

@@ -26,9 +26,20 @@ pub(crate) struct TableHistory {
     pub(crate) commits: BTreeMap<(String, u64), Value>,
     /// All states of each view, as items, by projection and key of the stream.
     pub(crate) views: BTreeMap<(&'static str, String), Vec<Value>>,
-    /// All states of the counters, by table.
+    /// All states of the served counters, by table.
     pub(crate) counters: BTreeMap<Arc<str>, Vec<Counters>>,
+    /// The served generation, by table of counters.
+    pub(crate) serving: BTreeMap<Arc<str>, u64>,
+    /// The last states of the items, by table of counters.
+    pub(crate) counter_items: BTreeMap<Arc<str>, Vec<Vec<Value>>>,
+    /// All commits in the order in which they were written.
+    pub(crate) landed: Vec<(String, u64)>,
+    /// The views that were folded from commits that a restore has removed, until they are folded anew.
+    pub(crate) overtaken: BTreeSet<(&'static str, String)>,
 }
+
+/// The number of states of the items that are kept for each table of counters.
+const COUNTER_STATES: usize = 8;
 
 impl TableHistory {
     /// Checks I1 (versions are contiguous, and commits never change) and I2 (a command has at most one commit).
@@ -53,8 +64,13 @@ impl TableHistory {
                 return Err(format!("I1: version {version} of {stream} has an earlier time than its predecessor"));
             }
         }
-        if let Some(item) = items.iter().find(|item| commit_item::decode(sdk_item(item)).is_err()) {
-            return Err(format!("I1: a commit has another hash: {}", plain(item)));
+        for item in &items {
+            let commit = plain(item);
+            let key = (commit["stream"].as_str().unwrap_or_default().to_owned(), commit["version"].as_u64());
+            let is_known = key.1.is_some_and(|version| self.commits.contains_key(&(key.0, version)));
+            if !is_known && commit_item::decode(sdk_item(item)).is_err() {
+                return Err(format!("I1: a commit has another hash: {commit}"));
+            }
         }
         for ((stream, version), commit) in &current {
             let before = current.get(&(stream.clone(), version - 1)).map_or(&Value::Null, |before| &before["hash"]);
@@ -70,8 +86,20 @@ impl TableHistory {
                 return Err(format!("I2: version {version} of {stream} is the second commit of one command or key"));
             }
         }
+        self.landed.extend(current.keys().filter(|key| !self.commits.contains_key(*key)).cloned());
         self.commits = current;
         Ok(())
+    }
+
+    /// Keeps the state of the items of a table of counters.
+    pub(crate) fn keep_counter_items(&mut self, table: &Arc<str>, items: Vec<Value>) {
+        let states = self.counter_items.entry(Arc::clone(table)).or_default();
+        if states.last() != Some(&items) {
+            if states.len() == COUNTER_STATES {
+                states.remove(0);
+            }
+            states.push(items);
+        }
     }
 
     /// Checks I6 (every view is the fold of a prefix of its stream) and I7 (its version never goes down).
@@ -84,8 +112,12 @@ impl TableHistory {
     ) -> Result<BTreeMap<(&'static str, u64), Counters>, String> {
         let mut added: BTreeMap<(&'static str, u64), Counters> = BTreeMap::new();
         let current: BTreeSet<String> = items.iter().map(|item| key_and_version(model, item).0).collect();
-        let known = self.views.keys().filter(|(projection, _)| *projection == model.name);
-        if let Some((_, missing)) = known.into_iter().find(|(_, key)| !current.contains(key)) {
+        let missing = |(projection, key): &(&'static str, String)| *projection == model.name && !current.contains(key);
+        let overtaken = std::mem::take(&mut self.overtaken);
+        let (removed, overtaken) = overtaken.into_iter().partition(missing);
+        self.overtaken = overtaken;
+        self.views.retain(|view, _| !removed.contains(view));
+        if let Some((_, missing)) = self.views.keys().find(|view| missing(view)) {
             return Err(format!("I7: the view of {missing} in {} disappeared", model.name));
         }
         for item in items {
@@ -114,7 +146,8 @@ impl TableHistory {
                 continue;
             }
             let before = before.map_or(0, |before| key_and_version(model, before).1);
-            if version < before {
+            let is_overtaken = self.overtaken.contains(&(model.name, key.clone()));
+            if version < before && !is_overtaken {
                 return Err(format!("I7: the view of {key} in {} went from {before} to {version}", model.name));
             }
             let is_fold = || {
@@ -129,12 +162,23 @@ impl TableHistory {
                     item.get("instalments").is_some() || model.counters.keys().all(|table| is_contribution(table));
                 Some(has_contribution && model.item(&key, commits) == plain(&view))
             };
-            if !is_stale(model, &item) && is_fold() != Some(true) {
+            if is_stale(model, &item) {
+                self.views.entry((model.name, key)).or_default().push(item);
+                continue;
+            }
+            if is_fold() != Some(true) {
+                if is_overtaken {
+                    continue;
+                }
                 return Err(format!(
                     "I6: the view of {key} in {} is not the fold of {version} commits: {}",
                     model.name,
                     plain(&item)
                 ));
+            }
+            if self.overtaken.remove(&(model.name, key.clone())) {
+                // No query may show the states before the restore.
+                self.views.remove(&(model.name, key.clone()));
             }
             self.views.entry((model.name, key)).or_default().push(item);
         }
@@ -143,6 +187,9 @@ impl TableHistory {
 
     /// The first `version` commits of a stream. `None` if there are fewer.
     pub(crate) fn commits(&self, model: &ViewModel, key: &str, version: u64) -> Option<Vec<StoredCommit>> {
+        if version == 0 {
+            return Some(Vec::new());
+        }
         let stream = format!("{}#{key}", model.category);
         let commits = self.commits.range((stream.clone(), 1)..=(stream, version));
         let commits: Vec<StoredCommit> =

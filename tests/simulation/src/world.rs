@@ -1,8 +1,11 @@
 //! The shared state of a run. Nothing else influences the run.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use cqrs_dynamodb::Environment;
@@ -16,6 +19,8 @@ pub struct World {
     pub random: SeededRandom,
     pub trace: Trace,
     pub commands: CommandLog,
+    /// The hashes of the commits that a restore has removed. A restored table has another stream, which lacks them.
+    pub lost_commits: Mutex<BTreeSet<String>>,
     faults_stopped: AtomicBool,
 }
 
@@ -28,6 +33,7 @@ impl World {
             random: SeededRandom::new(seed ^ 0x9e37_79b9_7f4a_7c15),
             trace: Trace::new(clock.clone()),
             commands: CommandLog::default(),
+            lost_commits: Mutex::default(),
             faults_stopped: AtomicBool::new(false),
             clock,
         })
@@ -41,6 +47,10 @@ impl World {
 
     pub fn stop_faults(&self) {
         self.faults_stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub fn resume_faults(&self) {
+        self.faults_stopped.store(false, Ordering::Relaxed);
     }
 
     /// Decides with a probability of `per_mille` in a thousand whether to inject a fault now. Counts the fault.
