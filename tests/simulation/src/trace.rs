@@ -40,6 +40,9 @@ impl Trace {
         let line = format!("{:>9.3} s  {text}", self.clock.elapsed().as_secs_f64());
         line.hash(&mut state.hash);
         hash(content, &mut state.hash);
+        if state.violation.is_some() {
+            return;
+        }
         if state.last.len() == MAX_LAST_STEPS {
             state.last.pop_front();
         }
@@ -66,7 +69,7 @@ impl Trace {
         self.state.lock().unwrap().violation.clone()
     }
 
-    /// The last steps, one line each.
+    /// The last steps, one line each. They end with the violation, if there is one.
     pub fn last_steps(&self) -> Vec<String> {
         self.state.lock().unwrap().last.iter().cloned().collect()
     }
