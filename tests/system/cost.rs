@@ -50,7 +50,7 @@ async fn projecting_costs_a_transaction_and_from_version_2_on_one_read() {
     system.project().await;
     // 2 for the view, 1 for its index, 2 for each of two rows. A process also reads the generations of the counters,
     // once in five seconds.
-    expect_costs(&system, &[("GetItem", 0.5), ("TransactWriteItems", 7.0)]);
+    expect_costs(&system, &[("GetItem", 1.0), ("TransactWriteItems", 7.0)]);
     system.fulfilment().ships(&id).await;
     system.interceptor.take_costs();
     system.project().await;
@@ -66,7 +66,7 @@ async fn many_orders_share_the_counter_rows_of_one_transaction() {
     }
     system.interceptor.take_costs();
     system.project().await;
-    expect_costs(&system, &[("GetItem", 0.5), ("TransactWriteItems", 50.0 * 3.0 + 4.0)]);
+    expect_costs(&system, &[("GetItem", 1.0), ("TransactWriteItems", 50.0 * 3.0 + 4.0)]);
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ use crate::{
 /// The maximum age of the cached generations of a process.
 pub const MAX_AGE: SignedDuration = SignedDuration::from_secs(5);
 /// The time after which every writer knows a new generation: [`MAX_AGE`], the longest invocation of the projector (60
-/// seconds in the template), and a reserve for an eventually consistent read.
+/// seconds in the template), and a reserve.
 pub const PROPAGATION: SignedDuration = SignedDuration::from_secs(75);
 
 /// The key of the item that stores the active generations.
@@ -181,7 +181,7 @@ impl MaintainedGenerations {
 }
 
 impl CountersTable {
-    /// Returns the active generations, at most [`MAX_AGE`] old. Costs half a read unit, at most once in [`MAX_AGE`] per
+    /// Returns the active generations, at most [`MAX_AGE`] old. Costs one read unit, at most once in [`MAX_AGE`] per
     /// process.
     ///
     /// # Errors
@@ -193,7 +193,7 @@ impl CountersTable {
         let is_fresh = |read_at: Timestamp| (SignedDuration::ZERO..=MAX_AGE).contains(&now.duration_since(read_at));
         match cached.filter(|(read_at, _)| is_fresh(*read_at)) {
             Some((_, generations)) => Ok(generations),
-            None => Ok(self.read_generations(false).await?.unwrap_or(Generations::FIRST)),
+            None => Ok(self.read_generations().await?.unwrap_or(Generations::FIRST)),
         }
     }
 
@@ -241,7 +241,7 @@ impl CountersTable {
 
     async fn change_generations(&self, change: impl Fn(Generations) -> Generations) -> Result<Generations, StoreError> {
         for attempt in 1..=ATTEMPTS {
-            let stored = self.read_generations(true).await?;
+            let stored = self.read_generations().await?;
             let before = stored.unwrap_or(Generations::FIRST);
             let after = change(before);
             if after == before || self.replace_generations(stored.as_ref(), &after).await? {
@@ -282,10 +282,11 @@ impl CountersTable {
         Ok(matches!(self.dynamo().write_conditionally(put).await?, ConditionalWrite::Written))
     }
 
-    /// Reads the stored generations, or `None` if the table has no state.
-    async fn read_generations(&self, consistent: bool) -> Result<Option<Generations>, StoreError> {
+    /// Reads the stored generations, or `None` if the table has no state. Strongly consistent: an older state could be
+    /// one without the served generation.
+    async fn read_generations(&self) -> Result<Option<Generations>, StoreError> {
         let get = self.dynamo().client.get_item().table_name(self.table()).set_key(Some(key(STATE, STATE)));
-        let item = self.dynamo().read(get.consistent_read(consistent)).await?.item;
+        let item = self.dynamo().read(get.consistent_read(true)).await?.item;
         let stored: Option<Generations> = item.map(from_item).transpose().map_err(StoreError::bug)?;
         self.remember(stored.unwrap_or(Generations::FIRST));
         Ok(stored)
