@@ -182,9 +182,7 @@ async fn unexplained_difference(
     let sum = |table: &InGeneration| report.sums.get(table).cloned().unwrap_or_default();
     let (served_sum, next_sum) = (sum(served), sum(next));
     let mut unexplained = next_sum.clone() - &served_sum;
-    let stored = [served, next].map(|counters| table.rows_of(counters.generation, " ", "~"));
-    let [served_rows, next_rows] = stored;
-    let (served_rows, next_rows) = (served_rows.await?, next_rows.await?);
+    let (served_rows, next_rows) = (table.all_rows(served.generation).await?, table.all_rows(next.generation).await?);
     let all = [&served_sum, &next_sum, &served_rows, &next_rows];
     let mut rows: Vec<&str> = all.iter().flat_map(|counters| counters.rows().map(|(row, _)| row)).collect();
     rows.sort_unstable();

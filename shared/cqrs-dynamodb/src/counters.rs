@@ -110,17 +110,22 @@ impl CountersTable {
         self.rows_of(self.generations().await?.serving, first, last).await
     }
 
-    /// Reads rows of one generation, like [`rows`](Self::rows).
-    ///
-    /// # Errors
-    /// [`StoreError`] of a read: all rows or none.
-    pub async fn rows_of(&self, generation: Generation, first: &str, last: &str) -> Result<Counters, StoreError> {
+    async fn rows_of(&self, generation: Generation, first: &str, last: &str) -> Result<Counters, StoreError> {
         let shards = (0..SHARDS).map(|shard| self.rows_of_shard(partition(generation, shard), first, last));
         let mut counters = Counters::default();
         for shard in futures_util::future::try_join_all(shards).await? {
             counters += &shard;
         }
         Ok(counters)
+    }
+
+    /// Reads all rows of one generation, like [`rows`](Self::rows).
+    ///
+    /// # Errors
+    /// [`StoreError`] of a read: all rows or none.
+    pub async fn all_rows(&self, generation: Generation) -> Result<Counters, StoreError> {
+        // Row names consist of visible ASCII characters, so this range holds all rows.
+        self.rows_of(generation, " ", "~").await
     }
 
     async fn rows_of_shard(&self, shard: String, first: &str, last: &str) -> Result<Counters, StoreError> {

@@ -103,9 +103,7 @@ impl Projector {
         let mut counters = BTreeMap::new();
         for (name, table) in &self.counters {
             for generation in table.generations().await?.active() {
-                // Row names consist of visible ASCII characters, so this range holds all rows.
-                let rows = table.rows_of(generation, " ", "~").await?;
-                counters.insert(InGeneration::new(*name, generation), rows);
+                counters.insert(InGeneration::new(*name, generation), table.all_rows(generation).await?);
             }
         }
         Ok(counters)
