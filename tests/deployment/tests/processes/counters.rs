@@ -15,9 +15,8 @@ use orders::Dashboard;
 use serde_json::Value;
 
 use super::{
-    DataDirectory, StackProcess, free_port, load, number_from_env,
-    rebuild::{OperateProcess, QueryClient, app, local},
-    token,
+    load, number_from_env,
+    rebuild::{DemoSystem, OperateProcess, QueryClient},
 };
 
 const CLIENTS: u64 = 4;
@@ -26,28 +25,22 @@ const ERROR: i64 = -1_000_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn counters_are_rebuilt_live_under_load() {
-    let (directory, port, orders) = (DataDirectory::new("counters"), free_port(), number_from_env("ORDERS", 1_000));
-    let process = StackProcess::start(port, None);
-    let url = format!("http://127.0.0.1:{port}");
-    let queries = QueryClient::of(&url, token(port).await);
-    assert!(local(&["demo", "--orders", &orders.to_string(), "--url", &url]));
-    while queries.get("/dashboard").await["orders"] != orders {}
-    let dynamodb = queries.get("/health").await["dynamodb"].as_str().unwrap().to_owned();
-    let (app, operate) = (app(&dynamodb), OperateProcess::on(&dynamodb, &directory.0));
-    damage_counters(&app).await;
-    assert!(cancelled(&queries).await < 0);
+    let orders = number_from_env("ORDERS", 1_000);
+    let DemoSystem { port, queries, app, operate, .. } = &DemoSystem::start("counters", orders).await;
+    damage_counters(app).await;
+    assert!(cancelled(queries).await < 0);
 
-    let (load, ended) = (load(port, CLIENTS).await, AtomicBool::new(false));
+    let (load, ended) = (load(*port, CLIENTS).await, AtomicBool::new(false));
     let should_continue = || !ended.load(Ordering::SeqCst);
     let rebuilding = async {
-        rebuild_with_a_kill(&operate).await;
+        rebuild_with_a_kill(operate).await;
         ended.store(true, Ordering::SeqCst);
     };
     // Until they are rebuilt, the counters are wrong, and they are never half counted.
     let watching = async {
         let (mut watched, mut rebuilt) = (0, false);
         while should_continue() {
-            let cancelled = cancelled(&queries).await;
+            let cancelled = cancelled(queries).await;
             assert!(!rebuilt || cancelled >= 0, "the former counters are served again");
             assert!(!(ERROR / 2..0).contains(&cancelled), "{cancelled}");
             rebuilt = cancelled >= 0;
@@ -61,9 +54,8 @@ async fn counters_are_rebuilt_live_under_load() {
     let summary = checked.unwrap();
     println!("{orders} orders; the dashboard was read {watched} times; {summary}");
     assert_eq!((summary.violations, summary.reads_unanswered), (Vec::new(), 0));
-    assert!(cancelled(&queries).await >= 0);
+    assert!(cancelled(queries).await >= 0);
     assert!(operate.start(&["verify"]).wait().unwrap().success(), "a view or a counter is wrong");
-    drop(process);
 }
 
 /// Changes a counter past the system.

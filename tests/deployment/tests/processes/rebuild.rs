@@ -28,22 +28,16 @@ const STALE_ADDRESS: &str = "of an older schema version";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_that_is_killed_under_load_continues_at_its_checkpoint() {
-    let (directory, port, orders) = (DataDirectory::new("rebuild"), free_port(), number_from_env("ORDERS", 2_000));
-    let process = StackProcess::start(port, None);
-    let url = format!("http://127.0.0.1:{port}");
-    let queries = QueryClient::of(&url, token(port).await);
-    assert!(local(&["demo", "--orders", &orders.to_string(), "--url", &url]));
-    while queries.get("/dashboard").await["orders"] != orders {}
-    let dynamodb = queries.get("/health").await["dynamodb"].as_str().unwrap().to_owned();
-    let (app, operate) = (app(&dynamodb), OperateProcess::on(&dynamodb, &directory.0));
-    let ids = make_all_stale(&app).await;
+    let orders = number_from_env("ORDERS", 2_000);
+    let DemoSystem { port, queries, app, operate, .. } = &DemoSystem::start("rebuild", orders).await;
+    let ids = make_all_stale(app).await;
     operate.refuses_the_checkpoint_of_another_rebuild();
     operate.rejects_a_stream_without_commits();
 
-    let (load, ended) = (load(port, CLIENTS).await, AtomicBool::new(false));
+    let (load, ended) = (load(*port, CLIENTS).await, AtomicBool::new(false));
     let should_continue = || !ended.load(Ordering::SeqCst);
     let rebuilding = async {
-        let duration = operate.rebuild_with_kills(&app).await;
+        let duration = operate.rebuild_with_kills(app).await;
         ended.store(true, Ordering::SeqCst);
         duration.as_secs_f64()
     };
@@ -58,16 +52,40 @@ async fn a_rebuild_that_is_killed_under_load_continues_at_its_checkpoint() {
     );
     assert_eq!((summary.violations, summary.reads_unanswered), (Vec::new(), 0));
     assert_eq!(
-        (ids.len() as u64, count_stale_views(&app).await),
+        (ids.len() as u64, count_stale_views(app).await),
         (orders, 0),
         "some views have an older schema version"
     );
     assert!(operate.start(&["verify"]).wait().unwrap().success(), "a view is wrong");
-    drop(process);
+}
+
+/// A stack in a child process with orders that are all projected, its tables, and `cargo operate` on them.
+pub(super) struct DemoSystem {
+    pub(super) port: u16,
+    pub(super) queries: QueryClient,
+    pub(super) app: App,
+    pub(super) operate: OperateProcess,
+    _process: StackProcess,
+    _directory: DataDirectory,
+}
+
+impl DemoSystem {
+    /// Starts the stack for the test of this name, and waits until the dashboard shows all orders.
+    pub(super) async fn start(test: &str, orders: u64) -> Self {
+        let (directory, port) = (DataDirectory::new(test), free_port());
+        let process = StackProcess::start(port, None);
+        let url = format!("http://127.0.0.1:{port}");
+        let queries = QueryClient::of(&url, token(port).await);
+        assert!(local(&["demo", "--orders", &orders.to_string(), "--url", &url]));
+        while queries.get("/dashboard").await["orders"] != orders {}
+        let dynamodb = queries.get("/health").await["dynamodb"].as_str().unwrap().to_owned();
+        let (app, operate) = (app(&dynamodb), OperateProcess::on(&dynamodb, &directory.0));
+        Self { port, queries, app, operate, _process: process, _directory: directory }
+    }
 }
 
 /// The tables in this DynamoDB.
-pub(super) fn app(dynamodb: &str) -> App {
+fn app(dynamodb: &str) -> App {
     stack::app(
         &deployment::deployment(),
         &deployment::template(),
@@ -79,7 +97,7 @@ pub(super) fn app(dynamodb: &str) -> App {
 }
 
 /// Runs `cargo local` with these arguments. Returns whether it succeeded.
-pub(super) fn local(arguments: &[&str]) -> bool {
+fn local(arguments: &[&str]) -> bool {
     Command::new(env!("CARGO_BIN_EXE_local")).args(arguments).stdout(Stdio::null()).status().unwrap().success()
 }
 
@@ -141,7 +159,7 @@ pub(super) struct OperateProcess {
 }
 
 impl OperateProcess {
-    pub(super) fn on(dynamodb: &str, directory: &Path) -> Self {
+    fn on(dynamodb: &str, directory: &Path) -> Self {
         let mut build = Command::new(env!("CARGO"));
         build.args([
             "build",
@@ -247,7 +265,7 @@ pub(super) struct QueryClient {
 }
 
 impl QueryClient {
-    pub(super) fn of(url: &str, token: String) -> Self {
+    fn of(url: &str, token: String) -> Self {
         Self { client: reqwest::Client::new(), url: url.to_owned(), token }
     }
 
