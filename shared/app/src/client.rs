@@ -9,18 +9,23 @@ use cqrs_dynamodb::Dynamo;
 
 use crate::Settings;
 
-/// The root certificates of all DynamoDB endpoints (<https://www.amazontrust.com/repository/>).
+/// The root certificates of all endpoints of AWS (<https://www.amazontrust.com/repository/>).
 ///
 /// Loading the system's root certificates instead triples the cold start.
 const AMAZON_ROOTS: &[u8] = include_bytes!("../tls/amazon-roots.pem");
 
-/// Builds a DynamoDB client that trusts only Amazon's root certificates, or for an emulator those of the system.
+/// Builds a DynamoDB client over [`transport`].
 pub fn client(settings: &Settings) -> Client {
+    client_over(settings, transport(settings))
+}
+
+/// Builds an HTTP client that trusts only Amazon's root certificates, or for an emulator those of the system.
+pub fn transport(settings: &Settings) -> SharedHttpClient {
     let roots = match settings.endpoint {
         None => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
         Some(_) => TrustStore::default(),
     };
-    client_over(settings, https(roots))
+    https(roots)
 }
 
 /// Builds an HTTP client that trusts `roots`. It speaks HTTPS, or HTTP for an `http://` endpoint.

@@ -6,10 +6,12 @@
 //! 4. [`parameters`], [`etag`], [`cursor`]: path and query parameters, entity tags, list cursors.
 //! 5. [`problem`]: error responses; [`response`]: successful responses; [`versioned`]: views with their version.
 //! 6. [`settings`]: the settings of a function, read from its environment; [`tables`]: the names of its tables.
-//! 7. [`start`]: builds an [`App`] from settings; [`client`] builds its DynamoDB client.
+//! 7. [`start`]: builds an [`App`] from settings; [`client`] builds its DynamoDB client; [`aws`] configures the clients
+//!    of other services.
 //! 8. [`metrics`], [`trace`]: telemetry.
 //! 9. `openapi`: the OpenAPI description of a function, compiled only for the local stack.
 
+pub mod aws;
 pub mod caller;
 pub mod client;
 pub mod command;
@@ -30,6 +32,7 @@ pub mod tables;
 pub mod trace;
 pub mod versioned;
 
+pub use aws::Aws;
 pub use caller::Caller;
 pub use command::CommandContext;
 pub use cursor::Cursor;

@@ -170,6 +170,7 @@ impl From<StoreError> for Problem {
             ),
             StoreError::Corrupt { .. }
             | StoreError::NewerSchema { .. }
+            | StoreError::NotPublished(_)
             | StoreError::Denied(_)
             | StoreError::Bug(_) => {
                 tracing::error!(causes, "{error}");

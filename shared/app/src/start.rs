@@ -12,8 +12,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    Metrics, Settings, Tables,
-    client::client,
+    Aws, Metrics, Settings, Tables,
+    client::{client_over, transport},
     settings::{self, SettingError},
     tables::EVENTS,
     trace::XRay,
@@ -31,6 +31,7 @@ pub struct App {
     pub tables: Tables,
     pub metrics: Metrics,
     pub x_ray: XRay,
+    pub aws: Aws,
 }
 
 impl App {
@@ -44,8 +45,10 @@ impl App {
         let variable = |name: &str| env::var(name).ok();
         settings::check_lambda_variables(variable)?;
         let settings = Settings::read(tables, variable)?;
+        let transport = transport(&settings);
         Ok(Self {
-            dynamo: Dynamo::new(client(&settings), Environment::system()),
+            dynamo: Dynamo::new(client_over(&settings, transport.clone()), Environment::system()),
+            aws: Aws::new(&settings, transport, variable),
             metrics: settings.metrics_namespace.map_or_else(Metrics::none, Metrics::to_stdout),
             x_ray: XRay::at(settings.x_ray_daemon),
             tables: settings.tables,

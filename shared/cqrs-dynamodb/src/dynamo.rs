@@ -66,6 +66,14 @@ impl Dynamo {
     /// # Errors
     /// [`StoreError::Unavailable`] if no time is left for a call.
     pub(crate) fn call_config(&self) -> Result<config::Builder, StoreError> {
+        Ok(config::Builder::new().timeout_config(self.timeouts()?))
+    }
+
+    /// Returns the timeouts of a call that must end before the deadline, for a client of any service.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if no time is left for a call.
+    pub fn timeouts(&self) -> Result<TimeoutConfig, StoreError> {
         let budget = match self.time_left() {
             None => TIMEOUT_WITHOUT_DEADLINE,
             Some(left) => Duration::try_from(left)
@@ -74,16 +82,15 @@ impl Dynamo {
                 .filter(|budget| !budget.is_zero())
                 .ok_or_else(|| StoreError::Unavailable("no time is left before the deadline".into()))?,
         };
-        let timeouts = TimeoutConfig::builder()
+        Ok(TimeoutConfig::builder()
             .operation_timeout(budget)
             .operation_attempt_timeout(ATTEMPT_TIMEOUT.min(budget))
-            .build();
-        Ok(config::Builder::new().timeout_config(timeouts))
+            .build())
     }
 
     /// Waits after attempt number `attempt`, from 1, has failed: a random time up to a ceiling that doubles with each
     /// attempt (full jitter), from 25 ms to one second.
-    pub(crate) async fn back_off(&self, attempt: u32) {
+    pub async fn back_off(&self, attempt: u32) {
         let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
         let ceiling = FIRST_BACKOFF.saturating_mul(doubled).min(LONGEST_BACKOFF);
         let ceiling = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX);

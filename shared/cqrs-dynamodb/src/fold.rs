@@ -5,7 +5,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use cqrs::{Commit, Counters, Position, Projection, ReadModel, StoredCommit, Version, rows::SerializedRows};
+use cqrs::{
+    Commit, Counters, Position, Projection, PublicRecord, ReadModel, StoredCommit, Version, rows::SerializedRows,
+};
 
 use crate::{
     Bookkeeping, Generation, InGeneration, StoreError, bookkeeping::SEPARATOR, commit_item::decode_events,
@@ -22,6 +24,8 @@ pub(crate) struct Folded<V> {
     pub(crate) beside: Beside,
     /// The counts of all tallies in the folded commits, in the order of the commits.
     pub(crate) tallied: Vec<TalliedCommit>,
+    /// The public events of the folded commits, if the read model belongs to a publication.
+    pub(crate) published: Vec<PublicRecord>,
     /// The number of folded commits.
     pub(crate) commits: usize,
     /// The error that stopped the fold: an undecodable commit, or a panic of the projection.
@@ -53,6 +57,7 @@ struct FoldedCommit<V> {
     view: Option<V>,
     beside: Beside,
     tallied: Vec<TalliedCommit>,
+    published: Vec<PublicRecord>,
 }
 
 /// Folds `commits` onto `view`, which is at `position`, and computes the rollups, tallies and rows of `model`. A tally
@@ -67,12 +72,14 @@ pub(crate) fn fold<P: Projection>(
     commits: Vec<StoredCommit>,
 ) -> Folded<P::View> {
     let beside = Beside::default();
-    let mut folded = Folded { position, view, beside, tallied: Vec::new(), commits: 0, stopped: None };
+    let (tallied, published) = (Vec::new(), Vec::new());
+    let mut folded = Folded { position, view, beside, tallied, published, commits: 0, stopped: None };
     for commit in commits {
         let position = commit.position();
         match fold_commit(model, bookkeeping, generations, folded.view.clone(), commit) {
-            Ok(FoldedCommit { view, beside, tallied }) => {
+            Ok(FoldedCommit { view, beside, tallied, published }) => {
                 folded.tallied.extend(tallied);
+                folded.published.extend(published);
                 folded = Folded { position, view, beside, commits: folded.commits + 1, ..folded };
             }
             Err(error) => return Folded { stopped: Some(error), ..folded },
@@ -114,12 +121,15 @@ fn fold_commit<P: Projection>(
 ) -> Result<FoldedCommit<P::View>, StoreError> {
     let commit = decode_events(commit)?;
     let folded = catch_unwind(AssertUnwindSafe(|| {
+        let published = model.publication().map_or(Ok(Vec::new()), |records| records(view.as_ref(), &commit));
+        // The error of serde may quote the data, which must not be logged.
+        let published = published.map_err(|_| format!("a public event of {} cannot be serialized", P::NAME))?;
         let view = P::fold(view, [&commit]);
         let beside = view.as_ref().map_or_else(|| Ok(Beside::default()), |view| beside(model, view))?;
         let is_due = |name: &str, generation| commit.version > bookkeeping.counted(name, generation);
         let tallied = tally(model, generations, &commit, is_due);
         check_rows_of_tallies(&tallied)?;
-        Ok(FoldedCommit { view, beside, tallied })
+        Ok(FoldedCommit { view, beside, tallied, published })
     }));
     let panicked = || Err(format!("the code of {} panicked", P::NAME));
     folded.unwrap_or_else(|_| panicked()).map_err(|reason| StoreError::Corrupt {

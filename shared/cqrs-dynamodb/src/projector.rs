@@ -7,7 +7,7 @@
 //! Reading order: [`builder`], from declared read models to a projector; [`request`] and [`report`], the input and the
 //! result; [`handler`], one projection with its tables; [`catch_up`], the loop; [`plan`], its pure decisions;
 //! [`changes`], the changes of counters and rows; [`instalment`], a part of them; [`chunk`] and [`write_chunk`], the
-//! transactions; [`mod@write`], one conditional write; [`park`]; [`verify`]; [`lost_streams`], the scan over all
+//! transactions; [`mod@write`], one conditional write; [`publish`]; [`park`]; [`verify`]; [`lost_streams`], the scan over all
 //! streams.
 
 mod builder;
@@ -19,6 +19,7 @@ mod instalment;
 mod lost_streams;
 mod park;
 mod plan;
+mod publish;
 mod report;
 mod request;
 mod verify;
@@ -32,6 +33,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::{
     builder::ProjectorBuilder,
+    publish::{EventSink, SendError},
     report::CatchUpReport,
     request::CatchUpRequest,
     verify::{Verified, VerifiedStreams, VerifiedViews, ViewDefect},

@@ -51,6 +51,9 @@ pub enum StoreError {
     /// Newer code wrote this view. Older code does not overwrite it.
     #[error("a view of {projection} has schema version {found}, newer than {known}")]
     NewerSchema { projection: &'static str, found: u32, known: u32 },
+    /// The bus did not take a public event. The position of the publisher does not move, so the event is sent again.
+    #[error("a public event was not published")]
+    NotPublished(#[source] BoxError),
     /// AWS denied the call (missing permissions, invalid credentials, or a table that does not exist), or the client
     /// does not trust the server's certificate. A retry does not help; the deployment must change.
     #[error("DynamoDB denied a request")]
@@ -94,7 +97,7 @@ impl StoreError {
     /// Returns whether the same call may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::OutcomeUnknown(_) => true,
+            Self::Unavailable(_) | Self::OutcomeUnknown(_) | Self::NotPublished(_) => true,
             Self::TooLarge { .. }
             | Self::Corrupt { .. }
             | Self::NewerSchema { .. }

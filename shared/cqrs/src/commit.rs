@@ -69,6 +69,8 @@ pub struct Recorded<'a, E> {
     pub stream: &'a StreamId,
     pub version: Version,
     pub recorded_at: Timestamp,
+    /// The position of the event in its commit, from 0.
+    pub index: usize,
     pub event: &'a E,
 }
 
@@ -149,6 +151,13 @@ impl Position {
     }
 }
 
+impl<E> Recorded<'_, E> {
+    /// Returns the id of the event: `<stream>/<version>/<index>`, such as `order#7c9e…/1/0`.
+    pub fn id(&self) -> String {
+        format!("{}/{}/{}", self.stream, self.version, self.index)
+    }
+}
+
 impl<E> Commit<E> {
     /// Returns the position of this commit.
     pub fn position(&self) -> Position {
@@ -158,7 +167,13 @@ impl<E> Commit<E> {
     /// Iterates over the events, each with the commit's position and time.
     pub fn recorded(&self) -> impl Iterator<Item = Recorded<'_, E>> {
         let Self { stream, version, recorded_at, .. } = self;
-        self.events.iter().map(|event| Recorded { stream, version: *version, recorded_at: *recorded_at, event })
+        self.events.iter().enumerate().map(|(index, event)| Recorded {
+            stream,
+            version: *version,
+            recorded_at: *recorded_at,
+            index,
+            event,
+        })
     }
 }
 

@@ -76,11 +76,8 @@ impl EventRecord {
     /// If the event does not serialize as a `type` with `data`, or [`Event::SCHEMAS`] does not list its type. An event
     /// that could not be read again is never stored.
     pub fn encode<E: Event>(event: &E) -> Result<Self, serde_json::Error> {
-        let Tagged { event_type, data } = serde_json::from_value(serde_json::to_value(event)?)?;
-        match current_schema::<E>(&event_type) {
-            Some(schema) => Ok(Self { event_type, schema, data }),
-            None => Err(serde_json::Error::custom(format!("Event::SCHEMAS does not list {event_type}"))),
-        }
+        let (event_type, schema, data) = encode(event, E::SCHEMAS)?;
+        Ok(Self { event_type, schema, data })
     }
 
     /// Decodes the event and upcasts it to its current schema version.
@@ -89,7 +86,7 @@ impl EventRecord {
     /// [`Undecodable`] if this code does not know the type, the schema version, or the data.
     pub fn decode<E: Event>(self) -> Result<E, Undecodable> {
         let Self { event_type, mut schema, mut data } = self;
-        let Some(current) = current_schema::<E>(&event_type) else {
+        let Some(current) = current_schema(E::SCHEMAS, &event_type) else {
             return Err(Undecodable::UnknownType(event_type));
         };
         while schema < current {
@@ -107,8 +104,23 @@ impl EventRecord {
     }
 }
 
-fn current_schema<E: Event>(event_type: &str) -> Option<u32> {
-    E::SCHEMAS.iter().find(|(listed, _)| *listed == event_type).map(|(_, schema)| *schema)
+/// Returns the type, the schema version and the data of an event that serde tags as `type` with `data`.
+///
+/// # Errors
+/// If the event serializes otherwise, or `schemas` does not list its type.
+pub(crate) fn encode(
+    event: &impl Serialize,
+    schemas: &[(&str, u32)],
+) -> Result<(String, u32, Value), serde_json::Error> {
+    let Tagged { event_type, data } = serde_json::from_value(serde_json::to_value(event)?)?;
+    match current_schema(schemas, &event_type) {
+        Some(schema) => Ok((event_type, schema, data)),
+        None => Err(serde_json::Error::custom(format!("SCHEMAS does not list {event_type}"))),
+    }
+}
+
+fn current_schema(schemas: &[(&str, u32)], event_type: &str) -> Option<u32> {
+    schemas.iter().find(|(listed, _)| *listed == event_type).map(|(_, schema)| *schema)
 }
 
 #[cfg(test)]
@@ -152,7 +164,7 @@ mod tests {
     #[test]
     fn an_event_that_schemas_does_not_list_is_never_stored() {
         let error = EventRecord::encode(&Weather::Unlisted {}).unwrap_err();
-        assert_eq!(error.to_string(), "Event::SCHEMAS does not list weather.unlisted");
+        assert_eq!(error.to_string(), "SCHEMAS does not list weather.unlisted");
     }
 
     #[test]

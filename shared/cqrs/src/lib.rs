@@ -11,8 +11,9 @@
 //! 6. [`rollup`]: [`counters`] over the views of one projection; [`tally`]: counters over its events; [`rows`]: several
 //!    rows from one view.
 //! 7. [`read_model`]: declares a projection with its rollups, tallies and rows; a domain declares its read models.
-//! 8. [`id`], [`text`], [`bounded`], [`time`], [`scope`]: values that domains are built of; [`value`]: their error.
-//! 9. [`spec`]: given/when/then tests of aggregates and projections, and the test of golden event files.
+//! 8. [`publication`]: chooses the events that other systems hear of.
+//! 9. [`id`], [`text`], [`bounded`], [`time`], [`scope`]: values that domains are built of; [`value`]: their error.
+//! 10. [`spec`]: given/when/then tests of aggregates and projections, and the test of golden event files.
 //!
 //! The module `openapi` has the OpenAPI schemas of the values, compiled only for the local stack.
 
@@ -28,6 +29,7 @@ pub mod index;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod projection;
+pub mod publication;
 pub mod read_model;
 pub mod rollup;
 pub mod rows;
@@ -50,6 +52,7 @@ pub use id::Id;
 pub use identity::{CommandId, Fingerprint, derived_id, digest};
 pub use index::Index;
 pub use projection::Projection;
+pub use publication::{LastPublished, PublicEvent, PublicRecord, Publication, Published};
 pub use read_model::{DeclarationError, Domain, ReadModel, ReadModels};
 pub use rollup::Rollup;
 pub use rows::{RowKey, Rows};

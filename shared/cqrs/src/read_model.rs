@@ -7,16 +7,21 @@ use std::{
 };
 
 use crate::{
-    Projection, Rollup, Rows, Tally,
+    Commit, Projection, PublicRecord, Publication, Published, Rollup, Rows, Tally,
     rollup::DeclaredRollup,
     rows::{self, DeclaredRows},
     tally::DeclaredTally,
 };
 
-/// Declares the read models of a domain, or of several.
+/// Declares the read models and the publications of a domain, or of several.
 pub trait Domain {
     /// Adds all read models to `models`, and returns it.
     fn read_models<M: ReadModels>(models: M) -> M;
+
+    /// Adds all publications to `models`, and returns it: a publication is a read model that stores positions.
+    fn publications<M: ReadModels>(models: M) -> M {
+        models
+    }
 }
 
 /// Receives the read models of a domain. A visitor, because its users need the types of the projections.
@@ -30,7 +35,14 @@ pub struct ReadModel<P: Projection> {
     rollups: Vec<DeclaredRollup<P::View>>,
     tallies: Vec<DeclaredTally<P::Event>>,
     rows: Vec<DeclaredRows<P::View>>,
+    publication: Option<PublicRecords<P>>,
 }
+
+/// Returns the public events of a commit, from the view before it.
+pub type PublicRecords<P> = fn(
+    Option<&<P as Projection>::View>,
+    &Commit<<P as Projection>::Event>,
+) -> Result<Vec<PublicRecord>, serde_json::Error>;
 
 /// A table of a read model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +66,7 @@ impl<P: Projection> ReadModel<P> {
     /// Declares a projection without rollups, tallies and rows.
     #[must_use]
     pub fn new() -> Self {
-        Self { rollups: Vec::new(), tallies: Vec::new(), rows: Vec::new() }
+        Self { rollups: Vec::new(), tallies: Vec::new(), rows: Vec::new(), publication: None }
     }
 
     /// Adds a rollup over the views.
@@ -90,6 +102,11 @@ impl<P: Projection> ReadModel<P> {
         &self.rows
     }
 
+    /// Returns the function that lists the public events of a commit, if the read model belongs to a publication.
+    pub fn publication(&self) -> Option<PublicRecords<P>> {
+        self.publication
+    }
+
     /// Returns the names of the tables of counters.
     pub fn counters_tables(&self) -> BTreeSet<&'static str> {
         let rollups = self.rollups.iter().map(|rollup| rollup.table);
@@ -112,6 +129,14 @@ impl<P: Projection> ReadModel<P> {
     }
 }
 
+impl<P: Publication> ReadModel<Published<P>> {
+    /// Declares a publication.
+    #[must_use]
+    pub fn publishing() -> Self {
+        Self { publication: Some(PublicRecord::of::<P>), ..Self::new() }
+    }
+}
+
 impl<P: Projection> Default for ReadModel<P> {
     fn default() -> Self {
         Self::new()
@@ -129,6 +154,8 @@ pub enum DeclarationError {
     TableOfTwoKinds(&'static str),
     #[error("no deployed table is known for {0}")]
     NoTable(&'static str),
+    #[error("the publication {0} has no receiver of its events")]
+    NoSink(&'static str),
     #[error("{0} and {1} have the same deployed table")]
     SameTable(&'static str, &'static str),
 }

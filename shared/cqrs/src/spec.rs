@@ -10,7 +10,10 @@ use std::fmt::Debug;
 use jiff::Timestamp;
 
 pub use self::golden::assert_golden;
-use crate::{Aggregate, CommandId, Commit, Event, EventRecord, Fingerprint, Projection, StreamId, Version};
+use crate::{
+    Aggregate, CommandId, Commit, Event, EventRecord, Fingerprint, Projection, PublicRecord, Publication, StreamId,
+    Version,
+};
 
 /// The time at which [`Given::when`] decides.
 pub const DECIDED_AT: &str = "2026-11-22T10:00:00Z";
@@ -104,6 +107,44 @@ pub fn given_stream<P: Projection>(
 ) -> GivenStream<P> {
     let commits = events.into_iter().zip(1..).map(|((at, event), version)| commit_of(key, version, at, event));
     GivenStream { commits: commits.collect() }
+}
+
+/// Starts a specification with an event that is recorded at [`DECIDED_AT`].
+pub fn when_recorded<P: Publication>(event: P::Event) -> WhenRecorded<P> {
+    WhenRecorded { commit: commit_of("1", 1, DECIDED_AT, event) }
+}
+
+/// An event that may be published.
+#[must_use = "a specification needs a `then`"]
+pub struct WhenRecorded<P: Publication> {
+    commit: Commit<P::Event>,
+}
+
+impl<P: Publication> WhenRecorded<P>
+where
+    P::Event: Debug + PartialEq,
+    P::Public: Debug + PartialEq,
+{
+    /// Asserts that other systems hear of the event as `public`, or not at all. The event must survive storage, and
+    /// the public event must have a listed schema version.
+    ///
+    /// # Panics
+    /// If another public event is published, or it cannot be encoded.
+    #[track_caller]
+    pub fn then_published(self, public: impl Into<Option<P::Public>>) {
+        self.commit.events.iter().for_each(assert_survives_storage);
+        let published: Vec<_> = self.commit.recorded().filter_map(P::publish).collect();
+        assert_eq!(published, public.into().into_iter().collect::<Vec<_>>());
+        if let Err(error) = PublicRecord::of::<P>(None, &self.commit) {
+            unencodable(&error);
+        }
+    }
+}
+
+#[track_caller]
+#[allow(clippy::panic, reason = "an event that cannot be published must fail the test")]
+fn unencodable(error: &serde_json::Error) -> ! {
+    panic!("the public event cannot be encoded: {error}")
 }
 
 /// Builds a commit of one event.

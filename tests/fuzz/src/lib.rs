@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a fuzzer looks for panics")]
 
-use app::{App, Cursor, HttpService, Metrics, Route, Settings, client, start, trace::XRay};
+use app::{App, Aws, Cursor, HttpService, Metrics, Route, Settings, client, start, trace::XRay};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use cqrs::Projection;
 use cqrs_dynamodb::{Dynamo, Environment};
@@ -146,6 +146,7 @@ impl FuzzedFunctions {
         let environment = Environment::new(|| Timestamp::from_second(1_800_000_000).unwrap(), || [7; 16]);
         let app = App {
             dynamo: Dynamo::new(client::client(&settings), environment),
+            aws: Aws::new(&settings, client::transport(&settings), |_| None),
             tables: settings.tables,
             metrics: Metrics::none(),
             x_ray: XRay::default(),

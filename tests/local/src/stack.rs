@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use app::{App, Metrics, Settings, settings::SettingError, trace::XRay};
+use app::{App, Aws, Metrics, Settings, client, settings::SettingError, trace::XRay};
 use cqrs_dynamodb::Environment;
 
 use crate::{
@@ -176,7 +176,9 @@ pub fn app(
         SettingError::Missing(_) => StartError::Functions(error.to_string()),
         SettingError::Malformed(..) => StartError::Setting(error),
     })?;
+    let variables: BTreeMap<String, String> = variables.into_iter().map(|(n, v)| (n.clone(), v.clone())).collect();
     Ok(App {
+        aws: Aws::new(&settings, client::transport(&settings), move |name| variables.get(name).cloned()),
         dynamo: engine.dynamo(&settings, environment.clone()),
         tables: settings.tables,
         metrics: Metrics::none(),

@@ -236,8 +236,16 @@ async fn a_function_responds_with_pages_of_rows() {
     let function =
         app::HttpFunction::new("labels").rows::<Labels<1>>().get("listLabels", "/words/{word}", READ, labels);
     let tables = app::Tables::from_iter([("labels", jars.table("labels").into())]);
-    let app =
-        app::App { dynamo: jars.dynamo.clone(), tables, metrics: app::Metrics::none(), x_ray: Default::default() };
+    let settings =
+        app::Settings::read(&[], |name| (name == "AWS_ENDPOINT_URL").then(|| "http://localhost:1".to_owned()));
+    let settings = settings.unwrap();
+    let app = app::App {
+        dynamo: jars.dynamo.clone(),
+        aws: app::Aws::new(&settings, app::client::transport(&settings), |_| None),
+        tables,
+        metrics: app::Metrics::none(),
+        x_ray: Default::default(),
+    };
     let function = Function::from_service(function.into_service(&app), Duration::from_secs(10));
     let jwt = json!({ "jwt": { "claims": { "sub": "alice", "scope": "jars/read" } } });
     let now = jars.dynamo.environment.now().as_millisecond();

@@ -2,7 +2,12 @@
 
 use std::env;
 
-use app::{App, Metrics, Settings, client::client, start, trace::XRay};
+use app::{
+    App, Aws, Metrics, Settings,
+    client::{client_over, transport},
+    start,
+    trace::XRay,
+};
 use clap::Args;
 use cqrs::{Domain, StreamId};
 use cqrs_dynamodb::{Dynamo, Environment, Segment};
@@ -26,8 +31,10 @@ impl Target {
             name => env::var(name).ok(),
         });
         let settings = settings.map_err(|error| format!("{error}; see --help, or pass --dynamodb"))?;
+        let transport = transport(&settings);
         Ok(App {
-            dynamo: Dynamo::new(client(&settings), Environment::system()),
+            dynamo: Dynamo::new(client_over(&settings, transport.clone()), Environment::system()),
+            aws: Aws::new(&settings, transport, |name| env::var(name).ok()),
             tables: settings.tables,
             metrics: Metrics::none(),
             x_ray: XRay::default(),

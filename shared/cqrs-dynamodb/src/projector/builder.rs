@@ -7,7 +7,7 @@ use cqrs::{
     read_model::{DeclaredTables, TableKind},
 };
 
-use super::{HandleProjection, Projector, handler::ProjectionHandler};
+use super::{HandleProjection, Projector, handler::ProjectionHandler, publish::EventSink};
 use crate::{CountersTable, EventStore, StoreError, Views};
 
 /// Builds a [`Projector`]. A domain adds its read models with `Domain::read_models(builder)`; several domains may add
@@ -15,6 +15,7 @@ use crate::{CountersTable, EventStore, StoreError, Views};
 pub struct ProjectorBuilder<T> {
     events: EventStore,
     deployed_table: T,
+    sink: Option<Arc<dyn EventSink>>,
     declared: DeclaredTables,
     handlers: Vec<Box<dyn HandleProjection>>,
     tables: BTreeMap<&'static str, Arc<str>>,
@@ -43,6 +44,7 @@ impl Projector {
         ProjectorBuilder {
             events,
             deployed_table,
+            sink: None,
             declared: DeclaredTables::default(),
             handlers: Vec::new(),
             tables: BTreeMap::new(),
@@ -63,6 +65,12 @@ impl<T: Fn(&'static str) -> Option<Arc<str>>> ReadModels for ProjectorBuilder<T>
 }
 
 impl<T: Fn(&'static str) -> Option<Arc<str>>> ProjectorBuilder<T> {
+    /// Sets the receiver of the public events. Required before a publication is added.
+    #[must_use]
+    pub fn publish_to(self, sink: Arc<dyn EventSink>) -> Self {
+        Self { sink: Some(sink), ..self }
+    }
+
     /// Returns the projector.
     ///
     /// # Errors
@@ -94,7 +102,11 @@ impl<T: Fn(&'static str) -> Option<Arc<str>>> ProjectorBuilder<T> {
         }
         let rows = model.declared_rows().iter().map(|rows| Ok((rows.name, self.table(rows.name)?)));
         let rows = rows.collect::<Result<_, DeclarationError>>()?;
-        Ok(ProjectionHandler { model, views, counters, rows })
+        let sink = match model.publication() {
+            Some(_) => Some(self.sink.clone().ok_or(DeclarationError::NoSink(P::NAME))?),
+            None => None,
+        };
+        Ok(ProjectionHandler { model, views, counters, rows, sink })
     }
 
     fn table(&mut self, name: &'static str) -> Result<Arc<str>, DeclarationError> {

@@ -49,7 +49,9 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         let mut report = CatchUpReport::default();
         let mut work = self.read_views(requests, &mut report).await;
         while !work.is_empty() {
-            let (pending, stopped) = self.fold_all(work, &mut report).await;
+            let (pending, mut stopped) = self.fold_all(work, &mut report).await;
+            let (pending, refused) = self.handler.publish(pending, &mut report).await;
+            stopped.extend(refused);
             work = self.handler.park_all(stopped, &mut report).await;
             work.extend(self.write_all(pending, &mut report).await);
         }
@@ -169,7 +171,8 @@ impl<'a, P: Projection> CatchUp<'a, P> {
         let bytes = item::size(&item);
         if fitting(&steps, bytes) < steps.len() {
             let (write, stored) = self.handler.instalment(&work, steps)?;
-            return Ok(PendingView { work, write, part: WritePart::Instalment(Box::new(stored)) });
+            let part = WritePart::Instalment(Box::new(stored));
+            return Ok(PendingView { work, write, part, records: Vec::new() });
         }
         let changes = Changes::of(steps);
         let bytes = bytes + changes.bytes();
@@ -178,7 +181,7 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             _ => ViewAction::Put(item),
         };
         let write = ViewWrite { action, bytes, revision: work.revision(P::KEY), changes };
-        Ok(PendingView { work, write, part })
+        Ok(PendingView { work, write, part, records: folded.published.clone() })
     }
 
     /// Writes the views. Views that change a table beside them share transactions with these changes. Returns the

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use cqrs::{Projection, ReadModel};
 use futures_util::{StreamExt, stream};
 
+use super::publish::EventSink;
 use crate::{CountersTable, Generations, StoreError, Views};
 
 /// The number of streams that are read, folded, parked or written concurrently.
@@ -18,6 +19,8 @@ pub(super) struct ProjectionHandler<P: Projection> {
     pub(super) counters: BTreeMap<&'static str, CountersTable>,
     /// The deployed tables of rows, by declared name.
     pub(super) rows: BTreeMap<&'static str, Arc<str>>,
+    /// Receives the public events of a publication.
+    pub(super) sink: Option<Arc<dyn EventSink>>,
 }
 
 /// The active generations, by declared table of counters.

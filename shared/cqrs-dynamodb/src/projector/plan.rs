@@ -311,7 +311,15 @@ mod tests {
 
     fn folded(version: u64, commits: usize, stopped: Option<StoreError>) -> Folded<LevelView> {
         let (position, view) = (position(version), Some(view(1)));
-        Folded { position, view, beside: Beside::default(), tallied: Vec::new(), commits, stopped }
+        Folded {
+            position,
+            view,
+            beside: Beside::default(),
+            tallied: Vec::new(),
+            published: Vec::new(),
+            commits,
+            stopped,
+        }
     }
 
     #[test]

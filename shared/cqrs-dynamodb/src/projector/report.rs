@@ -18,6 +18,8 @@ pub struct CatchUpReport {
     pub views_removed: usize,
     /// The versions of the commits that were folded into the written views.
     commits: BTreeMap<StreamId, BTreeSet<u64>>,
+    /// Public events that were sent. A redelivery may send an event again.
+    pub events_published: usize,
     /// Views that had already reached the requested version.
     pub duplicates: usize,
     /// Views whose commits were read from the event store, because the request did not have all of them: a commit
@@ -47,6 +49,7 @@ impl CatchUpReport {
         for (stream, versions) in other.commits {
             self.commits.entry(stream).or_default().extend(versions);
         }
+        self.events_published += other.events_published;
         self.duplicates += other.duplicates;
         self.gaps_filled += other.gaps_filled;
         self.unhandled += other.unhandled;

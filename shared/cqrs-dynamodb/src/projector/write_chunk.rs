@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
-use cqrs::Projection;
+use cqrs::{Projection, PublicRecord};
 
 use super::{
     changes::Changes,
@@ -24,6 +24,8 @@ pub(super) struct PendingView<'a, V> {
     pub(super) work: Work<'a, V>,
     pub(super) write: ViewWrite,
     pub(super) part: WritePart<V>,
+    /// The public events of the folded commits. They are sent before the write.
+    pub(super) records: Vec<PublicRecord>,
 }
 
 /// The part of a view that a write stores.
@@ -82,7 +84,7 @@ impl<'a, 'h, P: Projection> ChunkWriter<'a, 'h, P> {
     /// Counts the views in the report. A stream is folded again after an instalment, and if it was parked, because the
     /// requests for its later commits were skipped.
     fn written(&mut self) {
-        for PendingView { work, write, part } in self.pending.drain(..) {
+        for PendingView { work, write, part, .. } in self.pending.drain(..) {
             match (part, write.action) {
                 (WritePart::Removal, _) => self.report.views_removed += 1,
                 (WritePart::Instalment(stored), _) => self.to_refold.push(Work { stored: Some(*stored), ..work }),
