@@ -6,8 +6,9 @@
 //! 4. [`functions`]: the functions, invoked with the events and responses of Lambda.
 //! 5. [`gateway`]: the HTTP API. [`authorizer`]: its JWT authorizer. [`openapi`]: its description.
 //! 6. [`event_source_mapping`]: delivers the stream to the projector.
-//! 7. [`chaos`]: injects faults into calls and deliveries.
-//! 8. [`stack`]: all parts together. [`cli`]: the command line of a project. [`testing`]: its system tests.
+//! 7. [`messaging`]: EventBridge, SQS and EventBridge Scheduler. [`clock`]: the clock that their timers follow.
+//! 8. [`chaos`]: injects faults into calls and deliveries.
+//! 9. [`stack`]: all parts together. [`cli`]: the command line of a project. [`testing`]: its system tests.
 //!
 //! The crate contains no domain and no function. A project gets its own `cargo local` from a binary that declares a
 //! [`Deployment`] and calls [`cli::main`].
@@ -17,12 +18,14 @@
 pub mod authorizer;
 pub mod chaos;
 pub mod cli;
+pub mod clock;
 pub mod deployment;
 pub mod engine;
 pub mod event_source_mapping;
 pub mod functions;
 pub mod gateway;
 pub mod hash;
+pub mod messaging;
 pub mod openapi;
 pub mod stack;
 pub mod tables;

@@ -1,4 +1,6 @@
-//! Intercepts calls between the SDK and an engine, to observe them and to inject faults.
+//! Intercepts calls between the SDKs and an engine, to observe them and to inject faults.
+
+mod failed_entry;
 
 use std::{fmt, sync::Arc};
 
@@ -15,9 +17,12 @@ use aws_smithy_runtime_api::{
     http::{HttpError, StatusCode},
 };
 use aws_smithy_types::{body::SdkBody, byte_stream::ByteStream};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-/// Observes and changes the calls between the SDK and an engine.
+use self::failed_entry::FailedEntry;
+use crate::messaging::{event_bus::RoutedMessage, scheduler_protocol};
+
+/// Observes and changes the calls between the SDKs and an engine.
 pub trait Interceptor: Send + Sync {
     /// Runs before a call. May change the request, and returns the fault to inject.
     fn before(&self, call: &mut EngineCall) -> Fault {
@@ -29,15 +34,29 @@ pub trait Interceptor: Send + Sync {
     fn after(&self, call: &EngineCall, response: &mut Value) {
         let _ = (call, response);
     }
+
+    /// Runs before a rule or a schedule sends a message to a queue, which no SDK does.
+    fn before_message(&self, message: &RoutedMessage) -> MessageFault {
+        let _ = message;
+        MessageFault::None
+    }
 }
 
-/// A call of the DynamoDB API.
+/// A call of the API of DynamoDB, EventBridge, SQS or EventBridge Scheduler.
 #[derive(Clone, Debug)]
 pub struct EngineCall {
     /// For example `PutItem`.
     pub operation: String,
-    /// The request in DynamoDB's JSON.
+    /// The request in JSON. Parameters in the path and the query are members of it.
     pub body: Value,
+}
+
+/// What happens to a message of a rule or a schedule. AWS delivers it at least once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MessageFault {
+    None,
+    Dropped,
+    Doubled,
 }
 
 /// A fault to inject into a call. With a response fault the engine executes the call, and with any other it does not.
@@ -58,15 +77,32 @@ pub enum Fault {
     ResponseDropped,
     /// The engine executes the call, and the caller never gets a response.
     ResponseTimeout,
+    /// The engine executes a `PutEvents` or an SQS batch without the entry at this index, which fails. Any other call is
+    /// executed.
+    EntryFailed(usize),
 }
 
 impl EngineCall {
-    /// Parses a request of the SDK.
-    pub(super) fn of(request: &HttpRequest) -> Self {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let body = request.body().bytes().map(serde_json::from_slice).and_then(Result::ok).unwrap_or_default();
-        Self { operation, body }
+    /// Parses a request of an SDK.
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let target = request.headers().get("x-amz-target");
+        Self::parse(request.method(), request.uri(), target, request.body().bytes().unwrap_or_default())
+    }
+
+    /// Parses a request. `target` is its header `X-Amz-Target`, which EventBridge Scheduler does not use.
+    pub(crate) fn parse(method: &str, uri: &str, target: Option<&str>, body: &[u8]) -> Self {
+        let body = serde_json::from_slice(body).unwrap_or_default();
+        match (target, scheduler_protocol::operation(method, uri)) {
+            (None, Some((operation, parameters))) => {
+                let mut members = if let Value::Object(members) = body { members } else { Map::new() };
+                members.extend(parameters);
+                Self { operation: operation.to_owned(), body: Value::Object(members) }
+            }
+            (target, _) => {
+                let operation = target.and_then(|target| target.rsplit('.').next()).unwrap_or_default();
+                Self { operation: operation.to_owned(), body }
+            }
+        }
     }
 }
 
@@ -108,12 +144,19 @@ impl InterceptedConnector {
         };
         match fault {
             Fault::Conflict => return http_response(StatusCode::try_from(400), &conflict(&call)),
-            Fault::Throttled => return service_error(400, "com.amazonaws.dynamodb.v20120810#ThrottlingException"),
+            Fault::Throttled => return service_error(400, "com.amazon.coral.service#ThrottlingException"),
             Fault::ServerError => return service_error(500, "com.amazonaws.dynamodb.v20120810#InternalServerError"),
             Fault::AccessDenied => return service_error(400, "com.amazon.coral.service#AccessDeniedException"),
             Fault::RequestTimeout => std::future::pending().await,
             Fault::RequestDropped => return Err(ConnectorError::io("injected: request dropped".into())),
-            Fault::None | Fault::ResponseDropped | Fault::ResponseTimeout => {}
+            Fault::None | Fault::ResponseDropped | Fault::ResponseTimeout | Fault::EntryFailed(_) => {}
+        }
+        let failed = match fault {
+            Fault::EntryFailed(index) => FailedEntry::take(&mut call, index),
+            _ => None,
+        };
+        if let Some(failed) = failed.as_ref().filter(|failed| failed.is_alone()) {
+            return http_response(StatusCode::try_from(200), &failed.response());
         }
         if call.body != original {
             // The signature no longer fits the body, and no emulator verifies it.
@@ -126,6 +169,9 @@ impl InterceptedConnector {
         let body = ByteStream::new(response.take_body()).collect().await;
         let body = body.map_err(|error| ConnectorError::io(error.into()))?;
         let mut body = serde_json::from_slice(&body.into_bytes()).unwrap_or_default();
+        if let Some(failed) = failed.filter(|_| status.is_success()) {
+            failed.insert(&mut body);
+        }
         if status.is_success() {
             self.interceptor.after(&call, &mut body);
         }
@@ -137,7 +183,7 @@ impl InterceptedConnector {
     }
 }
 
-pub(super) fn http_response(
+pub(crate) fn http_response(
     status: Result<StatusCode, HttpError>,
     body: &Value,
 ) -> Result<HttpResponse, ConnectorError> {
