@@ -5,7 +5,7 @@ use serde_yaml_ng::{
     value::{Tag, TaggedValue},
 };
 
-use super::Node;
+use super::node::Node;
 
 /// Evaluates the conditions of a template. Returns its parameters, its globals and its resources of these types, with
 /// the chosen branch in place of each `!If`. A resource whose condition does not hold is left out.
