@@ -3,6 +3,8 @@
 //! A fault depends on the seed, on the call, and on how often that call was made before. It does not depend on time or
 //! on concurrent calls. So the same calls meet the same faults in every run of a seed.
 
+mod messages;
+
 use std::{
     collections::BTreeMap,
     fmt::Write,
@@ -21,7 +23,7 @@ use crate::{
     Template,
     engine::{
         call_keys::CallKeys,
-        interceptor::{EngineCall, Fault, Interceptor},
+        interceptor::{EngineCall, Fault, Interceptor, MessageFault},
     },
     event_source_mapping::{
         record::Record,
@@ -31,6 +33,7 @@ use crate::{
     },
     functions::{Function, Invocation},
     hash,
+    messaging::event_bus::RoutedMessage,
 };
 
 /// A shard is split only below this number of open shards.
@@ -48,6 +51,7 @@ pub struct Chaos {
     occurrences: Mutex<BTreeMap<String, u64>>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
     past: Mutex<Vec<Record>>,
+    past_messages: Mutex<Vec<Value>>,
     zombies: Mutex<JoinSet<()>>,
 }
 
@@ -61,6 +65,7 @@ impl Chaos {
             occurrences: Mutex::default(),
             counts: Mutex::default(),
             past: Mutex::default(),
+            past_messages: Mutex::default(),
             zombies: Mutex::default(),
         }
     }
@@ -205,6 +210,9 @@ impl Chaos {
 
 impl Interceptor for Chaos {
     fn before(&self, call: &mut EngineCall) -> Fault {
+        if let Some(fault) = self.fault_of_message(call) {
+            return fault;
+        }
         let writes = ["PutItem", "TransactWriteItems"].contains(&call.operation.as_str());
         let reads = ["GetItem", "Query", "BatchGetItem", "TransactGetItems"].contains(&call.operation.as_str());
         if !writes && !reads {
@@ -222,6 +230,15 @@ impl Interceptor for Chaos {
         };
         self.count(what);
         fault
+    }
+
+    fn before_message(&self, message: &RoutedMessage) -> MessageFault {
+        // A dropped message would be missing in the tables until a sweep, so only the simulation drops messages.
+        if self.happens(&format!("doubled {}", message.deduplication_id), 10) {
+            self.count("message of a rule or schedule doubled");
+            return MessageFault::Doubled;
+        }
+        MessageFault::None
     }
 }
 

@@ -5,7 +5,7 @@
 //! 3. [`engine`]: the DynamoDB, embedded or remote. [`tables`]: creates the tables of the template.
 //! 4. [`functions`]: the functions, invoked with the events and responses of Lambda.
 //! 5. [`gateway`]: the HTTP API. [`authorizer`]: its JWT authorizer. [`openapi`]: its description.
-//! 6. [`event_source_mapping`]: delivers the stream to the projector.
+//! 6. [`event_source_mapping`]: delivers the stream to its readers. [`queue_mapping`]: delivers messages of queues.
 //! 7. [`messaging`]: EventBridge, SQS and EventBridge Scheduler. [`clock`]: the clock that their timers follow.
 //! 8. [`chaos`]: injects faults into calls and deliveries.
 //! 9. [`stack`]: all parts together. [`cli`]: the command line of a project. [`testing`]: its system tests.
@@ -27,6 +27,7 @@ pub mod gateway;
 pub mod hash;
 pub mod messaging;
 pub mod openapi;
+pub mod queue_mapping;
 pub mod stack;
 pub mod tables;
 pub mod template;
