@@ -28,6 +28,8 @@ use self::{
 #[derive(Clone)]
 pub struct Engine {
     location: EngineLocation,
+    /// The directory of the data of an embedded engine.
+    directory: Option<Arc<Path>>,
     interceptor: Option<Arc<dyn Interceptor>>,
 }
 
@@ -86,7 +88,8 @@ impl Engine {
     /// # Errors
     /// Fails with the engine's error.
     pub fn embedded_in(directory: &Path) -> Result<Self, String> {
-        Ok(Self::at(EngineLocation::Embedded(storage::on_disk(directory)?)))
+        let location = EngineLocation::Embedded(storage::on_disk(directory)?);
+        Ok(Self { directory: Some(directory.into()), ..Self::at(location) })
     }
 
     /// The DynamoDB at `url`. Region and credentials come from the environment variables that the AWS SDKs read.
@@ -104,19 +107,28 @@ impl Engine {
     }
 
     fn at(location: EngineLocation) -> Self {
-        Self { location, interceptor: None }
+        Self { location, directory: None, interceptor: None }
     }
 
     /// Puts `interceptor` between the SDK and the engine. Replaces an earlier interceptor.
     #[must_use]
     pub fn with_interceptor(&self, interceptor: Arc<dyn Interceptor>) -> Self {
-        Self { location: self.location.clone(), interceptor: Some(interceptor) }
+        Self { interceptor: Some(interceptor), ..self.clone() }
     }
 
     /// The engine without an interceptor.
     #[must_use]
     pub fn direct(&self) -> Self {
-        Self::at(self.location.clone())
+        Self { interceptor: None, ..self.clone() }
+    }
+
+    pub fn interceptor(&self) -> Option<Arc<dyn Interceptor>> {
+        self.interceptor.clone()
+    }
+
+    /// The directory of the data. `None` if the engine is remote or in memory.
+    pub fn directory(&self) -> Option<&Path> {
+        self.directory.as_deref()
     }
 
     /// The DynamoDB client of the functions, with their timeouts and retries.
@@ -162,6 +174,11 @@ impl Engine {
             EngineLocation::Embedded(engine) => SharedHttpClient::new(engine.clone()),
             EngineLocation::Remote(_) => client::https(TrustStore::default()),
         };
+        self.intercept(transport)
+    }
+
+    /// Puts the interceptor of this engine, if it has one, before the transport of another service.
+    pub(crate) fn intercept(&self, transport: SharedHttpClient) -> SharedHttpClient {
         match &self.interceptor {
             Some(interceptor) => {
                 SharedHttpClient::new(InterceptedClient { transport, interceptor: Arc::clone(interceptor) })

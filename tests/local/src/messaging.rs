@@ -3,7 +3,8 @@
 //! 1. [`event_bus`]: event buses and rules, with [`event_pattern`] and [`target_input`]; pure.
 //! 2. [`queue`]: a queue; pure. [`queues`]: the SQS API.
 //! 3. [`schedule`]: one-time schedules; pure.
-//! 4. [`Messaging`]: all of them with a clock. [`connector`]: the SDK's HTTP client. [`store`]: their storage.
+//! 4. [`resources`]: the resources of a template. [`Messaging`]: all of them with a clock. [`connector`]: the SDK's HTTP
+//!    client. [`store`]: their storage.
 //!
 //! Schedules fire by the clock of the stack: before each call, all schedules that are due by then have fired. So nothing
 //! runs in the background, and a run with a simulated clock can be repeated.
@@ -14,6 +15,7 @@ pub mod event_pattern;
 pub mod queue;
 pub mod queues;
 mod recorded;
+pub mod resources;
 pub mod schedule;
 pub mod scheduler_protocol;
 pub mod service_error;
@@ -43,6 +45,8 @@ use crate::engine::interceptor::{EngineCall, Interceptor, MessageFault};
 
 /// The account of all names.
 pub const ACCOUNT: &str = "000000000000";
+/// The endpoint of the clients. It is never resolved.
+pub const ENDPOINT: &str = "http://in-process";
 /// The region of all names.
 pub const REGION: &str = "local";
 

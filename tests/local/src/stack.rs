@@ -3,6 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use app::{App, Aws, Metrics, Settings, client, settings::SettingError, trace::XRay};
+use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_smithy_http_client::tls::TrustStore;
 use cqrs_dynamodb::Environment;
 
 use crate::{
@@ -11,6 +13,13 @@ use crate::{
     event_source_mapping::EventSourceMapping,
     functions::{Function, invoke_api},
     gateway::Gateway,
+    messaging::{
+        self, Messaging, MessagingResources,
+        queues::{arn_of, url_of},
+        resources::{self, queue_name},
+        store::MessagingStore,
+    },
+    queue_mapping::{QueueAddress, QueueMapping},
     tables,
     template::TemplateError,
 };
@@ -22,6 +31,10 @@ pub struct Stack {
     pub authorizer: Arc<Authorizer>,
     /// The dependencies of the functions.
     pub app: App,
+    /// The event buses, queues and schedules.
+    pub messaging: Messaging,
+    /// The prefix of all names.
+    prefix: String,
     engine: Engine,
     functions: BTreeMap<String, Function>,
     stream_arns: BTreeMap<String, String>,
@@ -34,6 +47,9 @@ pub enum StartError {
     Template(#[from] TemplateError),
     #[error("creating the table {table} in DynamoDB at {endpoint} failed: {reason}.")]
     Table { endpoint: String, table: String, reason: String },
+    /// The stored messages and schedules cannot be read.
+    #[error("reading the stored messages failed: {0}.")]
+    Messages(String),
     /// An environment variable of this process is malformed.
     #[error("{0}.")]
     Setting(SettingError),
@@ -45,7 +61,7 @@ pub enum StartError {
 impl Stack {
     /// Creates the tables of `template`, which may differ from the file of the deployment, and composes the functions.
     ///
-    /// Table names get `prefix`, so that several stacks can share an engine.
+    /// All names get `prefix`, so that several stacks can share an engine.
     ///
     /// # Errors
     /// Fails with [`StartError`].
@@ -57,7 +73,9 @@ impl Stack {
         environment: Environment,
         prefix: &str,
     ) -> Result<Self, StartError> {
-        let app = app(&deployment, &template, &engine, &environment, prefix)?;
+        let messaging = messaging(&template, &engine, &environment, prefix)?;
+        let services = Services::in_process(&messaging, &engine);
+        let app = app_with(&deployment, &template, &engine, &environment, prefix, services)?;
         let mut stream_arns = BTreeMap::new();
         for (id, table) in &template.tables {
             let name = format!("{prefix}{id}");
@@ -70,7 +88,8 @@ impl Stack {
         }
         let functions = compose(&deployment, &template, &app)?;
         let authorizer = Arc::new(authorizer.with_operator_scopes(&deployment.operator_scopes()));
-        Ok(Self { deployment: Arc::new(deployment), template, authorizer, app, engine, functions, stream_arns })
+        let (deployment, prefix) = (Arc::new(deployment), prefix.to_owned());
+        Ok(Self { deployment, template, authorizer, app, messaging, prefix, engine, functions, stream_arns })
     }
 
     /// Composes the functions again, with these metrics.
@@ -142,6 +161,62 @@ impl Stack {
         }
         mappings
     }
+
+    /// The mappings of the template from queues to functions.
+    pub fn queue_mappings(&self) -> Vec<QueueMapping> {
+        let mut mappings = Vec::new();
+        for (binary, function) in &self.template.functions {
+            for definition in &function.queue_mappings {
+                let Some(function) = self.functions.get(binary) else { continue };
+                let name = self.queue_name(&definition.queue);
+                let address = QueueAddress { url: url_of(&name), arn: arn_of(&name) };
+                let environment = self.app.dynamo.environment.clone();
+                mappings.push(QueueMapping::new(
+                    self.sqs(),
+                    address,
+                    definition.clone(),
+                    function.clone(),
+                    environment,
+                ));
+            }
+        }
+        mappings
+    }
+
+    /// The name of the queue with this logical id.
+    pub fn queue_name(&self, id: &str) -> String {
+        queue_name(&self.template, &self.prefix, id)
+    }
+
+    /// An SQS client. Its calls bypass the interceptor of the engine.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(messaging::REGION))
+            .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+            .endpoint_url(messaging::ENDPOINT)
+            .http_client(SharedHttpClient::new(self.messaging.clone()));
+        aws_sdk_sqs::Client::from_conf(config.build())
+    }
+}
+
+/// Creates the buses, queues and schedule groups, with the messages and schedules in the directory of the engine.
+fn messaging(
+    template: &Template,
+    engine: &Engine,
+    environment: &Environment,
+    prefix: &str,
+) -> Result<Messaging, StartError> {
+    let (resources, environment) = (MessagingResources::of(template, prefix), environment.clone());
+    let messaging = match engine.directory() {
+        Some(directory) => {
+            let store = MessagingStore::open(directory);
+            let restored = store.and_then(|store| Messaging::restore(resources, environment, store));
+            restored.map_err(StartError::Messages)?
+        }
+        None => Messaging::new(resources, environment),
+    };
+    Ok(engine.interceptor().into_iter().fold(messaging, |messaging, faults| messaging.with_interceptor(faults)))
 }
 
 /// The functions of the template, by the name of their binary.
@@ -154,7 +229,26 @@ fn compose(deployment: &Deployment, template: &Template, app: &App) -> Result<BT
     composed.collect()
 }
 
-/// Composes the dependencies of the functions from the environment variables of the template.
+/// How functions call EventBridge, SQS and EventBridge Scheduler.
+struct Services {
+    transport: SharedHttpClient,
+    /// `None` selects AWS.
+    endpoint: Option<&'static str>,
+}
+
+impl Services {
+    /// The variables for the endpoints of the services.
+    const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_EVENTBRIDGE", "AWS_ENDPOINT_URL_SCHEDULER", "AWS_ENDPOINT_URL_SQS"];
+
+    /// The services of `messaging`, with the interceptor of the engine.
+    fn in_process(messaging: &Messaging, engine: &Engine) -> Self {
+        let transport = engine.intercept(SharedHttpClient::new(messaging.clone()));
+        Self { transport, endpoint: Some(messaging::ENDPOINT) }
+    }
+}
+
+/// Composes the dependencies of the functions from the environment variables of the template, without the services of a
+/// stack: its clients for EventBridge, SQS and EventBridge Scheduler call AWS.
 ///
 /// # Errors
 /// Fails with [`StartError::Functions`] if a setting is missing, or [`StartError::Setting`] if it is malformed.
@@ -164,6 +258,18 @@ pub fn app(
     engine: &Engine,
     environment: &Environment,
     prefix: &str,
+) -> Result<App, StartError> {
+    let services = Services { transport: client::https(TrustStore::default()), endpoint: None };
+    app_with(deployment, template, engine, environment, prefix, services)
+}
+
+fn app_with(
+    deployment: &Deployment,
+    template: &Template,
+    engine: &Engine,
+    environment: &Environment,
+    prefix: &str,
+    services: Services,
 ) -> Result<App, StartError> {
     let environments = template.functions.values().flat_map(|function| &function.environment);
     let variables: BTreeMap<_, _> = environments.collect();
@@ -176,9 +282,16 @@ pub fn app(
         SettingError::Missing(_) => StartError::Functions(error.to_string()),
         SettingError::Malformed(..) => StartError::Setting(error),
     })?;
-    let variables: BTreeMap<String, String> = variables.into_iter().map(|(n, v)| (n.clone(), v.clone())).collect();
+    let variable = |(name, value): (&String, &String)| {
+        (name.clone(), resources::resolve(template, prefix, value).unwrap_or_else(|| value.clone()))
+    };
+    let variables: BTreeMap<String, String> = variables.into_iter().map(variable).collect();
+    let variable = move |name: &str| match services.endpoint {
+        Some(endpoint) if Services::ENDPOINTS.contains(&name) => Some(endpoint.to_owned()),
+        _ => variables.get(name).cloned(),
+    };
     Ok(App {
-        aws: Aws::new(&settings, client::transport(&settings), move |name| variables.get(name).cloned()),
+        aws: Aws::new(&settings, services.transport, variable),
         dynamo: engine.dynamo(&settings, environment.clone()),
         tables: settings.tables,
         metrics: Metrics::none(),

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    ACCOUNT, REGION,
+    ACCOUNT, ENDPOINT, REGION,
     event_bus::RoutedMessage,
     queue::{OutgoingMessage, Queue, RedrivePolicy},
     service_error::ServiceError,
@@ -146,7 +146,7 @@ impl Queues {
 
 /// The URL of a queue. Requests do not go there, but to the endpoint of the SDK's configuration.
 pub fn url_of(name: &str) -> String {
-    format!("http://in-process/{ACCOUNT}/{name}")
+    format!("{ENDPOINT}/{ACCOUNT}/{name}")
 }
 
 /// The ARN of a queue.
