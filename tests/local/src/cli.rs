@@ -10,11 +10,13 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints to the terminal")]
 
+mod clock;
 mod history;
+mod queues;
 pub mod requests;
 mod serve;
 
-use std::{convert::Infallible, process::ExitCode, time::Duration};
+use std::{convert::Infallible, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::{
@@ -26,7 +28,7 @@ use tracing_subscriber::{
 
 use crate::{Deployment, openapi};
 
-/// Run the whole system on this machine: DynamoDB, the functions behind one URL, and the stream
+/// Run the whole system on this machine: DynamoDB, the functions behind one URL, the stream, and messages
 #[derive(Debug, Parser)]
 #[command(name = "cargo local", bin_name = "cargo local", version, args_conflicts_with_subcommands = true)]
 struct LocalCli<C: Subcommand> {
@@ -61,6 +63,32 @@ enum LocalCommand<C: Subcommand> {
     },
     /// Print the API description, the content of openapi.json
     Openapi,
+    /// Send a message to a queue of the system
+    Send {
+        /// The logical id of the queue in the template
+        #[arg(default_value = "CommandQueue")]
+        queue: String,
+        /// The file with the body of the message; - is standard input
+        #[arg(default_value = "-")]
+        file: PathBuf,
+        #[command(flatten)]
+        system: SystemUrl,
+    },
+    /// Print the number of messages in each queue, or the messages of one queue without receiving them
+    Queues {
+        /// The logical id of the queue in the template
+        queue: Option<String>,
+        #[command(flatten)]
+        system: SystemUrl,
+    },
+    /// Wind the clock of the system forward, so that timers fire
+    Wind {
+        /// The duration, for example 90m, 2h or 3d
+        #[arg(value_parser = clock::duration)]
+        duration: Duration,
+        #[command(flatten)]
+        system: SystemUrl,
+    },
     #[command(flatten)]
     Own(C),
 }
@@ -129,6 +157,10 @@ async fn execute<C: Subcommand>(
         }
         Some(LocalCommand::History { id, system }) => history::run(deployment, &system.url, &id).await?,
         Some(LocalCommand::Openapi) => print!("{}", openapi::json(deployment).map_err(|error| error.to_string())?),
+        Some(LocalCommand::Send { queue, file, system }) => queues::send(&system.url, &queue, &file).await?,
+        Some(LocalCommand::Queues { queue: None, system }) => queues::list(&system.url).await?,
+        Some(LocalCommand::Queues { queue: Some(queue), system }) => queues::show(&system.url, &queue).await?,
+        Some(LocalCommand::Wind { duration, system }) => clock::wind(&system.url, duration).await?,
         Some(LocalCommand::Own(command)) => return run(command, deployment).await,
     }
     Ok(ExitCode::SUCCESS)
@@ -143,7 +175,11 @@ mod tests {
     #[test]
     fn a_project_without_commands_of_its_own_has_the_common_ones() {
         let cli = LocalCli::<Infallible>::command();
-        assert!(cli.get_subcommands().map(clap::Command::get_name).eq(["token", "history", "openapi"]));
+        assert!(
+            cli.get_subcommands()
+                .map(clap::Command::get_name)
+                .eq(["token", "history", "openapi", "send", "queues", "wind"])
+        );
         cli.debug_assert();
         let parsed = LocalCli::<Infallible>::try_parse_from(["local", "history", "7"]).unwrap();
         assert!(matches!(parsed.command, Some(LocalCommand::History { id, .. }) if id == "7"));

@@ -28,17 +28,19 @@ impl StackClock {
         Self { base, ahead_ms: Arc::new(AtomicU64::new(ahead_ms)) }
     }
 
-    /// Moves the clock forward, by whole milliseconds. Returns the time by which it is now ahead.
+    /// The time by which the clock is ahead after it was wound forward by `duration`.
     ///
     /// # Errors
-    /// Fails if the clock would be more than 100 years ahead. It is then unchanged.
-    pub fn wind(&self, duration: Duration) -> Result<Duration, String> {
-        let wind = |ahead_ms: u64| {
-            let ahead = Duration::from_millis(ahead_ms).saturating_add(duration);
-            if ahead > MAX_AHEAD { None } else { u64::try_from(ahead.as_millis()).ok() }
-        };
-        let before = self.ahead_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, wind);
-        before.map(|_| self.ahead()).map_err(|_| "the clock can be at most 100 years ahead".to_owned())
+    /// Fails if the clock would be more than 100 years ahead.
+    pub fn ahead_after(&self, duration: Duration) -> Result<Duration, String> {
+        let ahead = self.ahead().saturating_add(duration);
+        if ahead > MAX_AHEAD { Err("the clock can be at most 100 years ahead".to_owned()) } else { Ok(ahead) }
+    }
+
+    /// Winds the clock forward, to the millisecond. Does nothing if it is further ahead already.
+    pub fn set_ahead(&self, ahead: Duration) {
+        let ahead_ms = u64::try_from(ahead.min(MAX_AHEAD).as_millis()).unwrap_or_default();
+        self.ahead_ms.fetch_max(ahead_ms, Ordering::SeqCst);
     }
 
     /// The time by which the clock is ahead.
@@ -68,10 +70,11 @@ mod tests {
         let clock = StackClock::new(base, Duration::from_secs(10));
         let environment = clock.environment();
         assert_eq!(environment.now().as_second(), 10);
-        assert_eq!(clock.wind(Duration::from_secs(50)).unwrap(), Duration::from_secs(60));
+        clock.set_ahead(clock.ahead_after(Duration::from_secs(50)).unwrap());
         assert_eq!(environment.now().as_second(), 60);
-        assert!(clock.wind(MAX_AHEAD).is_err());
-        assert!(clock.wind(Duration::MAX).is_err());
+        clock.set_ahead(Duration::from_secs(1));
         assert_eq!(environment.now().as_second(), 60);
+        assert!(clock.ahead_after(MAX_AHEAD).is_err());
+        assert!(clock.ahead_after(Duration::MAX).is_err());
     }
 }

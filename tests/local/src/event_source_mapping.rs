@@ -1,4 +1,4 @@
-//! The event source mapping from the stream of the write table to the projector, by the rules of Lambda.
+//! The event source mapping from the stream of the write table to one of its readers, by the rules of Lambda.
 //!
 //! 1. [`rules`]: the outcome of a batch and its retries; pure. [`shards`]: the order of delivery; pure.
 //! 2. [`stream_reader`]: reads the stream. [`record`]: converts its records to those of Lambda.
@@ -42,6 +42,10 @@ pub struct EventSourceMapping {
     definition: MappingDefinition,
     function: Function,
     environment: Environment,
+    /// The clock of the engine, which gives the records their times.
+    stream_environment: Environment,
+    /// The name of the function, for messages and files.
+    name: String,
     files: MappingFiles,
     chaos: Option<Arc<Chaos>>,
 }
@@ -68,7 +72,26 @@ impl EventSourceMapping {
     ) -> Self {
         let shards = Shards::new(1, definition.parallelization);
         let reader = StreamReader::new(streams, stream_arn, None);
-        Self { reader, shards, definition, function, environment, files: MappingFiles::default(), chaos: None }
+        let (stream_environment, name) = (environment.clone(), "the function".to_owned());
+        let (files, chaos) = (MappingFiles::default(), None);
+        Self { reader, shards, definition, function, environment, stream_environment, name, files, chaos }
+    }
+
+    /// Names the function.
+    #[must_use]
+    pub fn with_name(self, name: &str) -> Self {
+        Self { name: name.to_owned(), ..self }
+    }
+
+    /// The name of the function.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sets the clock of the engine, if it differs from that of the functions. The ages of records follow it.
+    #[must_use]
+    pub fn with_stream_environment(self, stream_environment: Environment) -> Self {
+        Self { stream_environment, ..self }
     }
 
     /// Distributes the records to `number` virtual shards.
@@ -127,7 +150,7 @@ impl EventSourceMapping {
         loop {
             let mut pause = POLL_INTERVAL;
             if let Err(error) = self.read().await {
-                tracing::error!("reading the stream failed: {error}");
+                tracing::error!("reading the stream for {} failed: {error}", self.name);
                 pause = MAX_PAUSE;
             }
             let now = self.environment.now();
@@ -161,7 +184,7 @@ impl EventSourceMapping {
     /// The next batch that is due at `due`. Discards records that have become too old.
     fn next(&mut self, due: Timestamp) -> Option<(ShardSlot, Delivery)> {
         while let Some((slot, delivery)) = self.shards.next(&self.definition, due) {
-            let (delivery, expired) = rules::discard_expired(&self.definition, delivery, self.environment.now());
+            let (delivery, expired) = rules::discard_expired(&self.definition, delivery, self.stream_environment.now());
             expired.iter().for_each(|discarded| self.discard(slot, discarded));
             match delivery {
                 Some(delivery) => return Some((slot, delivery)),
@@ -172,7 +195,7 @@ impl EventSourceMapping {
     }
 
     fn deliver(&self, slot: ShardSlot, delivery: Delivery) -> BoxFuture<'static, FinishedDelivery> {
-        let (function, chaos) = (self.function.clone(), self.chaos.clone());
+        let (function, chaos, name) = (self.function.clone(), self.chaos.clone(), self.name.clone());
         let (now, reports) = (self.environment.now().as_millisecond(), self.definition.reports_failures);
         Box::pin(async move {
             let outcome = match chaos {
@@ -180,7 +203,7 @@ impl EventSourceMapping {
                 None => match function.invoke(delivery.event(), now).await {
                     Ok(answer) => rules::outcome(&answer, &delivery, reports),
                     Err(error) => {
-                        tracing::warn!("the invocation of the projector failed: {error}");
+                        tracing::warn!("the invocation of {name} failed: {error}");
                         BatchOutcome::Failed
                     }
                 },
@@ -190,7 +213,8 @@ impl EventSourceMapping {
     }
 
     fn finish(&mut self, (slot, delivery, outcome): FinishedDelivery, not_before: Timestamp) -> DeliveryStep {
-        let (retries, discarded) = rules::retry_or_discard(&self.definition, delivery, outcome, self.environment.now());
+        let now = self.stream_environment.now();
+        let (retries, discarded) = rules::retry_or_discard(&self.definition, delivery, outcome, now);
         self.shards.finish(slot, retries, not_before);
         // A discarded batch is written to the on-failure destination before the checkpoint passes it. A kill in
         // between writes its message twice.

@@ -1,10 +1,12 @@
 //! The HTTP API: routes of the template, events of payload format 2.0, and API Gateway's own responses.
 
+mod clock;
 mod cors;
 mod docs;
 mod event;
+mod queues;
 
-use std::{error::Error, sync::Arc};
+use std::{collections::BTreeMap, error::Error, sync::Arc};
 
 use axum::{
     Router,
@@ -23,7 +25,9 @@ pub use self::event::ApiEvent;
 use crate::{
     Deployment,
     authorizer::{AuthError, Authorizer},
+    clock::StackClock,
     functions::{Function, FunctionError},
+    messaging::Messaging,
     template::{CorsDefinition, RouteDefinition},
 };
 
@@ -44,16 +48,24 @@ pub struct Gateway {
     pub environment: Environment,
     /// The URL of DynamoDB, for `GET /health`.
     pub dynamodb: String,
+    /// For `/queues` and `/aws`.
+    pub messaging: Messaging,
+    /// The names of the queues, by logical id.
+    pub queues: BTreeMap<String, String>,
+    /// For `/clock`.
+    pub clock: Option<StackClock>,
 }
 
 impl Gateway {
-    /// The API, with `GET /health`, the token issuer and the API description beside it.
+    /// The API. Beside it are `GET /health`, the token issuer, the API description, the queues and the clock.
     pub fn into_router(self) -> Router {
         Router::new()
             .route("/health", get(health))
             .route("/.well-known/jwks.json", get(key_set))
             .route("/token", post(token))
             .merge(docs::router())
+            .merge(queues::router())
+            .merge(clock::router())
             .fallback(answer)
             .with_state(Arc::new(self))
     }
@@ -85,7 +97,8 @@ async fn token(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
         return message(StatusCode::BAD_REQUEST, "sub and scope are required");
     };
     let expires_in = requested["expires_in"].as_i64().unwrap_or(3600);
-    let expires = gateway.environment.now().as_second().saturating_add(expires_in);
+    // The authorizer follows the clock of the machine, which nobody winds.
+    let expires = Environment::system().now().as_second().saturating_add(expires_in);
     match gateway.authorizer.token(sub, scope, expires) {
         Ok(token) => document(StatusCode::OK, &json!({ "access_token": token, "expires_in": expires_in })),
         Err(error) => message(StatusCode::INTERNAL_SERVER_ERROR, &error),

@@ -26,6 +26,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use cqrs_dynamodb::Environment;
@@ -41,7 +42,10 @@ use self::{
     service_error::ServiceError,
     store::MessagingStore,
 };
-use crate::engine::interceptor::{EngineCall, Interceptor, MessageFault};
+use crate::{
+    clock::StackClock,
+    engine::interceptor::{EngineCall, Interceptor, MessageFault},
+};
 
 /// The account of all names.
 pub const ACCOUNT: &str = "000000000000";
@@ -167,6 +171,18 @@ impl Messaging {
         let mut state = self.lock();
         self.advance(&mut state, &mut context);
         state.save()
+    }
+
+    /// Winds `clock` forward. A stored clock is changed first, so that it does not go back after a restart.
+    ///
+    /// # Errors
+    /// Fails if the clock would be too far ahead, or if it cannot be stored. It is then unchanged.
+    pub fn wind(&self, clock: &StackClock, duration: Duration) -> Result<(), String> {
+        let mut state = self.lock();
+        let ahead = clock.ahead_after(duration)?;
+        state.store.as_mut().map_or(Ok(()), |store| store.set_clock(ahead))?;
+        clock.set_ahead(ahead);
+        Ok(())
     }
 
     /// The next time at which a schedule fires or an invisible message becomes visible, if any.

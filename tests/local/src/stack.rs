@@ -10,6 +10,7 @@ use cqrs_dynamodb::Environment;
 use crate::{
     Deployment, Engine, Template,
     authorizer::Authorizer,
+    clock::StackClock,
     event_source_mapping::EventSourceMapping,
     functions::{Function, invoke_api},
     gateway::Gateway,
@@ -33,6 +34,8 @@ pub struct Stack {
     pub app: App,
     /// The event buses, queues and schedules.
     pub messaging: Messaging,
+    /// The clock that the functions and the schedules follow, if it can be wound.
+    clock: Option<StackClock>,
     /// The prefix of all names.
     prefix: String,
     engine: Engine,
@@ -89,7 +92,8 @@ impl Stack {
         let functions = compose(&deployment, &template, &app)?;
         let authorizer = Arc::new(authorizer.with_operator_scopes(&deployment.operator_scopes()));
         let (deployment, prefix) = (Arc::new(deployment), prefix.to_owned());
-        Ok(Self { deployment, template, authorizer, app, messaging, prefix, engine, functions, stream_arns })
+        let clock = None;
+        Ok(Self { deployment, template, authorizer, app, messaging, clock, prefix, engine, functions, stream_arns })
     }
 
     /// Composes the functions again, with these metrics.
@@ -109,6 +113,12 @@ impl Stack {
             self.functions.insert(binary.clone(), invoke_api::at(url, [binary, &function.id]));
         }
         self
+    }
+
+    /// Lets the gateway wind `clock`. The environment of the stack must be that of the clock.
+    #[must_use]
+    pub fn with_clock(self, clock: StackClock) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     pub fn engine(&self) -> &Engine {
@@ -136,6 +146,9 @@ impl Stack {
             authorizer: Arc::clone(&self.authorizer),
             environment: self.app.dynamo.environment.clone(),
             dynamodb: dynamodb.to_owned(),
+            messaging: self.messaging.clone(),
+            queues: self.template.queues.keys().map(|id| (id.clone(), self.queue_name(id))).collect(),
+            clock: self.clock.clone(),
         }
     }
 
@@ -149,13 +162,9 @@ impl Stack {
                 {
                     let environment = self.app.dynamo.environment.clone();
                     let streams = self.engine.streams();
-                    mappings.push(EventSourceMapping::new(
-                        streams,
-                        arn.clone(),
-                        definition.clone(),
-                        function.clone(),
-                        environment,
-                    ));
+                    let (arn, definition, function) = (arn.clone(), definition.clone(), function.clone());
+                    let mapping = EventSourceMapping::new(streams, arn, definition, function, environment);
+                    mappings.push(mapping.with_name(binary));
                 }
             }
         }
@@ -298,3 +307,6 @@ fn app_with(
         x_ray: XRay::default(),
     })
 }
+
+#[cfg(test)]
+mod tests;

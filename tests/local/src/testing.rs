@@ -30,7 +30,10 @@ use serde_json::Value;
 use tokio::{net::TcpListener, sync::Mutex};
 
 pub use self::template::assert_template;
-use crate::{Deployment, Engine, Stack, Template, authorizer::Authorizer, event_source_mapping::EventSourceMapping};
+use crate::{
+    Deployment, Engine, Stack, Template, authorizer::Authorizer, event_source_mapping::EventSourceMapping,
+    queue_mapping::QueueMapping,
+};
 
 /// The time at which every test starts. Each read of the clock advances it by a millisecond.
 pub const START: &str = "2026-11-22T10:00:00Z";
@@ -45,6 +48,7 @@ pub struct TestSystem {
     client: Client,
     clock: Arc<AtomicI64>,
     mappings: Mutex<Vec<EventSourceMapping>>,
+    queue_mappings: Mutex<Vec<QueueMapping>>,
 }
 
 impl TestSystem {
@@ -69,7 +73,8 @@ impl TestSystem {
         let gateway = stack.gateway("in-process").into_router();
         tokio::spawn(async move { axum::serve(listener, gateway).await });
         let mappings = Mutex::new(stack.event_source_mappings());
-        Self { stack, url, client: Client::new(), clock, mappings }
+        let queue_mappings = Mutex::new(stack.queue_mappings());
+        Self { stack, url, client: Client::new(), clock, mappings, queue_mappings }
     }
 
     /// Delivers the stream until it is empty. Without a call, views are not updated.
@@ -79,6 +84,23 @@ impl TestSystem {
     pub async fn project(&self) {
         for mapping in self.mappings.lock().await.iter_mut() {
             mapping.drain().await.unwrap();
+        }
+    }
+
+    /// Delivers the stream and all queues until nothing is left that is visible now. Schedules that are due fire.
+    ///
+    /// # Panics
+    /// If a message fails too often, or the stream cannot be read.
+    pub async fn settle(&self) {
+        loop {
+            self.project().await;
+            let mut batches = 0;
+            for mapping in self.queue_mappings.lock().await.iter_mut() {
+                batches += mapping.drain().await.unwrap();
+            }
+            if batches == 0 {
+                return;
+            }
         }
     }
 

@@ -15,6 +15,7 @@
 )]
 
 mod counters;
+mod messages;
 mod ports;
 mod rebuild;
 mod remote;
@@ -43,8 +44,12 @@ struct StackProcess {
 
 impl StackProcess {
     fn start(port: u16, data: Option<&Path>) -> Self {
+        Self::start_with(port, data, &[])
+    }
+
+    fn start_with(port: u16, data: Option<&Path>, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
-        command.args(["--port", &port.to_string()]);
+        command.args(["--port", &port.to_string()]).args(arguments);
         if let Some(data) = data {
             command.arg("--data").arg(data);
         }

@@ -32,7 +32,11 @@ pub(super) async fn get(deployment: &Deployment, url: &str, path: &str) -> Resul
     send(reqwest::Client::new().get(format!("{url}{path}")).bearer_auth(token), url).await
 }
 
-async fn send(request: reqwest::RequestBuilder, url: &str) -> Result<Value, String> {
+/// Sends a request to a system that runs at `url`. Returns the document of the response.
+///
+/// # Errors
+/// Fails if the system does not answer with success, or does not run in the local stack.
+pub(super) async fn send(request: reqwest::RequestBuilder, url: &str) -> Result<Value, String> {
     let no_response = |_| format!("no response from {url}. Start the system with `cargo local`, or set --url.");
     let response = request.send().await.map_err(no_response)?;
     let status = response.status();

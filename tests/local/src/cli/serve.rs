@@ -1,5 +1,6 @@
 //! `cargo local` without a command: serves the system until Ctrl-C.
 
+mod events;
 mod listen;
 mod shutdown;
 mod startup_message;
@@ -9,6 +10,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
@@ -20,12 +22,14 @@ use self::{
     shutdown::Shutdown,
 };
 use crate::{
-    Deployment, Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos,
-    event_source_mapping::files::MappingFiles,
+    Deployment, Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos, clock::StackClock,
+    event_source_mapping::files::MappingFiles, messaging::store::MessagingStore,
 };
 
 /// The number of virtual shards of the stream, about that of a new table on AWS.
 const SHARDS: usize = 4;
+/// The function that `--projector off` stops.
+const PROJECTOR: &str = "projector";
 /// The port of DynamoDB in the configuration of `cargo lambda watch`, and that of DynamoDB Local.
 const DYNAMODB_PORT: u16 = 8000;
 
@@ -57,9 +61,12 @@ pub(super) struct ServeOptions {
     /// Keep all data in this directory, and continue with it after a restart
     #[arg(long, value_name = "DIR", conflicts_with = "dynamodb")]
     data: Option<PathBuf>,
-    /// Inject faults into the stream and into the calls to DynamoDB; the same seed gives the same faults
+    /// Inject faults into the stream, the queues and the calls to AWS; the same seed gives the same faults
     #[arg(long, value_name = "SEED")]
     chaos: Option<u64>,
+    /// Write each event that is put on the event bus to this file, as a line of JSON; - is standard output
+    #[arg(long, value_name = "FILE")]
+    events: Option<PathBuf>,
     /// The SAM template to run; the one of the project by default
     #[arg(long, value_name = "FILE")]
     template: Option<PathBuf>,
@@ -79,17 +86,24 @@ pub(super) async fn run(deployment: &Deployment, options: ServeOptions) -> Resul
     let direct = engine(&options)?;
     let engine = chaos.iter().fold(direct.clone(), |engine, chaos| engine.with_interceptor(chaos.clone()));
     let authorizer = authorizer(options.data.as_deref())?.required(options.auth);
-    let stack = Stack::start(deployment.clone(), template, engine, authorizer, Environment::system(), "").await;
-    let stack = stack.map_err(|error| error.to_string())?;
+    let clock = clock(options.data.as_deref())?;
+    let stack = Stack::start(deployment.clone(), template, engine, authorizer, clock.environment(), "").await;
+    let stack = stack.map_err(|error| error.to_string())?.with_clock(clock);
     let stack = options.lambda.iter().fold(stack, |stack, url| stack.with_functions_at(url));
 
     let endpoint = serve_engine(&direct, &options).await?;
-    if options.projector == OnOff::On {
-        let files = options.data.clone().map_or_else(MappingFiles::discarded_only, MappingFiles::in_directory);
-        for mapping in stack.event_source_mappings() {
-            let mapping = mapping.with_shards(SHARDS).with_files(files.clone());
-            tokio::spawn(chaos.iter().fold(mapping, |mapping, chaos| mapping.with_chaos(chaos.clone())).run());
+    options.events.iter().try_for_each(|file| events::write_events(&stack, file))?;
+    let files = options.data.clone().map_or_else(MappingFiles::discarded_only, MappingFiles::in_directory);
+    for mapping in stack.event_source_mappings() {
+        if options.projector == OnOff::Off && mapping.name() == PROJECTOR {
+            continue;
         }
+        let files = files.clone().of_function(mapping.name());
+        let mapping = mapping.with_shards(SHARDS).with_files(files).with_stream_environment(Environment::system());
+        tokio::spawn(chaos.iter().fold(mapping, |mapping, chaos| mapping.with_chaos(chaos.clone())).run());
+    }
+    for mapping in stack.queue_mappings() {
+        tokio::spawn(chaos.iter().fold(mapping, |mapping, chaos| mapping.with_chaos(chaos.clone())).run());
     }
     // Before this line, a signal ends the process at once.
     let shutdown = Shutdown::on_signals().map_err(|error| error.to_string())?;
@@ -105,6 +119,12 @@ pub(super) async fn run(deployment: &Deployment, options: ServeOptions) -> Resul
     chaos.iter().for_each(|chaos| print_line(&chaos.report()));
     print_line("Stopped.");
     Ok(())
+}
+
+/// The clock of the functions. It is ahead of that of the machine by the time by which it was wound.
+fn clock(data: Option<&Path>) -> Result<StackClock, String> {
+    let ahead = data.map_or(Ok(Duration::ZERO), |directory| MessagingStore::open(directory)?.clock())?;
+    Ok(StackClock::new(Environment::system(), ahead))
 }
 
 fn engine(options: &ServeOptions) -> Result<Engine, String> {

@@ -10,6 +10,10 @@ pub(super) fn text(stack: &Stack, port: u16, endpoint: &str, options: &ServeOpti
     let mut lines = vec![format!("{} at {url}, DynamoDB at {endpoint}.", stack.deployment.name)];
     if let Some(lambda) = &options.lambda {
         lines.push(format!("Invoking the functions at {lambda}. Set their AWS_ENDPOINT_URL_DYNAMODB to {endpoint}."));
+        if !stack.template.queues.is_empty() {
+            let services = "AWS_ENDPOINT_URL_EVENTBRIDGE, AWS_ENDPOINT_URL_SQS and AWS_ENDPOINT_URL_SCHEDULER";
+            lines.push(format!("Set their {services} to {url}/aws."));
+        }
     }
     lines.extend(port_hint(endpoint, options));
     if options.projector == OnOff::Off {
@@ -18,7 +22,7 @@ pub(super) fn text(stack: &Stack, port: u16, endpoint: &str, options: &ServeOpti
         );
     }
     if let Some(seed) = options.chaos {
-        lines.push(format!("Chaos {seed} injects faults into the stream and into the calls to DynamoDB."));
+        lines.push(format!("Chaos {seed} injects faults into the stream, the queues and the calls to AWS."));
     }
     lines.push(String::new());
     let mut routes: Vec<_> = stack.template.functions.values().flat_map(|function| &function.routes).collect();
