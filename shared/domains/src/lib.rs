@@ -1,4 +1,5 @@
-//! The domains of this deployment, listed once. The projector and maintenance take their read models from here.
+//! The domains of this deployment, listed once. The projector and maintenance take their read models from here, and the
+//! publisher takes their publications.
 
 use cqrs::{Domain, Event, ReadModels};
 use orders::{OrderEvent, Orders};
@@ -13,5 +14,9 @@ pub struct Domains;
 impl Domain for Domains {
     fn read_models<M: ReadModels>(models: M) -> M {
         Orders::read_models(models)
+    }
+
+    fn publications<M: ReadModels>(models: M) -> M {
+        Orders::publications(models)
     }
 }

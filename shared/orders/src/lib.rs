@@ -3,34 +3,42 @@
 //! 1. [`order`]: the aggregate with its commands, events and rules, and their values.
 //! 2. [`order_summary`]: the view of an order, and its row in a customer's list.
 //! 3. [`dashboard`]: the counters over all orders.
-//! 4. [`scope`]: the permissions of callers.
-//! 5. [`Orders`]: declares the read models.
+//! 4. [`public`]: the events that other systems hear of.
+//! 5. [`scope`]: the permissions of callers.
+//! 6. [`Orders`]: declares the read models and the publication.
 //!
 //! The module `openapi` has the OpenAPI schemas of these types.
 
 // A new event or status must break the build wherever it matters.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use cqrs::{Domain, ReadModel, ReadModels};
+use cqrs::{Domain, Published, ReadModel, ReadModels};
 
 pub mod dashboard;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod order;
 pub mod order_summary;
+pub mod public;
 pub mod scope;
 
 pub use dashboard::Dashboard;
 pub use order::{Order, OrderCommand, OrderEvent, OrderRejection, Status};
 pub use order_summary::{ListedOrder, OrderSummaries, OrderSummary};
+pub use public::{OrderPublication, PublicOrderEvent};
 
-/// The order domain. Declares its read models for the projector, maintenance and the tests.
+/// The order domain. Declares its read models and its publication for the projector, the publisher, maintenance and the
+/// tests.
 #[derive(Clone, Copy, Debug)]
 pub struct Orders;
 
 impl Domain for Orders {
     fn read_models<M: ReadModels>(models: M) -> M {
         models.add(ReadModel::<OrderSummaries>::new().rollup::<Dashboard>())
+    }
+
+    fn publications<M: ReadModels>(models: M) -> M {
+        models.add(ReadModel::<Published<OrderPublication>>::publishing())
     }
 }
 
@@ -45,5 +53,13 @@ mod tests {
         let tables = Orders::read_models(DeclaredTables::default()).check().unwrap();
         let views = ("order-summaries", TableKind::Views { key: "order_id" });
         assert_eq!(tables.into_iter().collect::<Vec<_>>(), [("dashboard", TableKind::Counters), views]);
+    }
+
+    #[test]
+    fn the_publication_has_a_table_of_positions_and_a_name_of_its_own() {
+        let tables = Orders::publications(DeclaredTables::default()).check().unwrap();
+        let positions = ("order-publication", TableKind::Views { key: "stream_key" });
+        assert_eq!(tables.into_iter().collect::<Vec<_>>(), [positions]);
+        assert!(Orders::publications(Orders::read_models(DeclaredTables::default())).check().is_ok());
     }
 }
