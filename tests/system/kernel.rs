@@ -8,6 +8,7 @@ mod instalments;
 mod invariants;
 mod jar;
 mod jar_beside;
+mod publishing;
 mod read_models;
 mod store;
 mod verify;
@@ -55,7 +56,8 @@ impl Jars {
             move || u128::from(random.fetch_add(1, Ordering::SeqCst)).to_be_bytes(),
         );
         let dynamo = engine.dynamo(&settings(engine.endpoint()).unwrap(), environment);
-        let declared = JarDomain::<1>::read_models(DeclaredTables::default()).check().unwrap();
+        let declared = JarDomain::<1>::publications(JarDomain::<1>::read_models(DeclaredTables::default()));
+        let declared = declared.check().unwrap();
         let events = ("events", vec![("stream", "S"), ("version", "N")]);
         for (name, attributes) in declared.into_iter().map(|(name, kind)| (name, key_of(kind))).chain([events]) {
             let table = TableDefinition {

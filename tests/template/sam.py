@@ -25,6 +25,9 @@ EXISTING_EVENTS = {
     "ExistingEventsStreamArn": "arn:aws:dynamodb:eu-west-1:123456789012:table/restored/stream/2026-11-22T09:00:00.000",
 }
 
+# The tables with the positions of the publisher. A restore keeps them.
+POSITIONS = {"OrderPublicationTable"}
+
 
 class NoManagedPolicies:
     """A policy loader without policies. The template names no managed policy."""

@@ -23,7 +23,7 @@ KINDS = {("shard", "row"): "counters", ("partition", "sort"): "rows"}
 READ_TABLES = {
     name: KINDS.get(tuple(key["AttributeName"] for key in table["KeySchema"]), "views")
     for name, table in sam.resources("AWS::DynamoDB::Table").items()
-    if name != "EventsTable"
+    if name not in {"EventsTable", *sam.POSITIONS}
 }
 
 
@@ -35,6 +35,12 @@ def read_models(**more: set[str]) -> dict[str, set[str]]:
         "rows": {"dynamodb:PutItem", "dynamodb:DeleteItem"},
     }
     return {f"{name}.Arn": written[kind] | more.get(kind, set()) for name, kind in READ_TABLES.items()}
+
+
+def positions(*more: str) -> dict[str, set[str]]:
+    """Returns the actions of a role that moves the positions of the publisher, by table."""
+    moved = {"dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem", *more}
+    return {f"{name}.Arn": moved for name in sam.POSITIONS}
 
 
 def http_role(name: str, function: dict) -> dict[str, set[str]]:
@@ -76,9 +82,21 @@ ROLES = {
         "ProjectorLogs.Arn": LOG,
         "*": TRACE,
     },
+    "PublisherRole": {
+        "EventsTable.StreamArn": {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
+        "${EventsTable.Arn}/stream/*": {"dynamodb:ListStreams"},
+        "EventsTable.Arn": {"dynamodb:Query"},
+        **positions(),
+        "EventBus.Arn": {"events:PutEvents"},
+        "FailedBatches.Arn": {"sqs:SendMessage"},
+        "PublisherLogs.Arn": LOG,
+        "*": TRACE,
+    },
     "MaintainRole": {
         "EventsTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"},
         **read_models(views={"dynamodb:Scan"}, counters={"dynamodb:Query"}, rows={"dynamodb:BatchGetItem"}),
+        **positions("dynamodb:Scan"),
+        "EventBus.Arn": {"events:PutEvents"},
         "MaintainLogs.Arn": LOG,
         "*": TRACE,
     },

@@ -66,7 +66,7 @@ class ReadTables(unittest.TestCase):
         for name, table in named.items():
             self.assertNotIn("TableName", unnamed[name], name)
             name_of_table = f"${{AWS::StackName}}-${{Stage}}-{kebab(name.removesuffix('Table'))}-${{ReadTables}}"
-            added = {} if name == "EventsTable" else {"TableName": {"Fn::Sub": name_of_table}}
+            added = {} if name in {"EventsTable", *sam.POSITIONS} else {"TableName": {"Fn::Sub": name_of_table}}
             self.assertEqual(table, unnamed[name] | added)
 
     def test_a_suffix_has_at_most_20_characters_of_table_names(self):

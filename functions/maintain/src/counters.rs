@@ -11,6 +11,7 @@ use cqrs_dynamodb::{
     CatchUpRequest, CountersTable, Generation, Generations, InGeneration, Projector, StoreError, StreamFilter,
 };
 use jiff::{SignedDuration, Timestamp};
+use messaging::publisher::projector_of_all;
 use serde::Serialize;
 
 use crate::{
@@ -83,7 +84,7 @@ pub async fn rebuild_counters<D: Domain>(
     propagation: SignedDuration,
     on_page: impl FnMut(&RebuildReport, &Checkpoint),
 ) -> Result<CountersReport, StoreError> {
-    let projector = app.projector::<D>()?;
+    let projector = projector_of_all::<D>(app)?;
     let mut building = BTreeMap::new();
     for (name, table) in projector.counters_tables() {
         building.insert(*name, table.begin_generation().await?);

@@ -22,10 +22,11 @@ pub mod step;
 pub mod sweep;
 pub mod verify;
 
-use app::{App, problem::causes};
+use app::{App, problem::causes, start::UsedTables};
 use cqrs::Domain;
 use cqrs_dynamodb::StoreError;
 use lambda_runtime::{Error, LambdaEvent};
+use messaging::publisher::{projector_of_all, publisher};
 
 use crate::step::MaintenanceStep;
 
@@ -43,7 +44,12 @@ pub fn with_causes(error: &StoreError) -> String {
 /// The first environment variable that is missing or malformed, a mistake in the declarations, or an error of the
 /// runtime.
 pub fn run<D: Domain>() -> Result<(), Error> {
-    app::start::run::<D, _, _, _>(|app, event| async move { handle::<D>(&app, event).await })
+    // Unlike `cargo operate`, the function must be able to publish.
+    let check = |app: &App| {
+        publisher::<D>(app)?;
+        Ok(projector_of_all::<D>(app).map(drop)?)
+    };
+    app::start::run::<D, _, _, _>(UsedTables::All, check, |app, event| async move { handle::<D>(&app, event).await })
 }
 
 /// Runs one step of a job and returns the updated step. Safe to repeat: all writes are conditional.

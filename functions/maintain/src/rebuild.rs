@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use app::App;
 use cqrs::{Domain, StreamId};
 use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, StoreError, StreamFilter, StreamsPage};
+use messaging::publisher::projector_of_all;
 use serde::Serialize;
 
 use crate::{
@@ -71,7 +72,7 @@ pub(crate) async fn catch_up<D: Domain>(
     checkpoint: Checkpoint,
     mut on_page: impl FnMut(&RebuildReport, &Checkpoint),
 ) -> Result<RebuildReport, StoreError> {
-    let projector = &app.projector::<D>()?;
+    let projector = &projector_of_all::<D>(app)?;
     let mut total = RebuildReport::default();
     let catch_up_page = |page: StreamsPage| async move {
         // The view of a lost stream is removed, even if it is parked.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use app::App;
 use cqrs::{Domain, StreamId};
 use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, ParkedView, StoreError};
+use messaging::publisher::projector_of_all;
 
 /// The number of streams that are caught up at once.
 const BATCH: usize = 100;
@@ -14,7 +15,7 @@ const BATCH: usize = 100;
 /// # Errors
 /// [`StoreError`], if a read fails.
 pub async fn parked<D: Domain>(app: &App) -> Result<BTreeMap<&'static str, Vec<ParkedView>>, StoreError> {
-    app.projector::<D>()?.parked().await
+    projector_of_all::<D>(app)?.parked().await
 }
 
 /// Returns `streams`, or all parked streams if `streams` is empty. Each stream occurs once.
@@ -33,7 +34,7 @@ pub async fn streams<D: Domain>(app: &App, streams: &[StreamId]) -> Result<Vec<S
 /// # Errors
 /// [`StoreError::Bug`], if the read models are declared wrongly. Views that cannot be written are in the reports.
 pub async fn redrive<D: Domain>(app: &App, streams: &[StreamId]) -> Result<Vec<CatchUpReport>, StoreError> {
-    let projector = app.projector::<D>()?;
+    let projector = projector_of_all::<D>(app)?;
     let mut reports = Vec::new();
     for batch in streams.chunks(BATCH) {
         let requests: Vec<CatchUpRequest> = batch.iter().cloned().map(CatchUpRequest::redrive).collect();

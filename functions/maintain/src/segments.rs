@@ -9,6 +9,7 @@ use cqrs::Domain;
 use cqrs_dynamodb::{ScanCursor, Segment, StoreError, StreamFilter, StreamsPage};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use jiff::SignedDuration;
+use messaging::publisher::projector_of_all;
 use serde::{Deserialize, Serialize};
 
 /// The minimum remaining time of an invocation to start a page of up to a thousand streams.
@@ -49,7 +50,7 @@ pub async fn walk<D: Domain, T, F: Future<Output = Result<T, StoreError>>>(
     work: impl Fn(StreamsPage) -> F,
     mut on_page: impl FnMut(T, &Checkpoint),
 ) -> Result<(), StoreError> {
-    let (projector, work) = (&app.projector::<D>()?, &work);
+    let (projector, work) = (&projector_of_all::<D>(app)?, &work);
     let page = |number: u16, after: Option<ScanCursor>| {
         let segment = Segment { number, of: checkpoint.of };
         async move {

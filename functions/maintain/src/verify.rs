@@ -9,6 +9,7 @@ use cqrs_dynamodb::{
     Generation, InGeneration, Projector, StoreError, StreamFilter, StreamsPage, VerifiedStreams, VerifiedViews,
 };
 use jiff::{SignedDuration, Timestamp};
+use messaging::publisher::projector_of_all;
 use serde::Serialize;
 
 use crate::segments::{Checkpoint, walk};
@@ -72,7 +73,7 @@ pub async fn verify<D: Domain>(
     checkpoint: Checkpoint,
     mut on_page: impl FnMut(usize, &Checkpoint),
 ) -> Result<VerifyReport, StoreError> {
-    let projector = &app.projector::<D>()?;
+    let projector = &projector_of_all::<D>(app)?;
     // The time is measured from the start of the walk, so that a long walk makes no view late.
     let late_before = app.dynamo.environment.now().checked_sub(patience).unwrap_or(Timestamp::MIN);
     let from_the_start = checkpoint == Checkpoint::start(checkpoint.of);

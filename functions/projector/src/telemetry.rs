@@ -4,25 +4,17 @@
 
 use std::collections::BTreeSet;
 
-use app::{App, Measurements, problem::causes, trace::Subsegment};
+use app::{App, Measurements, problem::causes, stream_batch::StreamBatch, trace::Subsegment};
 use cqrs_dynamodb::CatchUpReport;
 use jiff::Timestamp;
 use lambda_runtime::Context;
 
-use crate::batch::Batch;
-
 /// Emits the telemetry of a batch whose invocation began at `began`.
-pub(crate) fn emit(app: &App, context: &Context, began: Timestamp, batch: &Batch, report: &CatchUpReport) {
+pub(crate) fn emit(app: &App, context: &Context, began: Timestamp, batch: &StreamBatch, report: &CatchUpReport) {
     let environment = &app.dynamo.environment;
     let ended = environment.now();
-    let projected = || {
-        batch
-            .commits()
-            .filter(|commit| !report.failed.contains_key(&commit.stream) && !report.parked.contains_key(&commit.stream))
-    };
-    let links: Vec<String> =
-        projected().filter_map(|commit| commit.trace.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-    let lags = projected().map(|commit| ended.duration_since(commit.recorded_at).as_millis());
+    let traces: BTreeSet<String> = batch.caught_up(report).filter_map(|commit| commit.trace.clone()).collect();
+    let links: Vec<String> = traces.into_iter().collect();
     let measurements = Measurements::default()
         .count("CommitsProjected", report.commits())
         .count("Duplicates", report.duplicates)
@@ -33,7 +25,7 @@ pub(crate) fn emit(app: &App, context: &Context, began: Timestamp, batch: &Batch
         .count("Unhandled", report.unhandled)
         .count("NotACommit", batch.not_a_commit)
         .count("Tampered", batch.tampered)
-        .milliseconds("ProjectionLag", lags.filter_map(|lag| i64::try_from(lag).ok()).collect())
+        .milliseconds("ProjectionLag", batch.lags(report, ended))
         .note("records", batch.records)
         .note("links", links.clone());
     app.metrics.emit(ended, measurements);

@@ -8,8 +8,9 @@
 //! 6. [`settings`]: the settings of a function, read from its environment; [`tables`]: the names of its tables.
 //! 7. [`start`]: builds an [`App`] from settings; [`client`] builds its DynamoDB client; [`aws`] configures the clients
 //!    of other services.
-//! 8. [`metrics`], [`trace`]: telemetry.
-//! 9. `openapi`: the OpenAPI description of a function, compiled only for the local stack.
+//! 8. [`stream_batch`]: a batch of records of the events table's stream.
+//! 9. [`metrics`], [`trace`]: telemetry.
+//! 10. `openapi`: the OpenAPI description of a function, compiled only for the local stack.
 
 pub mod aws;
 pub mod caller;
@@ -28,6 +29,7 @@ pub mod query;
 pub mod response;
 pub mod settings;
 pub mod start;
+pub mod stream_batch;
 pub mod tables;
 pub mod trace;
 pub mod versioned;

@@ -1,10 +1,12 @@
 //! The dependencies of a function: clients, table names and telemetry.
 
-use std::{convert::Infallible, env};
+use std::{convert::Infallible, env, sync::Arc};
 
 use axum::extract::FromRequestParts;
 use cqrs::{DeclarationError, Domain, Projection, Rows, StreamId, read_model::DeclaredTables};
-use cqrs_dynamodb::{CountersTable, Dynamo, Environment, EventStore, Projector, Reader, RowsTable, StoreError, Views};
+use cqrs_dynamodb::{
+    CountersTable, Dynamo, Environment, EventStore, Projector, ProjectorBuilder, Reader, RowsTable, StoreError, Views,
+};
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use lambda_runtime::{Context, LambdaEvent, service_fn};
@@ -107,8 +109,15 @@ impl App {
     /// If declarations collide, or the function does not declare a table. A function builds its projector once at its
     /// start, so that such a mistake stops the function there.
     pub fn projector<D: Domain>(&self) -> Result<Projector, StoreError> {
-        let builder = Projector::builder(self.events()?, |name| self.tables.get(name).ok());
-        D::read_models(builder).build().map_err(StoreError::bug)
+        D::read_models(self.projector_builder()?).build().map_err(StoreError::bug)
+    }
+
+    /// Starts a projector without read models.
+    ///
+    /// # Errors
+    /// [`StoreError::Bug`]
+    pub fn projector_builder(&self) -> Result<ProjectorBuilder<impl Fn(&'static str) -> Option<Arc<str>>>, StoreError> {
+        Ok(Projector::builder(self.events()?, |name| self.tables.get(name).ok()))
     }
 
     /// Opens the connection to DynamoDB during Lambda's init phase, which has full CPU. Costs one read unit.
@@ -156,25 +165,48 @@ impl App {
     }
 }
 
-/// Returns the tables of a function that writes the read models of `D`: the event store, and all that `D` declares.
+/// The tables that a function uses, beside the event store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsedTables {
+    /// Only the event store.
+    None,
+    /// Those of all read models.
+    ReadModels,
+    /// Those with the positions of all publications.
+    Publications,
+    /// Those of all read models and publications.
+    All,
+}
+
+/// Returns the declared tables of a function: the event store, and what it uses of `D`.
 ///
 /// # Errors
 /// [`DeclarationError`] if declarations collide.
-pub fn tables<D: Domain>() -> Result<Vec<&'static str>, DeclarationError> {
-    let declared = D::read_models(DeclaredTables::default()).check()?;
+pub fn tables<D: Domain>(used: UsedTables) -> Result<Vec<&'static str>, DeclarationError> {
+    let declared = match used {
+        UsedTables::None => DeclaredTables::default(),
+        UsedTables::ReadModels => D::read_models(DeclaredTables::default()),
+        UsedTables::Publications => D::publications(DeclaredTables::default()),
+        UsedTables::All => D::publications(D::read_models(DeclaredTables::default())),
+    };
+    let declared = declared.check()?;
     if declared.contains_key(EVENTS) {
         return Err(DeclarationError::NameDeclaredTwice(EVENTS));
     }
     Ok([EVENTS].into_iter().chain(declared.into_keys()).collect())
 }
 
-/// Runs a function on Lambda that writes the read models of `D`: the only line of its `main`. `handle` handles one
-/// event.
+/// Runs a function on Lambda that handles other events than HTTP requests: the only line of its `main`. `check` finds
+/// mistakes in the declarations and settings. `handle` handles one event.
 ///
 /// # Errors
 /// The first environment variable that is missing or malformed, a mistake in the declarations, or an error of the
 /// runtime.
-pub fn run<D, E, A, F>(handle: impl Fn(App, LambdaEvent<E>) -> F) -> Result<(), lambda_runtime::Error>
+pub fn run<D, E, A, F>(
+    used: UsedTables,
+    check: impl Fn(&App) -> Result<(), lambda_runtime::Error>,
+    handle: impl Fn(App, LambdaEvent<E>) -> F,
+) -> Result<(), lambda_runtime::Error>
 where
     D: Domain,
     E: DeserializeOwned,
@@ -182,8 +214,8 @@ where
     F: Future<Output = Result<A, lambda_runtime::Error>>,
 {
     block_on(async {
-        let app = App::from_env(&tables::<D>()?)?;
-        app.projector::<D>()?;
+        let app = App::from_env(&tables::<D>(used)?)?;
+        check(&app)?;
         app.warm_up().await;
         lambda_runtime::run(service_fn(|event| handle(app.clone(), event))).await
     })

@@ -54,6 +54,13 @@ calls! {
     transact_write_items::TransactWriteItemsFluentBuilder => TransactWriteItemsOutput, TransactWriteItemsError;
 }
 
+/// The consistency of a read. A strongly consistent read costs twice as much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consistency {
+    Strong,
+    Eventual,
+}
+
 /// The outcome of a conditional write of one item.
 pub(crate) enum ConditionalWrite {
     Written,
@@ -109,13 +116,19 @@ impl Dynamo {
         }
     }
 
-    /// Reads the items with these keys, which must differ. Strongly consistent. The result omits keys without an item.
-    pub(crate) async fn get_items(&self, table: &str, keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+    /// Reads the items with these keys, which must differ. The result omits keys without an item.
+    pub(crate) async fn get_items(
+        &self,
+        table: &str,
+        keys: Vec<Item>,
+        consistency: Consistency,
+    ) -> Result<Vec<Item>, StoreError> {
+        let consistent = consistency == Consistency::Strong;
         let mut items = Vec::with_capacity(keys.len());
         for keys in keys.chunks(BATCH) {
             let mut pending = keys.to_vec();
             for attempt in 1.. {
-                let request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(pending)).build();
+                let request = KeysAndAttributes::builder().consistent_read(consistent).set_keys(Some(pending)).build();
                 let get = self.client.batch_get_item().request_items(table, request.map_err(StoreError::bug)?);
                 let page = self.read(get).await?;
                 items.extend(page.responses.into_iter().flatten().flat_map(|(_, items)| items));

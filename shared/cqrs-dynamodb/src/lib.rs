@@ -39,6 +39,7 @@ pub mod streams;
 pub mod views;
 
 pub use bookkeeping::Bookkeeping;
+pub use call::Consistency;
 pub use counters::CountersTable;
 pub use dynamo::Dynamo;
 pub use environment::Environment;

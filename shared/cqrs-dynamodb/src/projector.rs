@@ -44,7 +44,7 @@ use self::{
     lost_streams::ViewsPage,
     verify::{LoadedStream, ViewItems},
 };
-use crate::{CountersTable, EventStore, InGeneration, ParkedView, Segment, StoreError};
+use crate::{CountersTable, EventStore, InGeneration, ParkedView, Segment, StoreError, call::Consistency};
 
 /// Catches up and verifies the views and counters of its projections.
 pub struct Projector {
@@ -149,11 +149,14 @@ impl<P: Projection> HandleProjection for ProjectionHandler<P> {
         events: &'a EventStore,
         requests: &'a [&'a CatchUpRequest],
     ) -> BoxFuture<'a, CatchUpReport> {
+        if self.model.publication().is_some() && self.sink.is_none() {
+            return Box::pin(async { CatchUpReport::default() });
+        }
         Box::pin(CatchUp::new(self, events).run(requests))
     }
 
     fn items<'a>(&'a self, keys: &'a [&'a str]) -> BoxFuture<'a, Result<ViewItems, StoreError>> {
-        Box::pin(self.views.items(keys))
+        Box::pin(self.views.items(keys, Consistency::Strong))
     }
 
     fn verify<'a>(

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     EventStore, StoreError,
+    call::Consistency,
     commit_item::{RECORDED_AT, STREAM, VERSION},
     item::{Item, number, number_of, text, text_of},
 };
@@ -120,7 +121,7 @@ impl EventStore {
     /// [`StoreError`] of the read.
     pub(crate) async fn without_commits(&self, streams: Vec<StreamId>) -> Result<Vec<StreamId>, StoreError> {
         let keys = streams.iter().map(|stream| key_of(stream, Version::FIRST)).collect();
-        let first_commits = self.dynamo().get_items(self.table(), keys).await?;
+        let first_commits = self.dynamo().get_items(self.table(), keys, Consistency::Strong).await?;
         let existing: BTreeSet<StreamId> = first_commits.iter().map(stream_of).collect::<Result<_, _>>()?;
         Ok(streams.into_iter().filter(|stream| !existing.contains(stream)).collect())
     }

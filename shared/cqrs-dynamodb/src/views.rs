@@ -21,6 +21,7 @@ use serde_dynamo::{from_attribute_value, from_item, to_item};
 use crate::{
     Dynamo, StoreError,
     bookkeeping::Bookkeeping,
+    call::Consistency,
     item::{Item, binary, number, number_of, text, text_of},
     parked::{PARKED, PARKED_IN, Parked},
     revision::Revision,
@@ -87,20 +88,28 @@ impl<P: Projection> Views<P> {
         Ok(item.map(decode::<P>))
     }
 
-    /// Reads the views with these keys. Strongly consistent; costs one read unit per view of up to 4 KB. The result
-    /// omits keys without a view.
+    /// Reads the views with these keys. Costs one read unit per view of up to 4 KB, or half of it if eventually
+    /// consistent. The result omits keys without a view.
     ///
     /// # Errors
     /// [`StoreError`] of a read: all views or none.
-    pub async fn get_many(&self, keys: &[&str]) -> Result<BTreeMap<String, StoredView<P::View>>, StoreError> {
-        let items = self.items(keys).await?;
+    pub async fn get_many(
+        &self,
+        keys: &[&str],
+        consistency: Consistency,
+    ) -> Result<BTreeMap<String, StoredView<P::View>>, StoreError> {
+        let items = self.items(keys, consistency).await?;
         Ok(items.into_iter().map(|(key, item)| (key, decode::<P>(item))).collect())
     }
 
     /// Like [`get_many`](Self::get_many), but returns the stored items by key.
-    pub(crate) async fn items(&self, keys: &[&str]) -> Result<BTreeMap<String, Item>, StoreError> {
+    pub(crate) async fn items(
+        &self,
+        keys: &[&str],
+        consistency: Consistency,
+    ) -> Result<BTreeMap<String, Item>, StoreError> {
         let keys = keys.iter().map(|key| self::key::<P>(key)).collect();
-        let items = self.dynamo.get_items(&self.table, keys).await?;
+        let items = self.dynamo.get_items(&self.table, keys, consistency).await?;
         Ok(items.into_iter().map(|item| (text_of(&item, P::KEY).unwrap_or_default().to_owned(), item)).collect())
     }
 }

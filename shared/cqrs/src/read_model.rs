@@ -154,8 +154,6 @@ pub enum DeclarationError {
     TableOfTwoKinds(&'static str),
     #[error("no deployed table is known for {0}")]
     NoTable(&'static str),
-    #[error("the publication {0} has no receiver of its events")]
-    NoSink(&'static str),
     #[error("{0} and {1} have the same deployed table")]
     SameTable(&'static str, &'static str),
 }

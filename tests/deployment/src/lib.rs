@@ -10,7 +10,7 @@ pub mod order_workload;
 use std::path::Path;
 
 use domains::Domains;
-use local::{ApiDescription, Deployment, ExampleRequest, Template};
+use local::{ApiDescription, Deployment, ExampleRequest, Template, UsedTables};
 pub use order_workload::OrderWorkload;
 
 const DESCRIPTION: &str = "A command changes one order and returns its new version. A query reads views, which are \
@@ -51,8 +51,17 @@ pub fn deployment() -> Deployment {
             (list_orders::function, list_orders::describe),
             (get_dashboard::function, get_dashboard::describe),
         ])
-        .handler("projector", |app, event| async move { projector::handle::<Domains>(&app, event).await })
-        .handler("maintain", |app, event| async move { maintain::handle::<Domains>(&app, event).await })
+        .handler("projector", UsedTables::ReadModels, |app, event| async move {
+            projector::handle::<Domains>(&app, event).await
+        })
+        .handler("publisher", UsedTables::Publications, |app, event| async move {
+            publisher::handle::<Domains>(&app, event).await
+        })
+        .handler(
+            "maintain",
+            UsedTables::All,
+            |app, event| async move { maintain::handle::<Domains>(&app, event).await },
+        )
 }
 
 /// The deployed template.

@@ -137,7 +137,7 @@ struct FuzzedFunctions {
 
 impl FuzzedFunctions {
     fn new() -> Self {
-        let tables = start::tables::<Domains>().expect("the declarations do not collide");
+        let tables = start::tables::<Domains>(start::UsedTables::All).expect("the declarations do not collide");
         let settings = Settings::read(&tables, |name| match name {
             "AWS_ENDPOINT_URL_DYNAMODB" => Some("http://localhost:1".to_owned()),
             _ => None,

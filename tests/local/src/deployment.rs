@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use app::{
     App, HttpFunction, Route,
     openapi::{DescribedFunction, Operation},
-    start,
+    start::{self, UsedTables},
 };
 use cqrs::{DeclarationError, Domain};
 use lambda_runtime::LambdaEvent;
@@ -25,7 +25,7 @@ pub struct Deployment {
     pub example: ExampleRequest,
     /// The operation that responds with the events of an instance, for `cargo local history`.
     pub history: &'static str,
-    tables: Vec<&'static str>,
+    tables: fn(UsedTables) -> Result<Vec<&'static str>, DeclarationError>,
     functions: Vec<DeployedFunction>,
 }
 
@@ -36,6 +36,8 @@ struct DeployedFunction {
     name: &'static str,
     compose: Arc<Compose>,
     http: Option<DescribedFunction>,
+    /// The declared names of its tables.
+    tables: Vec<&'static str>,
 }
 
 type Compose = dyn Fn(&App, Duration) -> Function + Send + Sync;
@@ -65,8 +67,8 @@ impl Deployment {
         example: ExampleRequest,
         history: &'static str,
     ) -> Result<Self, DeclarationError> {
-        let tables = start::tables::<D>()?;
-        Ok(Self { name, template, api, example, history, tables, functions: Vec::new() })
+        start::tables::<D>(UsedTables::All)?;
+        Ok(Self { name, template, api, example, history, tables: start::tables::<D>, functions: Vec::new() })
     }
 
     /// Adds HTTP functions.
@@ -75,17 +77,19 @@ impl Deployment {
         for described in functions {
             let (function, _) = *described;
             let compose = move |app: &App, timeout| Function::from_service(function().into_service(app), timeout);
-            let name = function().name();
-            self.functions.push(DeployedFunction { name, compose: Arc::new(compose), http: Some(*described) });
+            let (name, tables) = (function().name(), function().tables().to_vec());
+            self.functions.push(DeployedFunction { name, compose: Arc::new(compose), http: Some(*described), tables });
         }
         self
     }
 
-    /// Adds a function that handles events other than HTTP requests. `name` is the name of its binary.
+    /// Adds a function that handles events other than HTTP requests. `name` is the name of its binary, `used` its
+    /// tables.
     #[must_use]
     pub fn handler<E, A, F>(
         mut self,
         name: &'static str,
+        used: UsedTables,
         handle: impl Fn(App, LambdaEvent<E>) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
@@ -97,20 +101,25 @@ impl Deployment {
             let (app, handle) = (app.clone(), handle.clone());
             Function::from_handler(timeout, move |event| handle(app.clone(), event))
         };
-        self.functions.push(DeployedFunction { name, compose: Arc::new(compose), http: None });
+        let tables = self.declared(used);
+        self.functions.push(DeployedFunction { name, compose: Arc::new(compose), http: None, tables });
         self
     }
 
     /// Returns the declared names of all tables.
-    pub fn tables(&self) -> &[&'static str] {
-        &self.tables
+    pub fn tables(&self) -> Vec<&'static str> {
+        self.declared(UsedTables::All)
     }
 
-    /// Returns the declared names of the tables that a function uses: an HTTP function declares its own, any other
-    /// function keeps all read models.
+    /// Returns the declared names of the tables that a function uses.
     pub fn tables_of(&self, binary: &str) -> Vec<&'static str> {
-        let function = self.functions().find(|(name, _)| *name == binary);
-        function.and_then(|(_, http)| http).map_or_else(|| self.tables.clone(), |http| http.tables().to_vec())
+        let function = self.functions.iter().find(|function| function.name == binary);
+        function.map(|function| function.tables.clone()).unwrap_or_default()
+    }
+
+    fn declared(&self, used: UsedTables) -> Vec<&'static str> {
+        // Colliding declarations were an error in `new`.
+        (self.tables)(used).unwrap_or_default()
     }
 
     /// Composes the function of this binary, as its `main` composes it. `None` for an unknown name.

@@ -33,6 +33,7 @@ pub mod tables;
 pub mod template;
 pub mod testing;
 
+pub use app::start::UsedTables;
 pub use deployment::{Deployment, ExampleRequest};
 pub use engine::Engine;
 pub use openapi::ApiDescription;

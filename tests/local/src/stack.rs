@@ -282,7 +282,7 @@ fn app_with(
 ) -> Result<App, StartError> {
     let environments = template.functions.values().flat_map(|function| &function.environment);
     let variables: BTreeMap<_, _> = environments.collect();
-    let settings = Settings::read(deployment.tables(), |name| match (name, variables.get(&name.to_owned())) {
+    let settings = Settings::read(&deployment.tables(), |name| match (name, variables.get(&name.to_owned())) {
         ("AWS_ENDPOINT_URL_DYNAMODB", _) => Some(engine.endpoint().to_owned()),
         (_, Some(table)) if template.tables.contains_key(*table) => Some(format!("{prefix}{table}")),
         (name, value) => value.map(|value| (*value).clone()).or_else(|| engine.variable(name).map(str::to_owned)),

@@ -27,7 +27,7 @@ impl Jars {
     pub(super) async fn stored_levels<const SCHEMA: u32>(&self) -> BTreeMap<String, StoredView<JarLevel>> {
         let items = self.items("levels").await;
         let keys: Vec<&str> = items.iter().map(|item| item["jar"].as_str().unwrap()).collect();
-        self.levels::<SCHEMA>().get_many(&keys).await.unwrap()
+        self.levels::<SCHEMA>().get_many(&keys, cqrs_dynamodb::Consistency::Strong).await.unwrap()
     }
 
     pub(super) async fn level<const SCHEMA: u32>(&self, key: &str) -> (u64, Content<JarLevel>) {

@@ -1,6 +1,6 @@
 //! The test aggregate: a jar that is filled, emptied, and finally smashed.
 
-use cqrs::{Aggregate, Counters, Event, Projection, Recorded, Rollup};
+use cqrs::{Aggregate, Counters, Event, Projection, PublicEvent, Publication, Recorded, Rollup};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -122,6 +122,38 @@ impl<const SCHEMA: u32> Rollup for Inventory<SCHEMA> {
 
     fn contribution(view: &JarLevel) -> Counters {
         Counters::default().with("all", "jars", 1).with("all", "content", i128::from(view.level))
+    }
+}
+
+/// Other systems hear of a filled and of a smashed jar, but not of notes.
+pub struct JarPublication;
+
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(tag = "type", content = "data")]
+pub enum PublicJarEvent {
+    #[serde(rename = "jar.filled")]
+    Filled { amount: u64 },
+    #[serde(rename = "jar.smashed")]
+    Smashed {},
+}
+
+impl PublicEvent for PublicJarEvent {
+    const SCHEMAS: &'static [(&'static str, u32)] = &[("jar.filled", 1), ("jar.smashed", 1)];
+}
+
+impl Publication for JarPublication {
+    type Event = JarEvent;
+    type Public = PublicJarEvent;
+
+    const NAME: &'static str = "jar-publication";
+
+    fn publish(recorded: Recorded<'_, JarEvent>) -> Option<PublicJarEvent> {
+        match recorded.event {
+            JarEvent::Filled { amount, .. } if *amount == PANIC_AMOUNT => panic!("the amount {PANIC_AMOUNT}"),
+            JarEvent::Filled { amount, .. } => Some(PublicJarEvent::Filled { amount: *amount }),
+            JarEvent::Emptied { .. } => None,
+            JarEvent::Smashed {} => Some(PublicJarEvent::Smashed {}),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The rollups, tallies and rows of the test aggregate.
 
-use cqrs::{Counters, Domain, Projection, ReadModel, ReadModels, Recorded, Rollup, RowKey, Rows, Tally};
+use cqrs::{Counters, Domain, Projection, Published, ReadModel, ReadModels, Recorded, Rollup, RowKey, Rows, Tally};
 use serde::{Deserialize, Serialize};
 
-use super::jar::{Inventory, JarEvent, JarLevel, JarLevels, Visits};
+use super::jar::{Inventory, JarEvent, JarLevel, JarLevels, JarPublication, Visits};
 
 /// The domain of jars with everything that its tests need.
 pub struct JarDomain<const SCHEMA: u32>;
@@ -11,6 +11,10 @@ pub struct JarDomain<const SCHEMA: u32>;
 impl<const SCHEMA: u32> Domain for JarDomain<SCHEMA> {
     fn read_models<M: ReadModels>(models: M) -> M {
         models.add(levels::<SCHEMA>()).add(ReadModel::<Visits>::new())
+    }
+
+    fn publications<M: ReadModels>(models: M) -> M {
+        models.add(ReadModel::<Published<JarPublication>>::publishing())
     }
 }
 

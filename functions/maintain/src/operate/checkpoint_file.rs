@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
 use app::{App, tables::EVENTS};
 use cqrs::Domain;
 use cqrs_dynamodb::StoreError;
+use messaging::publisher::projector_of_all;
 use serde::{Deserialize, Serialize};
 
 use super::commands::CliError;
@@ -49,7 +50,7 @@ impl<'a> CheckpointFile<'a> {
         let failed =
             |error| format!("cannot describe the events table: {}", with_causes(&StoreError::from_read(error)));
         let described = described.map_err(failed)?.table;
-        let projector = app.projector::<D>().map_err(|error| error.to_string())?;
+        let projector = projector_of_all::<D>(app).map_err(|error| error.to_string())?;
         let rebuild = RebuildIdentity {
             created: described.as_ref().and_then(|table| table.creation_date_time).map(|time| time.secs()),
             table: described.and_then(|table| table.table_arn).unwrap_or_else(|| table.to_string()),

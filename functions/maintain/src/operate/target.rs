@@ -5,7 +5,7 @@ use std::env;
 use app::{
     App, Aws, Metrics, Settings,
     client::{client_over, transport},
-    start,
+    start::{self, UsedTables},
     trace::XRay,
 };
 use clap::Args;
@@ -25,7 +25,7 @@ impl Target {
     /// # Errors
     /// If a setting is missing or malformed.
     pub(super) fn app<D: Domain>(&self) -> Result<App, String> {
-        let declared = start::tables::<D>().map_err(|error| error.to_string())?;
+        let declared = start::tables::<D>(UsedTables::All).map_err(|error| error.to_string())?;
         let settings = Settings::read(&declared, |name| match name {
             "AWS_ENDPOINT_URL_DYNAMODB" if self.dynamodb.is_some() => self.dynamodb.clone(),
             name => env::var(name).ok(),

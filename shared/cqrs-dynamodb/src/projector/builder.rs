@@ -65,7 +65,8 @@ impl<T: Fn(&'static str) -> Option<Arc<str>>> ReadModels for ProjectorBuilder<T>
 }
 
 impl<T: Fn(&'static str) -> Option<Arc<str>>> ProjectorBuilder<T> {
-    /// Sets the receiver of the public events. Required before a publication is added.
+    /// Sets the receiver of the public events, before publications are added. Without a receiver, publications are
+    /// verified, but not caught up.
     #[must_use]
     pub fn publish_to(self, sink: Arc<dyn EventSink>) -> Self {
         Self { sink: Some(sink), ..self }
@@ -102,10 +103,7 @@ impl<T: Fn(&'static str) -> Option<Arc<str>>> ProjectorBuilder<T> {
         }
         let rows = model.declared_rows().iter().map(|rows| Ok((rows.name, self.table(rows.name)?)));
         let rows = rows.collect::<Result<_, DeclarationError>>()?;
-        let sink = match model.publication() {
-            Some(_) => Some(self.sink.clone().ok_or(DeclarationError::NoSink(P::NAME))?),
-            None => None,
-        };
+        let sink = self.sink.clone().filter(|_| model.publication().is_some());
         Ok(ProjectionHandler { model, views, counters, rows, sink })
     }
 

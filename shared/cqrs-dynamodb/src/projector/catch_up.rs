@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Bookkeeping, EventStore, StoreError,
+    call::Consistency,
     event_store::Continuation,
     fold::{Folded, fold},
     generations::{Generations, MaintainedGenerations},
@@ -60,6 +61,9 @@ impl<'a, P: Projection> CatchUp<'a, P> {
 
     /// Reads the stored views of the requests.
     ///
+    /// A stale position of a publication is safe: it publishes an event again, and then its conditional write fails. So
+    /// positions are read with eventual consistency, for half the cost.
+    ///
     /// If a request holds the stream's first commit, we assume that there is no view yet and save the read. If there is
     /// one, the conditional write fails and we retry from the stored view.
     async fn read_views(&self, requests: &[&'a CatchUpRequest], report: &mut CatchUpReport) -> Vec<Work<'a, P::View>> {
@@ -67,7 +71,9 @@ impl<'a, P: Projection> CatchUp<'a, P> {
             requests.iter().partition(|request| request.commits.contains_key(&Version::FIRST));
         let mut work: Vec<_> = new.into_iter().map(|request| Work::new(request, None)).collect();
         let keys: Vec<&str> = known.iter().map(|request| request.stream.key()).collect();
-        match self.handler.views.get_many(&keys).await {
+        let is_publication = self.handler.model.publication().is_some();
+        let consistency = if is_publication { Consistency::Eventual } else { Consistency::Strong };
+        match self.handler.views.get_many(&keys, consistency).await {
             Ok(stored) => work.extend(with_stored_views(known, stored)),
             Err(error) => {
                 let error = Arc::new(error);

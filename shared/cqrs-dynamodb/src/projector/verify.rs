@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     Bookkeeping, InGeneration, StoreError,
+    call::Consistency,
     event_store::Continuation,
     fold::{Beside, counted, fold},
     generations::MaintainedGenerations,
@@ -296,7 +297,7 @@ impl<P: Projection> ProjectionHandler<P> {
         for (name, table) in &self.rows {
             let Some(expected) = beside.rows.get(*name) else { continue };
             let keys: Vec<Item> = expected.keys().map(|key| rows::item_key(key, stream.key())).collect();
-            let found = self.views.dynamo().get_items(table, keys).await?;
+            let found = self.views.dynamo().get_items(table, keys, Consistency::Strong).await?;
             let found: BTreeMap<_, _> = found.iter().map(|row| (rows::position(row), row)).collect();
             let mut defect = None;
             for (key, row) in expected {
@@ -316,7 +317,7 @@ impl<P: Projection> ProjectionHandler<P> {
     }
 
     async fn is_unchanged(&self, stream: &StreamId, item: &Item) -> Result<bool, StoreError> {
-        let again = self.views.items(&[stream.key()]).await?;
+        let again = self.views.items(&[stream.key()], Consistency::Strong).await?;
         Ok(again.get(stream.key()).is_some_and(|again| Revision::of(again) == Revision::of(item)))
     }
 }

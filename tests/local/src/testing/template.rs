@@ -26,7 +26,7 @@ pub fn assert_template<D: Domain>(deployment: &Deployment) {
     }
     let template = Template::read(&deployment.template).unwrap_or_else(|error| panic!("{error}"));
     let declared: BTreeMap<_, _> = deployment.functions().collect();
-    let expected = D::read_models(ExpectedReadModels::default());
+    let expected = D::publications(D::read_models(ExpectedReadModels::default()));
     let names: BTreeSet<_> = template.functions.keys().map(String::as_str).collect();
     assert_eq!(names, declared.keys().copied().collect(), "the functions");
     for (binary, function) in &template.functions {

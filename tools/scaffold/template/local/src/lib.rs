@@ -4,7 +4,7 @@ use std::path::Path;
 
 use domain::Domains;
 use functions::{command, openapi, query};
-use local::{ApiDescription, Deployment, ExampleRequest};
+use local::{ApiDescription, Deployment, ExampleRequest, UsedTables};
 
 /// The system that `template.yaml` deploys.
 ///
@@ -28,6 +28,6 @@ pub fn deployment() -> Deployment {
     Deployment::new::<Domains>("«Words»s", template, api, example, "get«Camel»Events")
         .expect("the read models have different names")
         .http(&[(command::function, openapi::describe), (query::function, openapi::describe)])
-        .handler("projector", |app, event| async move { projector::handle::<Domains>(&app, event).await })
-        .handler("maintain", |app, event| async move { maintain::handle::<Domains>(&app, event).await })
+        .handler("projector", UsedTables::ReadModels, |app, event| async move { projector::handle::<Domains>(&app, event).await })
+        .handler("maintain", UsedTables::All, |app, event| async move { maintain::handle::<Domains>(&app, event).await })
 }

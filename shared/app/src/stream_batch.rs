@@ -1,7 +1,7 @@
-//! A batch of stream records, grouped into catch-up requests.
+//! A batch of records of the events table's stream, grouped into catch-up requests, and the response to it.
 //!
-//! A record is identified by its keys. A field that the projector does not use cannot make it fail, and a malformed
-//! record does not affect the others. The stream only signals that an event stream has new commits, so an unreadable
+//! A record is identified by its keys. A field that is not used cannot make it fail, and a malformed record does not
+//! affect the others. The stream only signals that an event stream has new commits, so an unreadable
 //! image or an unknown event name costs at most one more read of the event store.
 
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value returns null for a missing part")]
@@ -9,31 +9,40 @@
 use std::collections::BTreeMap;
 
 use cqrs::{StoredCommit, StreamId, Version};
-use cqrs_dynamodb::{CatchUpRequest, commit_item};
-use serde::Deserialize;
+use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, commit_item};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_dynamo::Item;
 use serde_json::Value;
 
 /// A parsed batch of stream records.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub struct StreamBatch {
     /// The number of records.
-    pub(crate) records: usize,
+    pub records: usize,
     /// Records without the keys of a commit.
-    pub(crate) not_a_commit: usize,
+    pub not_a_commit: usize,
     /// Records that report a changed or removed commit. No part of the system changes or removes one.
-    pub(crate) tampered: usize,
+    pub tampered: usize,
     /// One request per stream.
-    pub(crate) requests: Vec<CatchUpRequest>,
+    pub requests: Vec<CatchUpRequest>,
     /// The sequence number of each record that has one.
     sequence_numbers: Vec<Option<String>>,
     /// The index of the first record of each stream.
     first_records: BTreeMap<StreamId, usize>,
 }
 
-impl Batch {
+impl StreamBatch {
+    /// Reads the event of an invocation, which may be any JSON with a list of records.
+    ///
+    /// # Errors
+    /// [`NoRecords`] if the event has no list of records.
+    pub fn of(event: &Value) -> Result<Self, NoRecords> {
+        event["Records"].as_array().map(|records| Self::read(records)).ok_or(NoRecords)
+    }
+
     /// Reads the records, which may be any JSON. Their order matters only for the position of the first failure.
-    pub(crate) fn read(records: &[Value]) -> Self {
+    fn read(records: &[Value]) -> Self {
         let mut batch = Self { records: records.len(), ..Self::default() };
         let mut requests = BTreeMap::new();
         for (index, record) in records.iter().enumerate() {
@@ -59,9 +68,28 @@ impl Batch {
         batch
     }
 
-    /// Returns the commits that the records contain.
-    pub(crate) fn commits(&self) -> impl Iterator<Item = &StoredCommit> {
-        self.requests.iter().flat_map(|request| request.commits.values())
+    /// Returns the commits in the records whose streams were caught up.
+    pub fn caught_up<'a>(&'a self, report: &'a CatchUpReport) -> impl Iterator<Item = &'a StoredCommit> {
+        let commits = self.requests.iter().flat_map(|request| request.commits.values());
+        commits
+            .filter(|commit| !report.failed.contains_key(&commit.stream) && !report.parked.contains_key(&commit.stream))
+    }
+
+    /// Returns the time from each of these commits to `now`, in milliseconds.
+    pub fn lags(&self, report: &CatchUpReport, now: Timestamp) -> Vec<i64> {
+        let lags = self.caught_up(report).map(|commit| now.duration_since(commit.recorded_at).as_millis());
+        lags.filter_map(|lag| i64::try_from(lag).ok()).collect()
+    }
+
+    /// Returns the response to the batch: it names the first record whose stream was not caught up, or the nearest
+    /// record before it that has a sequence number. Lambda delivers this record and all later ones again.
+    ///
+    /// # Errors
+    /// [`NoSequenceNumber`] if neither that record nor one before it has a number.
+    pub fn response(&self, report: &CatchUpReport) -> Result<BatchResponse, NoSequenceNumber> {
+        let failure = self.retry_from(report.failed.keys())?;
+        let failures = failure.map(|item_identifier| BatchItemFailure { item_identifier });
+        Ok(BatchResponse { batch_item_failures: failures.into_iter().collect() })
     }
 
     /// Returns the sequence number from which Lambda must deliver again to repeat all records of these streams. `None`
@@ -72,20 +100,38 @@ impl Batch {
     ///
     /// # Errors
     /// [`NoSequenceNumber`] if neither that record nor one before it has a number.
-    pub(crate) fn retry_from<'a>(
-        &self,
-        streams: impl Iterator<Item = &'a StreamId>,
-    ) -> Result<Option<String>, NoSequenceNumber> {
+    fn retry_from<'a>(&self, streams: impl Iterator<Item = &'a StreamId>) -> Result<Option<String>, NoSequenceNumber> {
         let Some(first) = streams.filter_map(|stream| self.first_records.get(stream)).min() else { return Ok(None) };
         let mut numbers = self.sequence_numbers.iter().take(first + 1).rev().flatten();
         numbers.next().cloned().map(Some).ok_or(NoSequenceNumber)
     }
 }
 
+/// The response to a batch. It names the record from which Lambda delivers the batch again.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    /// Empty if all records were handled.
+    batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// The record that Lambda delivers again, with all later ones.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchItemFailure {
+    /// The sequence number of the record.
+    item_identifier: String,
+}
+
+/// The event is not a batch of stream records.
+#[derive(Debug, thiserror::Error)]
+#[error("the event has no list of records")]
+pub struct NoRecords;
+
 /// The response cannot tell Lambda where to repeat the batch.
 #[derive(Debug, thiserror::Error)]
 #[error("no record up to the first failed one has a sequence number")]
-pub(crate) struct NoSequenceNumber;
+pub struct NoSequenceNumber;
 
 /// Returns the keys that make an item a commit. The fold checks the rest of the item.
 fn commit_keys(keys: &Value) -> Option<(StreamId, Version)> {
@@ -111,7 +157,7 @@ mod tests {
 
     fn retry_from(records: &[Value], failed: &[&str]) -> Result<Option<String>, NoSequenceNumber> {
         let failed: Vec<StreamId> = failed.iter().map(|name| StreamId::try_from((*name).to_owned()).unwrap()).collect();
-        Batch::read(records).retry_from(failed.iter())
+        StreamBatch::read(records).retry_from(failed.iter())
     }
 
     #[test]
@@ -142,7 +188,7 @@ mod tests {
             json!({ "stream": { "S": "loan#a" }, "version": { "S": "1" } }),
             json!({ "stream": { "B": "bG9hbiNh" }, "version": { "N": "1" } }),
         ] {
-            let batch = Batch::read(&[with_keys(keys.clone()), record("2", "loan#a")]);
+            let batch = StreamBatch::read(&[with_keys(keys.clone()), record("2", "loan#a")]);
             assert_eq!((batch.not_a_commit, batch.requests.len()), (1, 1), "{keys}");
         }
     }

@@ -1,0 +1,7 @@
+//! The publisher function on Lambda.
+
+use domains::Domains;
+
+fn main() -> Result<(), lambda_runtime::Error> {
+    publisher::run::<Domains>()
+}
