@@ -8,15 +8,17 @@
 //! 2. [`verify`]: compares views and counters with the events; [`counters`]: rebuilds the counters.
 //! 3. [`redrive`]: catches up parked streams.
 //! 4. [`sweep`]: catches up the streams of discarded batches.
-//! 5. [`segments`]: walks all streams in parallel segments.
-//! 6. [`step`]: the part of a job that fits into one invocation. A state machine invokes the function step by step.
-//! 7. `operate`: the operator's command line, with the feature of this name.
+//! 5. [`republish`]: publishes events again.
+//! 6. [`segments`]: walks all streams in parallel segments.
+//! 7. [`step`]: the part of a job that fits into one invocation. A state machine invokes the function step by step.
+//! 8. `operate`: the operator's command line, with the feature of this name.
 
 pub mod counters;
 #[cfg(feature = "operate")]
 pub mod operate;
 pub mod rebuild;
 pub mod redrive;
+pub mod republish;
 pub mod segments;
 pub mod step;
 pub mod sweep;

@@ -47,6 +47,7 @@ const EXAMPLES: &str = "Examples:
   cargo operate rebuild --segments 8 --checkpoint rebuild.json
   cargo operate parked --json
   cargo operate redrive --dry-run
+  cargo operate republish --since 2026-11-27T10:00:00Z --bus arn:aws:events:…
   cargo operate sweep data/on-failure.jsonl --dynamodb http://localhost:8000
   cargo operate history 27debfb8-bd42-8131-9d45-532727018fe6";
 
@@ -116,6 +117,28 @@ enum OperateCommand {
         /// List the streams that would be caught up; write nothing
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Publish events again, for a consumer that has lost them or is new
+    ///
+    /// Sends the public events of these streams to a bus, in the order of each stream. The positions of the publisher do
+    /// not move. A consumer recognizes an event that it knows by its id. The bus and the source come from the environment
+    /// variables EVENT_BUS and EVENT_SOURCE. Exits with 1 if an event was not sent.
+    Republish {
+        /// Ids or stream ids
+        #[arg(value_name = "STREAM", required_unless_present = "all")]
+        streams: Vec<String>,
+        /// All streams
+        #[arg(long, conflicts_with = "streams")]
+        all: bool,
+        /// From this version of each stream
+        #[arg(long, value_name = "VERSION", conflicts_with = "since", value_parser = clap::value_parser!(u64).range(1..))]
+        from_version: Option<u64>,
+        /// Events that were recorded at this time or later, such as 2026-11-27T10:00:00Z
+        #[arg(long, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// The name or the ARN of another bus
+        #[arg(long, value_name = "BUS")]
+        bus: Option<String>,
     },
     /// Print the commits of a stream
     ///

@@ -8,12 +8,14 @@ use std::{collections::BTreeMap, num::NonZeroU16, ops::Add};
 
 use app::{App, Measurements};
 use cqrs::Domain;
-use cqrs_dynamodb::{ScanCursor, StoreError};
+use cqrs_dynamodb::{RepublishFrom, ScanCursor, StoreError};
 use jiff::SignedDuration;
+use messaging::publisher;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     rebuild::{RebuildReport, rebuild},
+    republish::{Republished, republish_all},
     segments::Checkpoint,
     sweep,
     verify::{self, CountersStatus, VerifyReport},
@@ -41,6 +43,11 @@ pub enum MaintenanceTask {
     Verify,
     /// Catches up the streams of discarded batches.
     Sweep { discarded: Vec<sweep::DiscardedBatch> },
+    /// Publishes the events of all streams again, to the bus of this system.
+    Republish {
+        #[serde(default)]
+        from: RepublishFrom,
+    },
 }
 
 /// The progress in one segment of a job.
@@ -96,6 +103,7 @@ impl MaintenanceStep {
             MaintenanceTask::Sweep { discarded } => {
                 catch_up(app, sweep::sweep::<D>(app, discarded, start, on_page)).await?
             }
+            MaintenanceTask::Republish { from } => republish::<D>(app, *from, &mut reached).await?,
         };
         let after = reached.at.remove(&self.segment);
         Ok(Self { done: after.is_none(), after: after.flatten(), totals: self.totals + totals, ..self })
@@ -121,6 +129,24 @@ async fn catch_up(
     }
     match failed.len() {
         0 => Ok(Totals { streams, written, parked, wrong: 0 }),
+        number => Err(StepError::Behind(number)),
+    }
+}
+
+/// Publishes events again from `checkpoint` on, and advances it.
+async fn republish<D: Domain>(
+    app: &App,
+    from: RepublishFrom,
+    checkpoint: &mut Checkpoint,
+) -> Result<Totals, StepError> {
+    let (publisher, start) = (publisher::<D>(app)?, checkpoint.clone());
+    let on_page = |_: &Republished, reached: &Checkpoint| checkpoint.clone_from(reached);
+    let Republished { streams, failed, .. } = republish_all::<D>(app, &publisher, from, start, on_page).await?;
+    for (stream, reason) in &failed {
+        tracing::error!(%stream, reason, "the events were not published again");
+    }
+    match failed.len() {
+        0 => Ok(Totals { streams, ..Totals::default() }),
         number => Err(StepError::Behind(number)),
     }
 }

@@ -50,8 +50,8 @@ pub use index::{IndexPage, IndexPosition, IndexRow};
 pub use item::Item;
 pub use parked::{Parked, ParkedView};
 pub use projector::{
-    CatchUpReport, CatchUpRequest, EventSink, Projector, ProjectorBuilder, SendError, Verified, VerifiedStreams,
-    VerifiedViews, ViewDefect,
+    CatchUpReport, CatchUpRequest, EventSink, Projector, ProjectorBuilder, RepublishFrom, RepublishReport, SendError,
+    Verified, VerifiedStreams, VerifiedViews, ViewDefect,
 };
 pub use reader::{ReadOutcome, Reader};
 pub use rows::{RowsPage, RowsTable};

@@ -7,7 +7,7 @@
 //! Reading order: [`builder`], from declared read models to a projector; [`request`] and [`report`], the input and the
 //! result; [`handler`], one projection with its tables; [`catch_up`], the loop; [`plan`], its pure decisions;
 //! [`changes`], the changes of counters and rows; [`instalment`], a part of them; [`chunk`] and [`write_chunk`], the
-//! transactions; [`mod@write`], one conditional write; [`publish`]; [`park`]; [`verify`]; [`lost_streams`], the scan over all
+//! transactions; [`mod@write`], one conditional write; [`publish`]; [`republish`]; [`park`]; [`verify`]; [`lost_streams`], the scan over all
 //! streams.
 
 mod builder;
@@ -21,6 +21,7 @@ mod park;
 mod plan;
 mod publish;
 mod report;
+mod republish;
 mod request;
 mod verify;
 mod write;
@@ -28,13 +29,14 @@ mod write_chunk;
 
 use std::collections::BTreeMap;
 
-use cqrs::{Counters, Projection};
+use cqrs::{Counters, Projection, StreamId};
 use futures_util::future::BoxFuture;
 
 pub use self::{
     builder::ProjectorBuilder,
     publish::{EventSink, SendError},
     report::CatchUpReport,
+    republish::{RepublishFrom, RepublishReport},
     request::CatchUpRequest,
     verify::{Verified, VerifiedStreams, VerifiedViews, ViewDefect},
 };
@@ -71,6 +73,12 @@ trait HandleProjection: Send + Sync {
         items: &'a ViewItems,
     ) -> BoxFuture<'a, Result<VerifiedViews, StoreError>>;
     fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, StoreError>>;
+    fn republish<'a>(
+        &'a self,
+        events: &'a EventStore,
+        streams: &'a [&'a StreamId],
+        from: RepublishFrom,
+    ) -> BoxFuture<'a, RepublishReport>;
     fn page<'a>(&'a self, segment: Segment, after: Option<&'a str>) -> BoxFuture<'a, Result<ViewsPage, StoreError>>;
 }
 
@@ -169,6 +177,15 @@ impl<P: Projection> HandleProjection for ProjectionHandler<P> {
 
     fn parked(&self) -> BoxFuture<'_, Result<Vec<ParkedView>, StoreError>> {
         Box::pin(self.views.parked())
+    }
+
+    fn republish<'a>(
+        &'a self,
+        events: &'a EventStore,
+        streams: &'a [&'a StreamId],
+        from: RepublishFrom,
+    ) -> BoxFuture<'a, RepublishReport> {
+        Box::pin(self.republish(events, streams, from))
     }
 
     fn page<'a>(&'a self, segment: Segment, after: Option<&'a str>) -> BoxFuture<'a, Result<ViewsPage, StoreError>> {

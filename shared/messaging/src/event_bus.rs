@@ -37,20 +37,16 @@ pub struct EventBus {
 }
 
 impl EventBus {
-    /// Builds the client of the bus in the environment variable `EVENT_BUS`, for events from `EVENT_SOURCE`.
+    /// Builds the client of a bus, for events from the source in the environment variable `EVENT_SOURCE`. Without a
+    /// `bus`, the variable `EVENT_BUS` names it.
     ///
     /// # Errors
     /// The first variable that is not set.
-    pub fn new(app: &App) -> Result<Self, SettingError> {
+    pub fn new(app: &App, bus: Option<String>) -> Result<Self, SettingError> {
         let config = Config::from(&app.aws.client_config("EVENTBRIDGE", Dynamo::retries()));
-        let (bus, source) = (app.aws.variable("EVENT_BUS")?, app.aws.variable("EVENT_SOURCE")?);
+        let bus = bus.map_or_else(|| app.aws.variable("EVENT_BUS"), Ok)?;
+        let source = app.aws.variable("EVENT_SOURCE")?;
         Ok(Self { client: Client::from_conf(config), dynamo: app.dynamo.clone(), bus, source })
-    }
-
-    /// Returns a sender to another bus.
-    #[must_use]
-    pub fn with_bus(self, bus: String) -> Self {
-        Self { bus, ..self }
     }
 
     /// Puts up to ten entries. Returns a result for each, in the same order.

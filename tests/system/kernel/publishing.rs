@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use cqrs::{Domain, PublicRecord, StreamId};
-use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, EventSink, Projector, SendError, StoreError};
+use cqrs::{Domain, PublicRecord, StreamId, Version, spec::commit_of};
+use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, EventSink, Projector, RepublishFrom, SendError, StoreError};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use local::engine::interceptor::Fault;
@@ -156,6 +156,39 @@ async fn a_publication_without_a_bus_is_not_caught_up() {
     assert_eq!((report.views_written, report.failed.len()), (0, 0));
     publish(&jars, &bus, &[a]).await;
     assert_eq!(bus.taken(), ["jar#a/1/0"]);
+}
+
+#[tokio::test]
+async fn events_are_published_again_from_the_start_a_version_or_a_time_and_the_position_stays() {
+    let (jars, bus) = (Jars::start().await, Arc::<Bus>::default());
+    let a = stream(&jars, "a", &[filled(3), EMPTIED, filled(4)]).await;
+    let streams = [a.stream.clone(), StreamId::of::<JarEvent>("never-filled")];
+    let later = commit_of("a", 4, "2026-11-23T10:00:00Z", filled(5));
+    let later = jars.append(later).await;
+    publish(&jars, &bus, std::slice::from_ref(&a)).await;
+    bus.taken();
+    let republish = async |from: RepublishFrom| {
+        let report = publisher(&jars, &bus).republish(&streams, from).await;
+        assert!(report.failed.is_empty(), "{:?}", report.failed);
+        let taken = bus.taken();
+        assert_eq!(report.events, taken.len());
+        taken
+    };
+    assert_eq!(republish(RepublishFrom::Start).await, ["jar#a/1/0", "jar#a/3/0", "jar#a/4/0"]);
+    assert_eq!(republish(RepublishFrom::Version(Version::new(2))).await, ["jar#a/3/0", "jar#a/4/0"]);
+    assert_eq!(republish(RepublishFrom::Time(later.recorded_at)).await, ["jar#a/4/0"]);
+    publish(&jars, &bus, &[CatchUpRequest::new(a.stream)]).await;
+    assert_eq!(bus.taken(), ["jar#a/4/0"]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_not_sent_again_is_reported() {
+    let (jars, bus) = (Jars::start().await, Arc::<Bus>::default());
+    let (a, b) = (stream(&jars, "a", &[filled(3)]).await, stream(&jars, "b", &[filled(PANIC_AMOUNT)]).await);
+    *bus.failures.lock().unwrap() = 1;
+    let streams = [a.stream, b.stream];
+    let report = publisher(&jars, &bus).republish(&streams, RepublishFrom::Start).await;
+    assert_eq!((report.events, report.failed.keys().cloned().collect::<Vec<_>>()), (0, streams.to_vec()));
 }
 
 #[tokio::test]

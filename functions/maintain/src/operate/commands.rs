@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, fs, io, path::Path, process::ExitCode};
 
 use app::App;
 use cqrs::{
-    Domain, StoredCommit, StreamId,
+    Domain, StoredCommit, StreamId, Version,
     read_model::{DeclaredTables, TableKind},
 };
-use cqrs_dynamodb::{StoreError, generations::PROPAGATION};
+use cqrs_dynamodb::{RepublishFrom, StoreError, generations::PROPAGATION};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::{SignedDuration, Timestamp};
+use messaging::{EventBus, publisher::publisher_to};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -18,13 +19,14 @@ use crate::{
     counters::{CountersReport, NotServed, Outcome, RebuiltCounters, rebuild_counters},
     rebuild::{RebuildReport, rebuild},
     redrive,
+    republish::{Republished, republish, republish_all},
     segments::Checkpoint,
     sweep::{self, DiscardedBatch},
     verify::{self, VerifyReport},
     with_causes,
 };
 
-/// The number of parallel segments of a sweep.
+/// The number of parallel segments of a sweep, and of publishing all events again.
 const SWEEP_SEGMENTS: u16 = 4;
 
 /// The age of the heads in a digest: enough for commits that were being written at that time.
@@ -73,6 +75,16 @@ pub(super) async fn run<D: Domain>(
                 }
                 false => sweep_streams::<D>(app, &discarded, json).await,
             }
+        }
+        OperateCommand::Republish { streams, from_version, since, bus, .. } => {
+            let from = match (from_version, since) {
+                (Some(version), _) => RepublishFrom::Version(Version::new(version)),
+                (None, Some(time)) => RepublishFrom::Time(time),
+                (None, None) => RepublishFrom::Start,
+            };
+            let streams: Result<Vec<_>, _> =
+                streams.iter().map(|stream| target::stream(stream, default_category)).collect();
+            republish_events::<D>(app, &streams?, from, bus, json).await
         }
         OperateCommand::History { stream } => history(app, &target::stream(&stream, default_category)?, json).await,
     }
@@ -308,6 +320,38 @@ async fn redrive_streams<D: Domain>(app: &App, streams: &[StreamId], json: bool)
 fn print_caught_up(report: &RebuildReport, json: bool) -> Result<ExitCode, CliError> {
     print_report(report, json)?;
     Ok(ExitCode::from(u8::from(!report.failed.is_empty() || report.parked + report.unhandled > 0)))
+}
+
+/// Publishes the events of these streams again, or of all streams if `streams` is empty.
+async fn republish_events<D: Domain>(
+    app: &App,
+    streams: &[StreamId],
+    from: RepublishFrom,
+    bus: Option<String>,
+    json: bool,
+) -> Result<ExitCode, CliError> {
+    for stream in streams {
+        check_exists(app, stream).await?;
+    }
+    let event_bus = EventBus::new(app, bus).map_err(|error| error.to_string())?;
+    let publisher = publisher_to::<D>(app, event_bus).map_err(message)?;
+    let republished = if streams.is_empty() {
+        let bar = progress_bar::<D>(app).await;
+        let on_page = |republished: &Republished, _: &Checkpoint| bar.set_position(republished.streams as u64);
+        let republished = republish_all::<D>(app, &publisher, from, Checkpoint::start(SWEEP_SEGMENTS), on_page).await;
+        bar.finish_and_clear();
+        republished.map_err(message)?
+    } else {
+        republish(&publisher, streams, from).await
+    };
+    if json {
+        print_json(&republished)?;
+    } else {
+        let Republished { streams, events, failed } = &republished;
+        println!("{streams} streams: {events} events sent, {} failed", failed.len());
+        failed.iter().for_each(|(stream, reason)| println!("  {stream} failed: {reason}"));
+    }
+    Ok(ExitCode::from(u8::from(!republished.failed.is_empty())))
 }
 
 async fn history(app: &App, stream: &StreamId, json: bool) -> Result<ExitCode, CliError> {
