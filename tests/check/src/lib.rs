@@ -10,8 +10,10 @@
 //! 5. [`load`]: the clients together; `load_client`: the actions of one client.
 //! 6. `final_state`: the events and views after the load.
 //! 7. [`summary`]: the run in numbers.
+//! 8. [`consumer`]: the recipe for consumers of public events; pure.
 
 pub mod api;
+pub mod consumer;
 mod final_state;
 pub mod history;
 pub mod load;
@@ -25,6 +27,7 @@ use jiff::SignedDuration;
 use self::summary::{CommandCounts, Latency};
 pub use self::{
     api::Api,
+    consumer::{Consumer, Receipt},
     history::{Reply, RunHistory},
     load::{Clock, Load},
     summary::Summary,
