@@ -37,6 +37,7 @@ mod openapi;
 mod parking;
 mod personal_data;
 mod projector;
+mod public_events;
 mod queries;
 mod read_your_writes;
 mod restore;

@@ -1,6 +1,9 @@
-//! OpenAPI schemas of the domain's values. Their bounds come from the types.
+//! OpenAPI schemas of the domain's values, whose bounds come from the types, and sample events.
 
-use cqrs::openapi::{Schemas, refer_to};
+use cqrs::{
+    EventRecord,
+    openapi::{Schemas, refer_to},
+};
 use iso_currency::IntoEnumIterator;
 use serde_json::{Value, json};
 use strum::VariantArray;
@@ -13,7 +16,7 @@ use utoipa::{
 };
 
 use crate::{
-    Status,
+    OrderEvent, Status,
     order::{Currency, MAX_ITEMS, OrderItem, OrderItems, is_in_use},
 };
 
@@ -90,3 +93,15 @@ impl PartialSchema for Revenue {
 }
 
 impl ToSchema for Revenue {}
+
+/// Returns two orders, with one event of each type: one is delivered and one is cancelled. The events are those of the
+/// golden files.
+pub fn samples() -> Vec<Vec<OrderEvent>> {
+    let decode = |file: &str| serde_json::from_str::<EventRecord>(file).ok()?.decode().ok();
+    let placed = include_str!("../golden/order.placed.v1.json");
+    let shipped = include_str!("../golden/order.shipped.v1.json");
+    let delivered = include_str!("../golden/order.delivered.v1.json");
+    let cancelled = include_str!("../golden/order.cancelled.v1.json");
+    let order = |files: &[&str]| files.iter().filter_map(|file| decode(file)).collect();
+    vec![order(&[placed, shipped, delivered]), order(&[placed, cancelled])]
+}

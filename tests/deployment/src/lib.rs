@@ -1,6 +1,6 @@
 //! The deployment of the order service: what `template.yaml` deploys, as the local stack runs it.
 //!
-//! 1. [`deployment()`]: the functions by the names of their binaries, and the texts of the API.
+//! 1. [`deployment()`]: the functions by the names of their binaries, the public events, and the texts of the API.
 //! 2. [`order_workload`]: the commands of `cargo local check`, and how it reads the answers.
 //! 3. [`cli`]: `cargo local` with the commands `demo` and `check` of the order service.
 
@@ -12,6 +12,7 @@ use std::path::Path;
 use domains::Domains;
 use local::{ApiDescription, Deployment, ExampleRequest, Template, UsedTables};
 pub use order_workload::OrderWorkload;
+use orders::OrderPublication;
 
 const DESCRIPTION: &str = "A command changes one order and returns its new version. A query reads views, which are \
     updated asynchronously. Money is an integer in minor units with an ISO 4217 currency code; a sum over orders is a \
@@ -62,6 +63,7 @@ pub fn deployment() -> Deployment {
             UsedTables::All,
             |app, event| async move { maintain::handle::<Domains>(&app, event).await },
         )
+        .publishes::<OrderPublication>("orders", orders::openapi::samples)
 }
 
 /// The deployed template.

@@ -26,7 +26,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::{Deployment, openapi};
+use crate::{
+    Deployment, asyncapi, openapi,
+    public_events::{find, pretty},
+};
 
 /// Run the whole system on this machine: DynamoDB, the functions behind one URL, the stream, and messages
 #[derive(Debug, Parser)]
@@ -88,6 +91,17 @@ enum LocalCommand<C: Subcommand> {
         duration: Duration,
         #[command(flatten)]
         system: SystemUrl,
+    /// Print the description of the public events, the content of asyncapi.json
+    Asyncapi,
+    /// Print the JSON Schema of a public event, the content of its file in schemas/
+    Schema {
+        /// The type of the event, for example order.placed
+        event_type: String,
+    },
+    /// Print an example of a public event in its envelope
+    Sample {
+        /// The type of the event, for example order.placed
+        event_type: String,
     },
     #[command(flatten)]
     Own(C),
@@ -161,6 +175,15 @@ async fn execute<C: Subcommand>(
         Some(LocalCommand::Queues { queue: None, system }) => queues::list(&system.url).await?,
         Some(LocalCommand::Queues { queue: Some(queue), system }) => queues::show(&system.url, &queue).await?,
         Some(LocalCommand::Wind { duration, system }) => clock::wind(&system.url, duration).await?,
+        Some(LocalCommand::Asyncapi) => print!("{}", asyncapi::json(deployment).map_err(|error| error.to_string())?),
+        Some(LocalCommand::Schema { event_type }) => {
+            let schema = find(deployment, &event_type).and_then(|found| pretty(&found.json_schema()));
+            print!("{}", schema.map_err(|error| error.to_string())?);
+        }
+        Some(LocalCommand::Sample { event_type }) => {
+            let sample = find(deployment, &event_type).and_then(|found| pretty(&found.example));
+            print!("{}", sample.map_err(|error| error.to_string())?);
+        }
         Some(LocalCommand::Own(command)) => return run(command, deployment).await,
     }
     Ok(ExitCode::SUCCESS)
@@ -175,11 +198,9 @@ mod tests {
     #[test]
     fn a_project_without_commands_of_its_own_has_the_common_ones() {
         let cli = LocalCli::<Infallible>::command();
-        assert!(
-            cli.get_subcommands()
-                .map(clap::Command::get_name)
-                .eq(["token", "history", "openapi", "send", "queues", "wind"])
-        );
+        let common =
+            ["token", "history", "openapi", "send", "queues", "wind", "asyncapi", "schema", "sample"];
+        assert!(cli.get_subcommands().map(clap::Command::get_name).eq(common));
         cli.debug_assert();
         let parsed = LocalCli::<Infallible>::try_parse_from(["local", "history", "7"]).unwrap();
         assert!(matches!(parsed.command, Some(LocalCommand::History { id, .. }) if id == "7"));

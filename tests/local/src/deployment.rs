@@ -7,11 +7,12 @@ use app::{
     openapi::{DescribedFunction, Operation},
     start::{self, UsedTables},
 };
-use cqrs::{DeclarationError, Domain};
+use cqrs::{DeclarationError, Domain, Publication, read_model::DeclaredTables};
 use lambda_runtime::LambdaEvent;
 use serde::{Serialize, de::DeserializeOwned};
+use utoipa::ToSchema;
 
-use crate::{functions::Function, openapi::ApiDescription};
+use crate::{functions::Function, openapi::ApiDescription, public_events::DescribedPublication};
 
 /// The system of a project: its functions, its tables, its API, and the texts of its `cargo local`.
 #[derive(Clone)]
@@ -27,6 +28,9 @@ pub struct Deployment {
     pub history: &'static str,
     tables: fn(UsedTables) -> Result<Vec<&'static str>, DeclarationError>,
     functions: Vec<DeployedFunction>,
+    /// The names of the publications of the domains.
+    declared_publications: Vec<&'static str>,
+    publications: Vec<DescribedPublication>,
 }
 
 /// A function of the system.
@@ -68,7 +72,9 @@ impl Deployment {
         history: &'static str,
     ) -> Result<Self, DeclarationError> {
         start::tables::<D>(UsedTables::All)?;
-        Ok(Self { name, template, api, example, history, tables: start::tables::<D>, functions: Vec::new() })
+        let declared_publications = D::publications(DeclaredTables::default()).check()?.into_keys().collect();
+        let (tables, functions, publications) = (start::tables::<D>, Vec::new(), Vec::new());
+        Ok(Self { name, template, api, example, history, tables, functions, declared_publications, publications })
     }
 
     /// Adds HTTP functions.
@@ -104,6 +110,27 @@ impl Deployment {
         let tables = self.declared(used);
         self.functions.push(DeployedFunction { name, compose: Arc::new(compose), http: None, tables });
         self
+    }
+
+    /// Describes the events that `P` publishes. `source` is the `source` of their envelopes, as the template sets it.
+    /// `samples` returns streams, whose events become the examples; they need one for each type.
+    #[must_use]
+    pub fn publishes<P: Publication>(mut self, source: &'static str, samples: fn() -> Vec<Vec<P::Event>>) -> Self
+    where
+        P::Public: ToSchema,
+    {
+        self.publications.push(DescribedPublication::of::<P>(source, samples));
+        self
+    }
+
+    /// Returns the names of the publications that the domains declare.
+    pub fn declared_publications(&self) -> &[&'static str] {
+        &self.declared_publications
+    }
+
+    /// Returns the publications that are described.
+    pub fn publications(&self) -> &[DescribedPublication] {
+        &self.publications
     }
 
     /// Returns the declared names of all tables.

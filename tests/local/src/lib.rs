@@ -7,14 +7,16 @@
 //! 5. [`gateway`]: the HTTP API. [`authorizer`]: its JWT authorizer. [`openapi`]: its description.
 //! 6. [`event_source_mapping`]: delivers the stream to its readers. [`queue_mapping`]: delivers messages of queues.
 //! 7. [`messaging`]: EventBridge, SQS and EventBridge Scheduler. [`clock`]: the clock that their timers follow.
-//! 8. [`chaos`]: injects faults into calls and deliveries.
-//! 9. [`stack`]: all parts together. [`cli`]: the command line of a project. [`testing`]: its system tests.
+//! 8. [`public_events`]: the events for other systems, with the rule for changes. [`asyncapi`]: their description.
+//! 9. [`chaos`]: injects faults into calls and deliveries.
+//! 10. [`stack`]: all parts together. [`cli`]: the command line of a project. [`testing`]: its system tests.
 //!
 //! The crate contains no domain and no function. A project gets its own `cargo local` from a binary that declares a
 //! [`Deployment`] and calls [`cli::main`].
 
 #![allow(clippy::indexing_slicing, reason = "indexing sets a field of a JSON object, and does not panic")]
 
+pub mod asyncapi;
 pub mod authorizer;
 pub mod chaos;
 pub mod cli;
@@ -27,6 +29,7 @@ pub mod gateway;
 pub mod hash;
 pub mod messaging;
 pub mod openapi;
+pub mod public_events;
 pub mod queue_mapping;
 pub mod stack;
 pub mod tables;

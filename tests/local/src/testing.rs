@@ -12,10 +12,12 @@
 //! }
 //! ```
 //!
-//! [`assert_template`] compares the template of the project with its code.
+//! [`assert_template`] compares the template of the project with its code. [`assert_public_schemas`] refuses changes of
+//! public events that other systems cannot read.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failure of a test system must fail the test")]
 
+mod public_events;
 mod template;
 
 use std::sync::{
@@ -29,7 +31,10 @@ use reqwest::{Client, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Mutex};
 
-pub use self::template::assert_template;
+pub use self::{
+    public_events::{assert_public_samples, assert_public_schemas},
+    template::assert_template,
+};
 use crate::{
     Deployment, Engine, Stack, Template, authorizer::Authorizer, event_source_mapping::EventSourceMapping,
     queue_mapping::QueueMapping,

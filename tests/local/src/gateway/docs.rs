@@ -1,6 +1,7 @@
-//! The API description and a page to try it (Swagger UI, bundled, so that it works offline).
+//! The descriptions of the API and of the public events, and a page to try the API (Swagger UI, bundled, so that it works offline).
 
 use std::{
+    fmt::Display,
     io::{Cursor, Read},
     sync::Arc,
 };
@@ -16,18 +17,30 @@ use swagger_ui::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
 use super::Gateway;
-use crate::openapi;
+use crate::{asyncapi, openapi};
 
 /// The page, without its title. It loads nothing from other hosts: no validator, no font.
 const PAGE: &str = include_str!("docs.html");
 
-/// `GET /openapi.json`, `GET /docs` and the files of the page.
+/// `GET /openapi.json`, `GET /asyncapi.json`, `GET /docs` and the files of the page.
 pub(super) fn router() -> Router<Arc<Gateway>> {
-    Router::new().route("/openapi.json", get(description)).route("/docs", get(page)).route("/docs/{file}", get(file))
+    Router::new()
+        .route("/openapi.json", get(api))
+        .route("/asyncapi.json", get(events))
+        .route("/docs", get(page))
+        .route("/docs/{file}", get(file))
 }
 
-async fn description(State(gateway): State<Arc<Gateway>>) -> Response {
-    match openapi::json(&gateway.deployment) {
+async fn api(State(gateway): State<Arc<Gateway>>) -> Response {
+    description(openapi::json(&gateway.deployment))
+}
+
+async fn events(State(gateway): State<Arc<Gateway>>) -> Response {
+    description(asyncapi::json(&gateway.deployment))
+}
+
+fn description(json: Result<String, impl Display>) -> Response {
+    match json {
         Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
