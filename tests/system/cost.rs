@@ -95,6 +95,7 @@ async fn a_rebuild_reads_view_and_stream_of_an_order_and_writes_the_view_if_it_i
     let ids = ["1", "2", "3"].map(|key| async { system.customer("alice").places_order(key).await });
     let ids = futures_util::future::join_all(ids).await;
     system.project().await;
+    system.publish().await;
     system.interceptor.take_costs();
     let app = &system.stack.app;
     rebuild::<Domains>(app, Checkpoint::start(1), |_, _| {}).await.unwrap();

@@ -48,7 +48,12 @@ pub struct System {
     direct: App,
     url: String,
     client: Client,
+    /// Delivers the stream to the projector.
     mapping: Mutex<EventSourceMapping>,
+    /// Delivers the stream to the publisher.
+    publishing: Mutex<EventSourceMapping>,
+    /// The events on the bus.
+    published: Arc<std::sync::Mutex<Vec<Value>>>,
 }
 
 type MetricLines = std::sync::Mutex<Vec<Value>>;
@@ -81,6 +86,11 @@ pub fn prefix() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let run = u128::from_be_bytes(Environment::system().random_bytes()) >> 64;
     format!("{run:016x}-{}-", NUMBER.fetch_add(1, Ordering::SeqCst))
+}
+
+/// The mapping of the stream to this function.
+fn mapping_of(stack: &Stack, function: &str) -> EventSourceMapping {
+    stack.event_source_mappings().into_iter().find(|mapping| mapping.name() == function).unwrap()
 }
 
 impl System {
@@ -141,16 +151,22 @@ impl System {
             }))
             .unwrap();
         let direct = stack::app(&stack.deployment, &stack.template, &direct, &environment, &prefix).unwrap();
-        let mapping = Mutex::new(configure(stack.event_source_mappings().pop().unwrap()));
+        let mapping = Mutex::new(configure(mapping_of(&stack, "projector")));
+        let publishing = Mutex::new(mapping_of(&stack, "publisher"));
+        let published = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let events = Arc::clone(&published);
+        stack.messaging.on_event(move |_, event| events.lock().unwrap().push(event.clone()));
         let url = serve(&stack).await;
-        Self { stack, interceptor: Arc::default(), clock, metrics, direct, url, client: Client::new(), mapping }
+        let (interceptor, client) = (Arc::default(), Client::new());
+        Self { stack, interceptor, clock, metrics, direct, url, client, mapping, publishing, published }
     }
 
     /// Replaces the functions by those behind the Lambda Invoke API at `url`.
     pub async fn with_functions_at(self, url: &str) -> Self {
         let stack = self.stack.with_functions_at(url);
-        let mapping = Mutex::new(stack.event_source_mappings().pop().unwrap());
-        Self { url: serve(&stack).await, stack, mapping, ..self }
+        let mapping = Mutex::new(mapping_of(&stack, "projector"));
+        let publishing = Mutex::new(mapping_of(&stack, "publisher"));
+        Self { url: serve(&stack).await, stack, mapping, publishing, ..self }
     }
 
     pub fn last_metrics_line(&self) -> Value {
@@ -180,6 +196,28 @@ impl System {
     /// Delivers batches to the projector until the stream is empty.
     pub async fn project(&self) {
         self.mapping.lock().await.drain().await.unwrap();
+    }
+
+    /// Delivers batches to the publisher until the stream is empty. Returns the events on the bus since the last time.
+    pub async fn publish(&self) -> Vec<Value> {
+        self.publishing.lock().await.drain().await.unwrap();
+        self.take_published()
+    }
+
+    /// Delivers one batch to the publisher.
+    pub async fn publish_a_batch(&self) -> DeliveryStep {
+        self.publishing.lock().await.step().await.unwrap()
+    }
+
+    /// The events on the bus since the last time.
+    pub fn take_published(&self) -> Vec<Value> {
+        self.published.lock().unwrap().drain(..).collect()
+    }
+
+    /// Delivers the whole stream to the publisher again.
+    pub async fn publish_again(&self) -> Vec<Value> {
+        mapping_of(&self.stack, "publisher").drain().await.unwrap();
+        self.take_published()
     }
 
     pub fn url(&self) -> &str {
@@ -241,7 +279,7 @@ impl System {
 
     /// A second mapping at the beginning of the stream. It delivers all records again.
     pub fn replaying_mapping(&self) -> EventSourceMapping {
-        self.stack.event_source_mappings().pop().unwrap()
+        mapping_of(&self.stack, "projector")
     }
 
     /// A caller with these scopes.

@@ -38,6 +38,7 @@ mod parking;
 mod personal_data;
 mod projector;
 mod public_events;
+mod publishing;
 mod queries;
 mod read_your_writes;
 mod restore;

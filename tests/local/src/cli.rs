@@ -91,6 +91,7 @@ enum LocalCommand<C: Subcommand> {
         duration: Duration,
         #[command(flatten)]
         system: SystemUrl,
+    },
     /// Print the description of the public events, the content of asyncapi.json
     Asyncapi,
     /// Print the JSON Schema of a public event, the content of its file in schemas/
