@@ -199,8 +199,7 @@ mod tests {
     #[test]
     fn a_project_without_commands_of_its_own_has_the_common_ones() {
         let cli = LocalCli::<Infallible>::command();
-        let common =
-            ["token", "history", "openapi", "send", "queues", "wind", "asyncapi", "schema", "sample"];
+        let common = ["token", "history", "openapi", "send", "queues", "wind", "asyncapi", "schema", "sample"];
         assert!(cli.get_subcommands().map(clap::Command::get_name).eq(common));
         cli.debug_assert();
         let parsed = LocalCli::<Infallible>::try_parse_from(["local", "history", "7"]).unwrap();

@@ -3,7 +3,7 @@ use std::{
     sync::{Mutex, atomic::AtomicU64, atomic::Ordering},
 };
 
-use app::App;
+use app::{App, start::UsedTables};
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_smithy_types::retry::RetryConfig;
 use cqrs::{Domain, ReadModels};
@@ -93,7 +93,7 @@ async fn start(calls: &Arc<Calls>, prefix: &str) -> Stack {
     let api = ApiDescription { version: "1", license: "MIT", description: "", token: "" };
     let example = ExampleRequest { operation: "none", body: "{}", caller: "ada", scopes: "" };
     let deployment = Deployment::new::<Library>("Library", PathBuf::new(), api, example, "none").unwrap();
-    let deployment = deployment.handler("relay", relay).handler("audit", audit);
+    let deployment = deployment.handler("relay", UsedTables::None, relay).handler("audit", UsedTables::None, audit);
     let random = AtomicU64::new(1);
     let environment = Environment::new(
         || "2026-11-22T10:00:00Z".parse::<Timestamp>().unwrap(),
