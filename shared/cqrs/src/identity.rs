@@ -17,6 +17,12 @@ impl CommandId {
         Self(derived_id(&["command", caller, key]).to_string())
     }
 
+    /// Derives the id of a command that a process sends: the command `number` of its reaction to `trigger`. No caller and
+    /// key give the same id.
+    pub fn of_process(process: &str, trigger: &str, number: usize) -> Self {
+        Self(derived_id(&["process", process, trigger, &number.to_string()]).to_string())
+    }
+
     /// Builds an id for a command without an idempotency key. A repeat of such a command is a new command.
     pub fn random(bytes: [u8; 16]) -> Self {
         Self(Builder::from_random_bytes(bytes).into_uuid().to_string())
@@ -88,6 +94,14 @@ mod tests {
     fn derived_ids_never_change() {
         assert_eq!(derived_id(&["loan", "alice", "key-1"]).to_string(), "79ae8b76-1651-8d4a-971f-fe8d66f1ccd2");
         assert_eq!(derived_id(&[]).get_version_num(), 8);
+    }
+
+    #[test]
+    fn ids_of_commands_of_processes_never_change_and_have_a_domain_of_their_own() {
+        let id = CommandId::of_process("reminders", "loan#7/1/0", 0);
+        assert_eq!(id.to_string(), "1b58aa9f-c06f-8383-8137-718892831dd5");
+        assert_ne!(id, CommandId::derived("reminders", "loan#7/1/0"));
+        assert_ne!(id, CommandId::of_process("reminders", "loan#7/1/0", 1));
     }
 
     #[test]

@@ -12,8 +12,9 @@
 //!    rows from one view.
 //! 7. [`read_model`]: declares a projection with its rollups, tallies and rows; a domain declares its read models.
 //! 8. [`publication`]: chooses the events that other systems hear of.
-//! 9. [`id`], [`text`], [`bounded`], [`time`], [`scope`]: values that domains are built of; [`value`]: their error.
-//! 10. [`spec`]: given/when/then tests of aggregates and projections, and the test of golden event files.
+//! 9. [`process`]: reacts to events and timers with commands.
+//! 10. [`id`], [`text`], [`bounded`], [`time`], [`scope`]: values that domains are built of; [`value`]: their error.
+//! 11. [`spec`]: given/when/then tests of aggregates, projections and processes, and the test of golden event files.
 //!
 //! The module `openapi` has the OpenAPI schemas of the values, compiled only for the local stack.
 
@@ -28,6 +29,7 @@ pub mod identity;
 pub mod index;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+pub mod process;
 pub mod projection;
 pub mod publication;
 pub mod read_model;
@@ -51,6 +53,7 @@ pub use heads::HeadsDigest;
 pub use id::Id;
 pub use identity::{CommandId, Fingerprint, derived_id, digest};
 pub use index::Index;
+pub use process::{Process, ProcessEvent, Reaction, Trigger};
 pub use projection::Projection;
 pub use publication::{LastPublished, PublicEvent, PublicRecord, Publication, Published};
 pub use read_model::{DeclarationError, Domain, ReadModel, ReadModels};

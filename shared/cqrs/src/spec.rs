@@ -1,15 +1,19 @@
-//! Given/when/then tests of aggregates and projections.
+//! Given/when/then tests of aggregates, projections and processes.
 //!
 //! Each step has a type of its own, so a specification without a `when` or a `then` does not compile. Every event of a
 //! specification is also encoded and decoded: an event that could not be read again fails the test.
 
 mod golden;
+mod process;
 
 use std::fmt::Debug;
 
 use jiff::Timestamp;
 
-pub use self::golden::assert_golden;
+pub use self::{
+    golden::assert_golden,
+    process::{GivenSource, Reacted, given_source},
+};
 use crate::{
     Aggregate, CommandId, Commit, Event, EventRecord, Fingerprint, Projection, PublicRecord, Publication, StreamId,
     Version,
