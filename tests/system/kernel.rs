@@ -8,6 +8,7 @@ mod instalments;
 mod invariants;
 mod jar;
 mod jar_beside;
+mod process;
 mod publishing;
 mod read_models;
 mod store;
@@ -40,9 +41,14 @@ use crate::harness::{self, interceptor::TestInterceptor};
 const PARKED_IN: &str = "parked_in";
 
 /// The tables of the test aggregate.
+#[derive(Clone)]
 struct Jars {
     dynamo: Dynamo,
+    /// The client without the interceptor.
+    direct: Dynamo,
     interceptor: Arc<TestInterceptor>,
+    /// In milliseconds since 1970. Each read advances it by one.
+    clock: Arc<AtomicI64>,
     prefix: String,
 }
 
@@ -50,12 +56,15 @@ impl Jars {
     async fn start() -> Self {
         let interceptor = Arc::new(TestInterceptor::default());
         let (engine, prefix) = (harness::engine().with_interceptor(interceptor.clone()), harness::prefix());
-        let (time, random) = (AtomicI64::new(1_700_000_000_000), AtomicU64::new(1));
+        let (clock, random) = (Arc::new(AtomicI64::new(1_700_000_000_000)), AtomicU64::new(1));
+        let time = Arc::clone(&clock);
         let environment = Environment::new(
             move || Timestamp::from_millisecond(time.fetch_add(1, Ordering::SeqCst)).unwrap(),
             move || u128::from(random.fetch_add(1, Ordering::SeqCst)).to_be_bytes(),
         );
-        let dynamo = engine.dynamo(&settings(engine.endpoint()).unwrap(), environment);
+        let settings = settings(engine.endpoint()).unwrap();
+        let dynamo = engine.dynamo(&settings, environment.clone());
+        let direct = engine.direct().dynamo(&settings, environment);
         let declared = JarDomain::<1>::publications(JarDomain::<1>::read_models(DeclaredTables::default()));
         let declared = declared.check().unwrap();
         let events = ("events", vec![("stream", "S"), ("version", "N")]);
@@ -77,7 +86,12 @@ impl Jars {
             };
             tables::create(&dynamo.client, &format!("{prefix}{name}"), &table).await.unwrap();
         }
-        Self { dynamo, interceptor, prefix }
+        Self { dynamo, direct, interceptor, clock, prefix }
+    }
+
+    /// These jars without the interceptor.
+    fn without_faults(&self) -> Self {
+        Self { dynamo: self.direct.clone(), ..self.clone() }
     }
 
     /// Appends the commit after the one before it. Returns the stored commit.

@@ -12,7 +12,8 @@
 //! 5. [`counters`]: one table of counters; [`mod@generations`]: their rebuild; [`rows`]: one table of rows.
 //! 6. [`projector`]: catches views and counters up with their streams; [`parked`]: streams that cannot be folded.
 //! 7. [`reader`]: reads single views, with the caller's own writes folded in; [`index`]: reads lists of views.
-//! 8. [`streams`]: scans all streams, for rebuild, sweep and verify.
+//! 8. [`process`]: runs processes: follows source streams, fires timers and sends commands.
+//! 9. [`streams`]: scans all streams, for rebuild, sweep and verify.
 
 pub mod bookkeeping;
 mod call;
@@ -28,6 +29,7 @@ pub mod generations;
 pub mod index;
 mod item;
 pub mod parked;
+pub mod process;
 pub mod projector;
 pub mod reader;
 mod revision;
@@ -49,6 +51,7 @@ pub use generations::{Generation, Generations, InGeneration};
 pub use index::{IndexPage, IndexPosition, IndexRow};
 pub use item::Item;
 pub use parked::{Parked, ParkedView};
+pub use process::{DueInstance, ProcessError, ProcessReport, catch_up_process};
 pub use projector::{
     CatchUpReport, CatchUpRequest, EventSink, Projector, ProjectorBuilder, RepublishFrom, RepublishReport, SendError,
     Verified, VerifiedStreams, VerifiedViews, ViewDefect,

@@ -4,7 +4,7 @@ use cqrs::{Aggregate, Counters, Event, Projection, PublicEvent, Publication, Rec
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub enum JarCommand {
     Put(u64),
     Take(u64),
@@ -30,10 +30,19 @@ pub enum JarEvent {
 /// The fold of levels panics at this amount.
 pub const PANIC_AMOUNT: u64 = 666;
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum JarRejection {
     NotThatMuch,
     TooLate,
+}
+
+impl From<JarRejection> for &'static str {
+    fn from(rejection: JarRejection) -> Self {
+        match rejection {
+            JarRejection::NotThatMuch => "not-that-much",
+            JarRejection::TooLate => "too-late",
+        }
+    }
 }
 
 #[derive(Debug, Default, PartialEq)]

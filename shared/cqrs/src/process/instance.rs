@@ -123,27 +123,27 @@ impl<P: Process> Instance<P> {
         }
     }
 
-    /// Fires the pending timer whose command made this commit of the source stream, if there is one.
+    /// Fires the pending timers up to the one whose command made this commit of the source stream, if there is one.
     ///
     /// An earlier attempt sent the command and ended before it recorded the firing. The events of the commit may cancel
     /// the timer, so the firing comes first, as in the earlier attempt.
-    ///
-    /// # Errors
-    /// Those of [`fire_next`](Self::fire_next).
-    pub fn fire_cause_of(&mut self, process: &P, commit: &Commit<P::Source>) -> Result<Option<Step<P>>, InstanceError> {
+    pub fn fire_cause_of(&mut self, process: &P, commit: &Commit<P::Source>) -> Vec<Step<P>> {
         if commit.caller != P::caller() {
-            return Ok(None);
+            return Vec::new();
         }
-        for (name, due) in self.timers.clone() {
-            let mut attempt = self.clone();
-            let Ok(step) = attempt.fire(process, &name, due) else { continue };
+        let mut attempt = self.clone();
+        let mut steps = Vec::new();
+        // An error appears again when the timer is fired later.
+        while let Ok(Some(step)) = attempt.fire_next(process, commit.recorded_at) {
             let is_cause = |sent: &PendingCommand<_>| sent.stream == commit.stream && sent.id == commit.command_id;
-            if step.commands.iter().any(is_cause) {
+            let is_last = step.commands.iter().any(is_cause);
+            steps.push(step);
+            if is_last {
                 *self = attempt;
-                return Ok(Some(step));
+                return steps;
             }
         }
-        Ok(None)
+        Vec::new()
     }
 
     fn fire(&mut self, process: &P, name: &str, due: Timestamp) -> Result<Step<P>, InstanceError> {
