@@ -3,9 +3,10 @@
 //! 1. [`order`]: the aggregate with its commands, events and rules, and their values.
 //! 2. [`order_summary`]: the view of an order, and its row in a customer's list.
 //! 3. [`dashboard`]: the counters over all orders.
-//! 4. [`public`]: the events that other systems hear of.
-//! 5. [`scope`]: the permissions of callers.
-//! 6. [`Orders`]: declares the read models and the publication.
+//! 4. [`shipping_deadline`]: the process that cancels an order that is not shipped in time.
+//! 5. [`public`]: the events that other systems hear of.
+//! 6. [`scope`]: the permissions of callers.
+//! 7. [`Orders`]: declares the read models and the publication.
 //!
 //! The module `openapi` has the OpenAPI schemas of these types.
 
@@ -21,11 +22,13 @@ pub mod order;
 pub mod order_summary;
 pub mod public;
 pub mod scope;
+pub mod shipping_deadline;
 
 pub use dashboard::Dashboard;
 pub use order::{Order, OrderCommand, OrderEvent, OrderRejection, Status};
 pub use order_summary::{ListedOrder, OrderSummaries, OrderSummary};
 pub use public::{OrderPublication, PublicOrderEvent};
+pub use shipping_deadline::ShippingDeadline;
 
 /// The order domain. Declares its read models and its publication for the projector, the publisher, maintenance and the
 /// tests.
