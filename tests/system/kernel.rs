@@ -9,6 +9,7 @@ mod invariants;
 mod jar;
 mod jar_beside;
 mod process;
+mod process_function;
 mod publishing;
 mod read_models;
 mod store;
