@@ -1,21 +1,12 @@
 //! The OpenAPI description of the commands.
 
 use app::openapi::Operation;
-use cqrs::openapi::{Schemas, refer_to};
 use orders::{
     Order,
     OrderRejection::{AlreadyCancelled, AlreadyDelivered, AlreadyPlaced, AlreadyShipped, NotShipped},
-    openapi::items_of,
 };
+use orders_api::{CancelOrderDocument, DeliverOrderDocument, PlaceOrderDocument, ShipOrderDocument};
 use serde_json::json;
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{RefOr, schema::Schema},
-};
-
-use crate::documents::{
-    CancelOrderDocument, DeliverOrderDocument, ItemDocument, PlaceOrderDocument, ShipOrderDocument,
-};
 
 /// Completes the description of an operation.
 pub fn describe(id: &str, operation: Operation) -> Operation {
@@ -61,19 +52,4 @@ fn cancel_order(operation: Operation) -> Operation {
         .body::<CancelOrderDocument>(json!({ "reason": "changed my mind" }));
     let rejections = [AlreadyShipped, AlreadyDelivered, AlreadyCancelled];
     rejections.into_iter().fold(operation.changes::<Order>("The order was cancelled."), Operation::rejects::<Order>)
-}
-
-/// The schema of the items in the body of `POST /orders`.
-pub(crate) struct NewItems;
-
-impl PartialSchema for NewItems {
-    fn schema() -> RefOr<Schema> {
-        items_of::<ItemDocument>()
-    }
-}
-
-impl ToSchema for NewItems {
-    fn schemas(schemas: &mut Schemas) {
-        refer_to::<ItemDocument>(schemas);
-    }
 }

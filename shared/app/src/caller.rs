@@ -26,6 +26,13 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Creates a caller with the scopes in a list that is separated by spaces. Returns `None` if the subject does not have
+    /// 1 to 255 characters.
+    pub fn new(subject: String, scopes: &str) -> Option<Self> {
+        let scopes = scopes.split_whitespace().map(str::to_owned).collect();
+        (1..=MAX_SUBJECT).contains(&subject.chars().count()).then_some(Self { subject, scopes })
+    }
+
     /// Returns whether the caller has at least one of the scopes.
     pub fn has_any(&self, scopes: &[Scope]) -> bool {
         scopes.iter().any(|scope| self.scopes.contains(scope.as_str()))
@@ -51,11 +58,8 @@ impl Caller {
             Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
             _ => return None,
         };
-        if !(1..=MAX_SUBJECT).contains(&subject.chars().count()) {
-            return None;
-        }
         let lists = ["scope", "scp"].into_iter().flat_map(|name| texts(&claims[name]));
-        Some(Self { subject, scopes: lists.flat_map(|list| scopes_of(&list)).collect() })
+        Some(Self { scopes: lists.flat_map(|list| scopes_of(&list)).collect(), ..Self::new(subject, "")? })
     }
 }
 

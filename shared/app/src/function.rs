@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::{
     App, Problem,
+    command::{CommandContext, CommandDocument, JsonBody, Target, context},
     http_event::{HttpAnswer, HttpEvent},
     tables::EVENTS,
 };
@@ -141,6 +142,21 @@ impl HttpFunction {
         handler: H,
     ) -> Self {
         self.route(Route { operation, method: Method::POST, path, scopes }, handler)
+    }
+
+    /// Adds the `POST` route of a command. The only parameter of the path is the key of the instance; the path of a
+    /// command that creates one has no parameter.
+    #[must_use]
+    pub fn command<D: CommandDocument>(self, operation: &'static str, path: &'static str) -> Self {
+        match D::TARGET {
+            Target::New(new_key) => {
+                let create = move |context: CommandContext, JsonBody(document): JsonBody<D>| {
+                    context::create(context, document, new_key)
+                };
+                self.post(operation, path, D::SCOPES, create)
+            }
+            Target::Existing | Target::NewOrExisting => self.post(operation, path, D::SCOPES, context::execute::<D>),
+        }
     }
 
     fn route<H: Handler<T, App>, T: 'static>(mut self, route: Route, handler: H) -> Self {

@@ -78,7 +78,7 @@ impl Problem {
 
     /// 403: the caller lacks a scope.
     pub fn forbidden() -> Self {
-        let detail = "The token does not have a scope that this operation requires.";
+        let detail = "The caller does not have a scope that this operation requires.";
         Self::new(StatusCode::FORBIDDEN, "forbidden", "Permission denied", detail)
     }
 
@@ -110,6 +110,30 @@ impl Problem {
     /// Returns the name of the problem, the last segment of its type.
     pub fn kind(&self) -> &'static str {
         self.kind
+    }
+
+    /// Returns the explanation of the problem.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Returns the invalid fields, if any.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
+    /// Returns the extension members, such as `version`.
+    pub fn extensions(&self) -> &BTreeMap<&'static str, Value> {
+        &self.extensions
+    }
+
+    /// Returns the problem of a document that contains the invalid one in the field at `pointer`.
+    #[must_use]
+    pub fn within(mut self, pointer: &str) -> Self {
+        for error in &mut self.errors {
+            error.pointer.insert_str(0, pointer);
+        }
+        self
     }
 
     /// 503: DynamoDB throttles or does not respond.

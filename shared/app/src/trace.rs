@@ -76,8 +76,18 @@ pub fn traceparent(header: &str) -> Option<String> {
         .then(|| format!("00-{trace_id}-{parent}-0{}", u8::from(sampled)).to_ascii_lowercase())
 }
 
+/// Checks for a `traceparent` of version 00 (W3C Trace Context, 3.2.2). Other versions are ignored, and so is a
+/// `traceparent` with an all-zero id, which is invalid.
+pub fn is_traceparent(header: &str) -> bool {
+    let hex = |text: &str, length| {
+        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    matches!(header.split('-').collect::<Vec<_>>()[..], ["00", trace_id, span_id, flags]
+        if hex(trace_id, 32) && hex(span_id, 16) && hex(flags, 2) && !is_zero(trace_id) && !is_zero(span_id))
+}
+
 /// Returns whether an id is all zeros, which W3C Trace Context defines as invalid.
-pub(crate) fn is_zero(id: &str) -> bool {
+fn is_zero(id: &str) -> bool {
     id.bytes().all(|digit| digit == b'0')
 }
 
@@ -110,6 +120,22 @@ mod tests {
         assert!(traceparent(&HEADER.replace("Sampled=1", "Sampled=0")).unwrap().ends_with("-00"));
         for other in ["", "Root=1-5759e988-bd862e3fe1be46a994272793", "Root=1-x-y;Parent=z;Sampled=1", ZEROS] {
             assert_eq!(traceparent(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_a_well_formed_traceparent_is_accepted() {
+        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        for other in [
+            "",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-00000000000000000000000000000000-0000000000000000-00",
+            "00-1-2-3",
+            "alice",
+        ] {
+            assert!(!is_traceparent(other), "{other}");
         }
     }
 

@@ -1,17 +1,14 @@
-//! The context of a command: its caller, its headers and its deadline.
-
-use std::fmt::Display;
+//! The context of a command over HTTP: its caller, its headers and its deadline.
 
 use axum::{extract::FromRequestParts, response::Response};
-use cqrs::{Aggregate, Event, Fingerprint, Id, StreamId};
-use cqrs_dynamodb::{CommandRequest, EventStore, StoreError, create, create_or_execute, execute};
+use cqrs::{Aggregate, Event, Id};
+use cqrs_dynamodb::EventStore;
 use http::{StatusCode, request::Parts};
 use lambda_runtime::Context;
-use serde::Serialize;
 
-use super::{CommandHeaders, outcome};
+use super::{CommandDocument, CommandExecutor, CommandHeaders, JsonBody, RemoteAggregate, outcome};
 use crate::{
-    App, Caller, Parameters, Problem, WithDeadline,
+    App, Caller, Parameters, PathKey, Problem, WithDeadline,
     http_event::{EventParts, percent_encode_path},
     trace::traceparent,
 };
@@ -27,14 +24,6 @@ pub struct CommandContext {
     path: String,
 }
 
-/// An aggregate whose commands an HTTP API accepts.
-///
-/// The JSON of a command is a part of its stored fingerprint and must not change. The name of a rejection, such as
-/// `already-shipped`, is the last segment of the problem's type. Its text is the problem's detail.
-pub trait HttpAggregate: Aggregate<Command: Serialize, Rejection: Copy + Display + Into<&'static str>> {}
-
-impl<A: Aggregate<Command: Serialize, Rejection: Copy + Display + Into<&'static str>>> HttpAggregate for A {}
-
 impl FromRequestParts<App> for CommandContext {
     type Rejection = Problem;
 
@@ -44,19 +33,37 @@ impl FromRequestParts<App> for CommandContext {
         Parameters::from_request_parts(parts, &app).await?.only(&[])?;
         let mut headers = CommandHeaders::from_request_parts(parts, &app).await?;
         let x_ray = parts.extensions.get::<Context>().and_then(|context| context.xray_trace_id.as_deref());
-        headers.trace = headers.trace.or_else(|| traceparent(x_ray?));
+        headers.options.trace = headers.options.trace.or_else(|| traceparent(x_ray?));
         let path = parts.extensions.get::<EventParts>().map(|event| event.path.clone()).unwrap_or_default();
         Ok(Self { events: app.events()?, app, caller, headers, path })
     }
 }
 
+/// Handles the request of a route whose command creates an instance. `new_key` chooses its key.
+pub(crate) async fn create<D: CommandDocument>(
+    context: CommandContext,
+    document: D,
+    new_key: impl Fn(&CommandExecutor<'_>) -> <D::Aggregate as Aggregate>::Key,
+) -> Result<Response, Problem> {
+    let command = document.into_command(&context.caller)?;
+    context.create::<D::Aggregate>(new_key(&context.executor()), command).await
+}
+
+/// Handles the request of a route whose command changes the instance in its path.
+pub(crate) async fn execute<D: CommandDocument>(
+    context: CommandContext,
+    PathKey(key): PathKey<D::Aggregate>,
+    JsonBody(document): JsonBody<D>,
+) -> Result<Response, Problem> {
+    let (key, command) = (key.to_string(), document.into_command(&context.caller)?);
+    let result = context.executor().run::<D>(&key, command).await;
+    outcome::respond::<D::Aggregate>(StatusCode::OK, &context, &key, result)
+}
+
 impl CommandContext {
     /// Returns the id of a new instance. A repeat with the same idempotency key gets the same id.
     pub fn new_id<A: Aggregate>(&self) -> Id<A> {
-        match &self.headers.key {
-            Some(key) => Id::derived(&self.caller.subject, key),
-            None => Id::random(self.app.dynamo.environment.random_bytes()),
-        }
+        self.executor().new_id()
     }
 
     /// Executes a command that creates the instance `key`. Responds with 201 and its `Location`, below the path of the
@@ -64,11 +71,10 @@ impl CommandContext {
     ///
     /// # Errors
     /// 400 for `If-Match`; otherwise the problem of the command.
-    pub async fn create<A: HttpAggregate>(&self, key: A::Key, command: A::Command) -> Result<Response, Problem> {
+    pub async fn create<A: RemoteAggregate>(&self, key: A::Key, command: A::Command) -> Result<Response, Problem> {
         self.headers.reject_if_match(&A::Event::noun())?;
         let key = key.to_string();
-        let request = self.request::<A>(&key, command)?;
-        let result = create::<A>(&self.events, &request, |_| true).await;
+        let result = self.executor().create::<A>(&key, command).await;
         let mut response = outcome::respond::<A>(StatusCode::CREATED, self, &key, result)?;
         // A path that begins with two slashes would be a URL of another host.
         let path = match self.path.trim_matches('/') {
@@ -83,15 +89,14 @@ impl CommandContext {
     ///
     /// # Errors
     /// 404 if the instance does not exist or `is_authorized` refuses its state; otherwise the problem of the command.
-    pub async fn execute<A: HttpAggregate>(
+    pub async fn execute<A: RemoteAggregate>(
         &self,
         key: A::Key,
         command: A::Command,
         is_authorized: impl Fn(&A) -> bool,
     ) -> Result<Response, Problem> {
         let key = key.to_string();
-        let request = self.request::<A>(&key, command)?;
-        let result = execute::<A>(&self.events, &request, is_authorized).await;
+        let result = self.executor().execute(&key, command, is_authorized).await;
         outcome::respond::<A>(StatusCode::OK, self, &key, result)
     }
 
@@ -99,33 +104,19 @@ impl CommandContext {
     ///
     /// # Errors
     /// 404 if the instance exists and `is_authorized` refuses its state; otherwise the problem of the command.
-    pub async fn create_or_execute<A: HttpAggregate>(
+    pub async fn create_or_execute<A: RemoteAggregate>(
         &self,
         key: A::Key,
         command: A::Command,
         is_authorized: impl Fn(&A) -> bool,
     ) -> Result<Response, Problem> {
         let key = key.to_string();
-        let request = self.request::<A>(&key, command)?;
-        let result = create_or_execute::<A>(&self.events, &request, is_authorized).await;
+        let result = self.executor().create_or_execute(&key, command, is_authorized).await;
         outcome::respond::<A>(StatusCode::OK, self, &key, result)
     }
 
-    /// Builds the request for the event store.
-    ///
-    /// The fingerprint covers the stream and the command after defaults as JSON. Fingerprints are stored and compared
-    /// with later requests, so this encoding must never change. A test compares it with golden values.
-    fn request<A: HttpAggregate>(&self, key: &str, command: A::Command) -> Result<CommandRequest<A::Command>, Problem> {
-        let canonical = serde_json::to_string(&command).map_err(StoreError::bug)?;
-        let stream = StreamId::of::<A::Event>(key);
-        Ok(CommandRequest {
-            command_id: self.headers.command_id(&self.caller, &self.app.dynamo.environment),
-            fingerprint: Fingerprint::of(&[stream.as_str(), &canonical]),
-            stream,
-            expected_version: self.headers.expected_version,
-            caller: self.caller.subject.clone(),
-            trace: self.headers.trace.clone(),
-            command,
-        })
+    fn executor(&self) -> CommandExecutor<'_> {
+        let Self { app, caller, headers, events, .. } = self;
+        CommandExecutor { app, events, caller, options: &headers.options }
     }
 }

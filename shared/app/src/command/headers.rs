@@ -1,32 +1,20 @@
 //! The request headers of a command.
 
 use axum::extract::FromRequestParts;
-use cqrs::{CommandId, Version};
-use cqrs_dynamodb::Environment;
+use cqrs::Version;
 use http::{HeaderMap, header, request::Parts};
 
-use crate::{Caller, Problem, etag, trace::is_zero};
+use super::CommandOptions;
+use crate::{Problem, etag, trace::is_traceparent};
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CommandHeaders {
-    /// `Idempotency-Key`: identifies a repeat of the command.
-    pub key: Option<String>,
-    /// `If-Match`: the version that the stream must have. `None` without the header and for `*`.
-    pub expected_version: Option<Version>,
-    /// `traceparent`: the trace of the command (W3C Trace Context).
-    pub trace: Option<String>,
+    /// `Idempotency-Key`, `If-Match` and `traceparent`. `If-Match: *` accepts any version.
+    pub options: CommandOptions,
     has_if_match: bool,
 }
 
 impl CommandHeaders {
-    /// Derives the command id from caller and key. Without a key the id is random.
-    pub(crate) fn command_id(&self, caller: &Caller, environment: &Environment) -> CommandId {
-        match &self.key {
-            Some(key) => CommandId::derived(&caller.subject, key),
-            None => CommandId::random(environment.random_bytes()),
-        }
-    }
-
     /// Rejects `If-Match` for a command that creates its stream.
     ///
     /// # Errors
@@ -45,12 +33,12 @@ impl<S: Sync> FromRequestParts<S> for CommandHeaders {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let if_match = header_value(&parts.headers, header::IF_MATCH.as_str())?;
-        Ok(Self {
+        let options = CommandOptions {
             key: header_value(&parts.headers, "idempotency-key")?.as_deref().map(idempotency_key).transpose()?,
             expected_version: if_match.as_deref().map(expected_version).transpose()?.flatten(),
             trace: header_value(&parts.headers, "traceparent").ok().flatten().filter(|trace| is_traceparent(trace)),
-            has_if_match: if_match.is_some(),
-        })
+        };
+        Ok(Self { options, has_if_match: if_match.is_some() })
     }
 }
 
@@ -79,7 +67,7 @@ fn idempotency_key(header: &str) -> Result<String, Problem> {
     }
     keys.dedup();
     match <[String; 1]>::try_from(keys) {
-        Ok([key]) if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(key),
+        Ok([key]) if CommandOptions::is_key(&key) => Ok(key),
         Ok(_) | Err(_) => Err(invalid_key()),
     }
 }
@@ -119,16 +107,6 @@ fn expected_version(header: &str) -> Result<Option<Version>, Problem> {
     }
 }
 
-/// Checks for a `traceparent` of version 00 (W3C Trace Context, 3.2.2). Other versions are ignored, and so is a
-/// `traceparent` with an all-zero id, which is invalid.
-fn is_traceparent(header: &str) -> bool {
-    let hex = |text: &str, length| {
-        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    };
-    matches!(header.split('-').collect::<Vec<_>>()[..], ["00", trace_id, span_id, flags]
-        if hex(trace_id, 32) && hex(span_id, 16) && hex(flags, 2) && !is_zero(trace_id) && !is_zero(span_id))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,22 +138,6 @@ mod tests {
         assert_eq!(expected_version("*").unwrap(), None);
         for header in ["3", "W/\"3\"", "\"3\",\"4\"", "\"x\"", ""] {
             assert!(expected_version(header).is_err(), "{header}");
-        }
-    }
-
-    #[test]
-    fn only_a_well_formed_traceparent_is_accepted() {
-        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
-        for other in [
-            "",
-            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
-            "00-00000000000000000000000000000000-0000000000000000-00",
-            "00-1-2-3",
-            "alice",
-        ] {
-            assert!(!is_traceparent(other), "{other}");
         }
     }
 }

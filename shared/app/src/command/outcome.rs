@@ -6,22 +6,21 @@ use cqrs_dynamodb::{CommandError, Executed};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::json;
 
-use super::{CommandContext, context::HttpAggregate};
+use super::{CommandContext, RemoteAggregate};
 use crate::{Measurements, Problem, etag::EntityTag, json};
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Responds with `status`, the key of the instance and its version after the command.
-pub(crate) fn respond<A: HttpAggregate>(
+pub(crate) fn respond<A: RemoteAggregate>(
     status: StatusCode,
     context: &CommandContext,
     key: &str,
-    outcome: Result<Executed, CommandError<A>>,
+    outcome: Result<Executed, Problem>,
 ) -> Result<Response, Problem> {
     // Without a key, a client cannot repeat a command. A replay then means that the SDK retried its own write.
-    let has_key = context.headers.key.is_some();
-    let outcome =
-        outcome.map(|executed| Executed { replayed: executed.replayed && has_key, ..executed }).map_err(problem);
+    let has_key = context.headers.options.key.is_some();
+    let outcome = outcome.map(|executed| Executed { replayed: executed.replayed && has_key, ..executed });
     context.app.metrics.emit(context.app.dynamo.environment.now(), measurements(&outcome, context.events.conflicts()));
     let Executed { version, replayed } = outcome?;
     let document = json!({ A::Event::key_name(): key, "status": "accepted", "version": version });
@@ -53,7 +52,7 @@ fn measurements(outcome: &Result<Executed, Problem>, conflicts: usize) -> Measur
     }
 }
 
-pub(crate) fn problem<A: HttpAggregate>(error: CommandError<A>) -> Problem {
+pub(crate) fn problem<A: RemoteAggregate>(error: CommandError<A>) -> Problem {
     let noun = A::Event::noun();
     match error {
         CommandError::NotFound => Problem::not_found(&noun),
@@ -62,14 +61,14 @@ pub(crate) fn problem<A: HttpAggregate>(error: CommandError<A>) -> Problem {
             StatusCode::PRECONDITION_FAILED,
             "version-mismatch",
             "Version mismatch",
-            format!("The {noun} does not have the version in If-Match. Read the {noun} again before a retry."),
+            format!("The {noun} does not have the expected version. Read the {noun} again before a retry."),
         )
         .with("version", version.get()),
         CommandError::IdempotencyKeyReused => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "idempotency-key-reused",
             "Idempotency key reused",
-            "This Idempotency-Key was used for another command. Use a new key.",
+            "This idempotency key was used for another command. Use a new key.",
         ),
         CommandError::Contended => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -84,7 +83,7 @@ pub(crate) fn problem<A: HttpAggregate>(error: CommandError<A>) -> Problem {
 }
 
 /// 409: a business rule rejected the command. Shows the facts about the state that the decision was made on.
-pub(crate) fn rejected<A: HttpAggregate>(rejection: A::Rejection, state: &A, version: Version) -> Problem {
+pub(crate) fn rejected<A: RemoteAggregate>(rejection: A::Rejection, state: &A, version: Version) -> Problem {
     let detail = format!("The command was rejected: {rejection}.");
     let problem = Problem::new(StatusCode::CONFLICT, rejection.into(), "Command rejected", detail);
     let facts = state.facts().into_iter();

@@ -18,9 +18,10 @@ use super::{Operation, etag, reference, text, version};
 use crate::{
     Problem,
     command::{
-        body,
-        context::HttpAggregate,
+        RemoteAggregate,
+        body::unsupported_media_type,
         outcome::{problem, rejected},
+        strict_json::too_large,
     },
     problem::FieldError,
 };
@@ -31,7 +32,7 @@ const KEY: &str = "Identifies a repeat of this command: 1 to 255 visible ASCII c
 impl Operation {
     /// Describes a command that creates an instance of `A`. Its `Location` is below the path of the operation.
     #[must_use]
-    pub fn creates<A: HttpAggregate<Key: ToSchema>>(self, description: &str) -> Self {
+    pub fn creates<A: RemoteAggregate<Key: ToSchema>>(self, description: &str) -> Self {
         let mut header = Header::new(text(&format!("{}/[^/]+$", self.path), &format!("{}/{EXAMPLE_ID}", self.path)));
         header.description = Some(format!("The path of the {}.", A::Event::noun()));
         let headers =
@@ -44,7 +45,7 @@ impl Operation {
 
     /// Describes a command on an existing instance of `A`, whose key is the path parameter.
     #[must_use]
-    pub fn changes<A: HttpAggregate<Key: ToSchema>>(self, description: &str) -> Self {
+    pub fn changes<A: RemoteAggregate<Key: ToSchema>>(self, description: &str) -> Self {
         let noun = A::Event::noun();
         let if_match_text = format!(
             "The version that the {noun} must have, in quotes, or an `ETag` that names it, or `*` for any version."
@@ -65,16 +66,16 @@ impl Operation {
 
     /// Adds a rejection of the command.
     #[must_use]
-    pub fn rejects<A: HttpAggregate>(self, rejection: A::Rejection) -> Self {
+    pub fn rejects<A: RemoteAggregate>(self, rejection: A::Rejection) -> Self {
         self.problem(rejected(rejection, &A::default(), Version::new(3)))
     }
 
-    fn with_command_problems<A: HttpAggregate>(self) -> Self {
+    fn with_command_problems<A: RemoteAggregate>(self) -> Self {
         let invalid_field =
             FieldError { pointer: "/name".to_owned(), detail: "must have 1 to 64 characters".to_owned() };
         self.problem(Problem::malformed("The body is not valid JSON."))
-            .problem(body::too_large())
-            .problem(body::unsupported_media_type())
+            .problem(too_large())
+            .problem(unsupported_media_type())
             .problem(Problem::invalid(vec![invalid_field]))
             .problem(problem::<A>(CommandError::IdempotencyKeyReused))
             .problem(problem::<A>(CommandError::Contended))
@@ -98,7 +99,7 @@ fn replayed() -> Header {
 }
 
 /// An example of the response to an executed command. The key is the first example of its schema.
-fn accepted<A: HttpAggregate<Key: ToSchema>>(version: u64) -> Value {
+fn accepted<A: RemoteAggregate<Key: ToSchema>>(version: u64) -> Value {
     let key = match A::Key::schema() {
         RefOr::T(Schema::Object(key)) => key.examples.into_iter().next(),
         _ => None,

@@ -1,13 +1,15 @@
-//! Converts request bodies to commands, and reports all invalid fields at once.
+//! The documents of the commands: who may send them, to which orders, and how they become commands. Each reports all of
+//! its invalid fields at once.
 
 use app::{
     Caller, Problem,
-    command::{FieldValidation, JsonObject, WholeNumber},
+    command::{CommandDocument, FieldValidation, JsonObject, Target, WholeNumber},
 };
-use cqrs::{InvalidValue, Text};
+use cqrs::{InvalidValue, Scope, Text};
 use orders::{
+    Order, OrderCommand,
     order::{self, CancelOrder, CustomerId, OrderItem, PlaceOrder, ShipOrder},
-    scope::ADMIN,
+    scope::{ADMIN, FULFIL, WRITE},
 };
 use serde::Deserialize;
 
@@ -22,7 +24,7 @@ use {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PlaceOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
-pub(crate) struct PlaceOrderDocument {
+pub struct PlaceOrderDocument {
     /// The customer who owns the order. The default is the caller.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<CustomerId>))]
     customer_id: Option<String>,
@@ -41,7 +43,7 @@ pub(crate) struct PlaceOrderDocument {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NewItem))]
 #[serde(deny_unknown_fields, expecting = "an object")]
-pub(crate) struct ItemDocument {
+pub struct ItemDocument {
     /// The article's stock keeping unit.
     #[cfg_attr(feature = "openapi", schema(value_type = Sku))]
     sku: String,
@@ -57,7 +59,7 @@ pub(crate) struct ItemDocument {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ShipOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
-pub(crate) struct ShipOrderDocument {
+pub struct ShipOrderDocument {
     /// The carrier.
     #[cfg_attr(feature = "openapi", schema(value_type = Carrier))]
     carrier: String,
@@ -70,24 +72,27 @@ pub(crate) struct ShipOrderDocument {
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = DeliverOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
-pub(crate) struct DeliverOrderDocument {}
+pub struct DeliverOrderDocument {}
 
 /// The body of `POST /orders/{order_id}/cancel`.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CancelOrder))]
 #[serde(deny_unknown_fields, expecting = "an object")]
-pub(crate) struct CancelOrderDocument {
+pub struct CancelOrderDocument {
     /// The reason for the cancellation.
     #[cfg_attr(feature = "openapi", schema(value_type = Reason))]
     reason: String,
 }
 
-impl PlaceOrderDocument {
-    /// Builds the command. The caller is the default customer.
-    ///
-    /// # Errors
-    /// 403 if the customer is not the caller and the caller lacks `orders/admin`; 422 with all invalid fields.
-    pub(crate) fn into_command(self, caller: &Caller) -> Result<PlaceOrder, Problem> {
+impl CommandDocument for PlaceOrderDocument {
+    type Aggregate = Order;
+
+    const NAME: &'static str = "place";
+    const SCOPES: &'static [Scope] = &[WRITE, ADMIN];
+    const TARGET: Target<Order> = Target::New(|executor| executor.new_id());
+
+    /// Builds the command. The caller is the default customer. Only `orders/admin` permits another customer.
+    fn into_command(self, caller: &Caller) -> Result<OrderCommand, Problem> {
         if self.customer_id.as_ref().is_some_and(|customer_id| *customer_id != caller.subject) {
             caller.require_any(&[ADMIN])?;
         }
@@ -109,34 +114,56 @@ impl PlaceOrderDocument {
         let items = if items.len() == number { fields.check("/items", items.try_into()) } else { None };
         let shipping_address = fields.check("/shipping_address", self.shipping_address.try_into());
         fields.finish(|| {
-            Some(PlaceOrder {
+            Some(OrderCommand::Place(PlaceOrder {
                 customer_id: customer_id?,
                 currency: currency?,
                 items: items?,
                 shipping_address: shipping_address?,
-            })
+            }))
         })
     }
 }
 
-impl ShipOrderDocument {
-    /// # Errors
-    /// 422 with all invalid fields.
-    pub(crate) fn into_command(self) -> Result<ShipOrder, Problem> {
+impl CommandDocument for ShipOrderDocument {
+    type Aggregate = Order;
+
+    const NAME: &'static str = "ship";
+    const SCOPES: &'static [Scope] = &[FULFIL, ADMIN];
+
+    fn into_command(self, _: &Caller) -> Result<OrderCommand, Problem> {
         let mut fields = FieldValidation::default();
         let carrier = fields.check("/carrier", self.carrier.try_into());
         let tracking_number = fields.check("/tracking_number", self.tracking_number.try_into());
-        fields.finish(|| Some(ShipOrder { carrier: carrier?, tracking_number: tracking_number? }))
+        fields.finish(|| Some(OrderCommand::Ship(ShipOrder { carrier: carrier?, tracking_number: tracking_number? })))
     }
 }
 
-impl CancelOrderDocument {
-    /// # Errors
-    /// 422 if the reason is invalid.
-    pub(crate) fn into_command(self) -> Result<CancelOrder, Problem> {
+impl CommandDocument for DeliverOrderDocument {
+    type Aggregate = Order;
+
+    const NAME: &'static str = "deliver";
+    const SCOPES: &'static [Scope] = &[FULFIL, ADMIN];
+
+    fn into_command(self, _: &Caller) -> Result<OrderCommand, Problem> {
+        Ok(OrderCommand::Deliver)
+    }
+}
+
+impl CommandDocument for CancelOrderDocument {
+    type Aggregate = Order;
+
+    const NAME: &'static str = "cancel";
+    const SCOPES: &'static [Scope] = &[WRITE, ADMIN];
+
+    fn into_command(self, _: &Caller) -> Result<OrderCommand, Problem> {
         let mut fields = FieldValidation::default();
         let reason = fields.check("/reason", self.reason.try_into());
-        fields.finish(|| Some(CancelOrder { reason: reason? }))
+        fields.finish(|| Some(OrderCommand::Cancel(CancelOrder { reason: reason? })))
+    }
+
+    /// Customers may cancel their own orders; `orders/admin` permits any order.
+    fn is_authorized(caller: &Caller, order: &Order) -> bool {
+        caller.has_any(&[ADMIN]) || order.customer_id().map(CustomerId::as_str) == Some(&caller.subject)
     }
 }
 
