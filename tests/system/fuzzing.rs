@@ -54,6 +54,11 @@ fn no_request_body_of_the_corpus_makes_a_command_panic() {
 }
 
 #[test]
+fn no_message_of_the_corpus_makes_the_command_queue_panic() {
+    replay("message", fuzz::message);
+}
+
+#[test]
 fn no_stream_record_of_the_corpus_makes_the_projector_panic() {
     replay("record", fuzz::record);
 }

@@ -18,6 +18,7 @@ mod architecture;
 mod bad_input;
 mod chaos;
 mod check;
+mod command_queue;
 mod concurrency;
 mod cost;
 mod counters;

@@ -73,6 +73,14 @@ def http_roles() -> dict[str, dict[str, set[str]]]:
 
 ROLES = {
     **http_roles(),
+    "CommandQueueRole": {
+        "EventsTable.Arn": {"dynamodb:PutItem", "dynamodb:Query"},
+        "CommandQueue.Arn": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
+        "CommandDeadLetters.Arn": {"sqs:SendMessage"},
+        "EventBus.Arn": {"events:PutEvents"},
+        "CommandQueueLogs.Arn": LOG,
+        "*": TRACE,
+    },
     "ProjectorRole": {
         "EventsTable.StreamArn": {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"},
         "${EventsTable.Arn}/stream/*": {"dynamodb:ListStreams"},

@@ -66,6 +66,66 @@ class Stream(unittest.TestCase):
         self.assertEqual((queue["MessageRetentionPeriod"], queue["SqsManagedSseEnabled"]), (14 * 24 * 60 * 60, True))
 
 
+class Messages(unittest.TestCase):
+    def setUp(self):
+        self.queues = sam.resources("AWS::SQS::Queue")
+
+    def test_the_queue_of_commands_has_exactly_the_expected_mapping(self):
+        mapping = sam.resources("AWS::Lambda::EventSourceMapping")["CommandQueueFunctionCommands"]
+        expected = {
+            "EventSourceArn": {"Fn::GetAtt": ["CommandQueue", "Arn"]},
+            "FunctionName": {"Ref": "CommandQueueFunction"},
+            "BatchSize": 10,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": 10},
+        }
+        self.assertEqual({key: value for key, value in mapping.items() if key != "Tags"}, expected)
+
+    def test_a_message_is_invisible_for_at_least_six_timeouts_of_its_function(self):
+        timeout = sam.resources("AWS::Lambda::Function")["CommandQueueFunction"]["Timeout"]
+        self.assertGreaterEqual(self.queues["CommandQueue"]["VisibilityTimeout"], 6 * timeout)
+
+    def test_a_command_that_fails_for_most_of_an_hour_becomes_a_dead_letter_that_is_kept_for_two_weeks(self):
+        queue = self.queues["CommandQueue"]
+        self.assertEqual(sam.text(queue["RedrivePolicy"]["deadLetterTargetArn"]), "CommandDeadLetters.Arn")
+        self.assertEqual(queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"], 50 * 60)
+        self.assertEqual(self.queues["CommandDeadLetters"]["MessageRetentionPeriod"], 14 * 24 * 60 * 60)
+        variables = sam.resources("AWS::Lambda::Function")["CommandQueueFunction"]["Environment"]["Variables"]
+        self.assertEqual(sam.text(variables["COMMAND_DEAD_LETTERS"]), "CommandDeadLetters")
+
+    def test_all_queues_are_encrypted(self):
+        for name, queue in self.queues.items():
+            self.assertIs(queue.get("SqsManagedSseEnabled"), True, name)
+
+    def test_only_the_rules_of_the_stack_may_send_to_its_queues(self):
+        found = {}
+        for policy in sam.resources("AWS::SQS::QueuePolicy").values():
+            [queue] = map(sam.text, policy["Queues"])
+            [statement] = policy["PolicyDocument"]["Statement"]
+            granted = (statement["Action"], sam.text(statement["Resource"]))
+            self.assertEqual(granted, ("sqs:SendMessage", f"{queue}.Arn"))
+            self.assertEqual(statement["Principal"], {"Service": "events.amazonaws.com"})
+            found[queue] = sam.text(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
+        self.assertEqual(found, {"CommandQueue": "CarrierDelivered.Arn", "CommandDeadLetters": "CarrierDelivered.Arn"})
+
+    def test_the_delivery_of_a_carrier_becomes_a_command(self):
+        rule = sam.resources("AWS::Events::Rule")["CarrierDelivered"]
+        self.assertEqual(sam.text(rule["EventBusName"]), "EventBus")
+        [target] = rule["Targets"]
+        self.assertEqual(sam.text(target["Arn"]), "CommandQueue.Arn")
+        self.assertEqual(sam.text(target["DeadLetterConfig"]["Arn"]), "CommandDeadLetters.Arn")
+        detail = {"order_id": "88589b3d-6343-8e0f-8d74-91c92bb1b492", "delivery_id": "JD0123456789-1"}
+        # The pattern requires every field that the template of the input uses.
+        self.assertEqual(rule["EventPattern"]["detail"], {name: [{"exists": True}] for name in detail})
+        paths = target["InputTransformer"]["InputPathsMap"]
+        self.assertEqual(paths, {name: f"$.detail.{name}" for name in detail})
+        body = target["InputTransformer"]["InputTemplate"]
+        for name, value in detail.items():
+            body = body.replace(f"<{name}>", value)
+        expected = {"type": "deliver-order", "order_id": detail["order_id"], "data": {}}
+        self.assertEqual(json.loads(body), expected | {"idempotency_key": "carrier/JD0123456789-1"})
+
+
 class Maintenance(unittest.TestCase):
     def test_a_pipe_starts_a_sweep_for_discarded_batches(self):
         sweeps = sam.resources("AWS::Pipes::Pipe")["Sweeps"]

@@ -70,10 +70,16 @@ impl Measurements {
 
     /// Adds a count of one, both without a dimension and with the dimension's value `kind`.
     #[must_use]
-    pub fn one_of(mut self, metric: &'static str, dimension: &'static str, kind: &str) -> Self {
+    pub fn one_of(self, metric: &'static str, dimension: &'static str, kind: &str) -> Self {
+        self.number_of(metric, dimension, kind, 1)
+    }
+
+    /// Adds a count, both without a dimension and with the dimension's value `kind`.
+    #[must_use]
+    pub fn number_of(mut self, metric: &'static str, dimension: &'static str, kind: &str, number: usize) -> Self {
         self.dimensions.push((metric, dimension));
         self.values.insert(dimension.to_owned(), kind.into());
-        self.add(metric, "Count", 1.into())
+        self.add(metric, "Count", number.into())
     }
 
     /// Adds durations in milliseconds: the first 100, which is CloudWatch's limit.

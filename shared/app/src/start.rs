@@ -213,8 +213,26 @@ where
     A: Serialize,
     F: Future<Output = Result<A, lambda_runtime::Error>>,
 {
+    run_on(&tables::<D>(used)?, check, handle)
+}
+
+/// Runs a function on Lambda that uses these tables, with the event store among them. `check` finds mistakes in its
+/// settings or declarations, which stop the function at its start. `handle` handles one event.
+///
+/// # Errors
+/// The first environment variable that is missing or malformed, the error of `check`, or an error of the runtime.
+pub fn run_on<E, A, F>(
+    tables: &[&'static str],
+    check: impl FnOnce(&App) -> Result<(), lambda_runtime::Error>,
+    handle: impl Fn(App, LambdaEvent<E>) -> F,
+) -> Result<(), lambda_runtime::Error>
+where
+    E: DeserializeOwned,
+    A: Serialize,
+    F: Future<Output = Result<A, lambda_runtime::Error>>,
+{
     block_on(async {
-        let app = App::from_env(&tables::<D>(used)?)?;
+        let app = App::from_env(tables)?;
         check(&app)?;
         app.warm_up().await;
         lambda_runtime::run(service_fn(|event| handle(app.clone(), event))).await

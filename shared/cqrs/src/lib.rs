@@ -11,7 +11,7 @@
 //! 6. [`rollup`]: [`counters`] over the views of one projection; [`tally`]: counters over its events; [`rows`]: several
 //!    rows from one view.
 //! 7. [`read_model`]: declares a projection with its rollups, tallies and rows; a domain declares its read models.
-//! 8. [`publication`]: chooses the events that other systems hear of.
+//! 8. [`publication`]: chooses the events that other systems hear of; [`cloud_event`]: their envelope.
 //! 9. [`process`]: reacts to events and timers with commands.
 //! 10. [`id`], [`text`], [`bounded`], [`time`], [`scope`]: values that domains are built of; [`value`]: their error.
 //! 11. [`spec`]: given/when/then tests of aggregates, projections and processes, and the test of golden event files.
@@ -20,6 +20,7 @@
 
 pub mod aggregate;
 pub mod bounded;
+pub mod cloud_event;
 pub mod commit;
 pub mod counters;
 pub mod event;
@@ -46,6 +47,7 @@ pub mod value;
 
 pub use aggregate::Aggregate;
 pub use bounded::Bounded;
+pub use cloud_event::CloudEvent;
 pub use commit::{BrokenChain, Commit, CommitHash, Position, Recorded, StoredCommit, recorded_at};
 pub use counters::Counters;
 pub use event::{Event, EventRecord, Undecodable};

@@ -4,9 +4,9 @@ use std::marker::PhantomData;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{Commit, Event, Projection, Recorded, StreamId, Version, event};
+use crate::{CloudEvent, Commit, Event, Projection, Recorded, StreamId, Version, event};
 
 /// The public events of one publication. They are a contract with other systems.
 ///
@@ -116,35 +116,33 @@ impl PublicRecord {
 
     /// Returns the event in its envelope, in the JSON form of CloudEvents 1.0. `schemas` is the URI of the directory
     /// with the JSON Schemas.
-    ///
-    /// `sequence` is the version of the commit. `previousid` and `sequence` are extension attributes, and so is
-    /// `traceparent` (CloudEvents, "Distributed Tracing extension").
     pub fn cloud_event(&self, source: &str, schemas: &str) -> Value {
-        let Self { id, stream, version, recorded_at, trace, previous_id, event_type, schema, data } = self;
-        let mut event = json!({
-            "specversion": "1.0",
-            "id": id,
-            "source": source,
-            "type": event_type,
-            "subject": stream.as_str(),
-            "time": recorded_at.to_string(),
-            "datacontenttype": "application/json",
-            "dataschema": format!("{schemas}{event_type}.v{schema}.json"),
-            "sequence": version.to_string(),
-            "data": data,
-        });
-        let optional = [("previousid", previous_id), ("traceparent", trace)];
-        for (name, value) in optional.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
-            if let Some(attributes) = event.as_object_mut() {
-                attributes.insert(name.to_owned(), value.as_str().into());
-            }
+        CloudEvent::from(self).to_json(source, schemas)
+    }
+}
+
+/// The subject is the stream, and `sequence` is the version of the commit.
+impl From<&PublicRecord> for CloudEvent {
+    fn from(record: &PublicRecord) -> Self {
+        let record = record.clone();
+        Self {
+            id: record.id,
+            event_type: record.event_type,
+            schema: record.schema,
+            subject: Some(record.stream.into()),
+            time: record.recorded_at,
+            sequence: Some(record.version),
+            previous_id: record.previous_id,
+            trace: record.trace,
+            data: record.data,
         }
-        event
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::spec::commit_of;
 

@@ -1,4 +1,4 @@
-//! An EventBridge bus, as the receiver of public events.
+//! An EventBridge bus, as the receiver of events.
 
 use std::{error::Error, sync::Arc};
 
@@ -8,7 +8,7 @@ use aws_sdk_eventbridge::{
     types::{PutEventsRequestEntry, PutEventsResultEntry},
 };
 use aws_smithy_types::DateTime;
-use cqrs::PublicRecord;
+use cqrs::{CloudEvent, PublicRecord};
 use cqrs_dynamodb::{Dynamo, EventSink, SendError};
 use futures_util::future::BoxFuture;
 
@@ -24,7 +24,7 @@ pub const SCHEMAS: &str = "https://cqrs-on-lambda.example/schemas/";
 /// The errors of an entry that a later attempt cannot repair.
 const PERMANENT: [&str; 3] = ["MalformedDetail", "InvalidArgument", "InvalidJsonException"];
 
-/// Puts public events on one bus.
+/// Puts events on one bus.
 #[derive(Clone, Debug)]
 pub struct EventBus {
     client: Client,
@@ -95,12 +95,20 @@ impl EventBus {
         results
     }
 
+    /// Puts one event on the bus. A repeat after a lost response may put it twice, with the same id.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub async fn put_event(&self, event: CloudEvent) -> Result<(), SendError> {
+        self.send_all(&[event]).await.into_iter().collect()
+    }
+
     /// Sends all events.
-    async fn send_all(&self, records: &[PublicRecord]) -> Vec<Result<(), SendError>> {
-        let mut results: Vec<(usize, Result<(), SendError>)> = Vec::with_capacity(records.len());
+    async fn send_all(&self, events: &[CloudEvent]) -> Vec<Result<(), SendError>> {
+        let mut results: Vec<(usize, Result<(), SendError>)> = Vec::with_capacity(events.len());
         let (mut batch, mut bytes) = (Vec::new(), 0);
-        for (index, record) in records.iter().enumerate() {
-            let entry = self.entry(record);
+        for (index, event) in events.iter().enumerate() {
+            let entry = self.entry(event);
             let size = size(&entry);
             if size > MAX_BYTES {
                 let reason = format!("an entry of {size} bytes exceeds {MAX_BYTES}");
@@ -121,12 +129,12 @@ impl EventBus {
         results.into_iter().map(|(_, result)| result).collect()
     }
 
-    fn entry(&self, record: &PublicRecord) -> PutEventsRequestEntry {
+    fn entry(&self, event: &CloudEvent) -> PutEventsRequestEntry {
         PutEventsRequestEntry::builder()
-            .time(DateTime::from_secs(record.recorded_at.as_second()))
+            .time(DateTime::from_secs(event.time.as_second()))
             .source(&self.source)
-            .detail_type(&record.event_type)
-            .detail(record.cloud_event(&self.source, SCHEMAS).to_string())
+            .detail_type(&event.event_type)
+            .detail(event.to_json(&self.source, SCHEMAS).to_string())
             .event_bus_name(&self.bus)
             .build()
     }
@@ -134,7 +142,10 @@ impl EventBus {
 
 impl EventSink for EventBus {
     fn send<'a>(&'a self, records: &'a [PublicRecord]) -> BoxFuture<'a, Vec<Result<(), SendError>>> {
-        Box::pin(self.send_all(records))
+        Box::pin(async {
+            let events: Vec<CloudEvent> = records.iter().map(CloudEvent::from).collect();
+            self.send_all(&events).await
+        })
     }
 }
 

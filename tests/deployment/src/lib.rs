@@ -58,6 +58,9 @@ pub fn deployment() -> Deployment {
         .handler("publisher", UsedTables::Publications, |app, event| async move {
             publisher::handle::<Domains>(&app, event).await
         })
+        .handler("command-queue", UsedTables::None, |app, event| async move {
+            command_queue::handle(&app, event).await
+        })
         .handler(
             "maintain",
             UsedTables::All,

@@ -66,6 +66,17 @@ pub fn stream_event(bytes: &[u8]) {
     assert!(answered || !has_number, "a batch whose first record has a sequence number must be answered");
 }
 
+/// Delivers the bytes to the command queue, as the body of a message. With no time left, no message has an outcome.
+pub fn message(bytes: &[u8]) {
+    let body = String::from_utf8_lossy(bytes);
+    let event = json!({ "Records": [{ "messageId": "1", "body": body }] });
+    let response = FUNCTIONS.with(|functions| {
+        functions.runtime.block_on(command_queue::handle(&functions.app, LambdaEvent::new(event, Context::default())))
+    });
+    let failed = serde_json::to_value(response.expect("a batch is answered")).unwrap();
+    assert_eq!(failed["batchItemFailures"][0]["itemIdentifier"], "1");
+}
+
 /// Sends the bytes as the cursor of a list, and as a position in a valid cursor.
 pub fn cursor(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
@@ -146,7 +157,11 @@ impl FuzzedFunctions {
         let environment = Environment::new(|| Timestamp::from_second(1_800_000_000).unwrap(), || [7; 16]);
         let app = App {
             dynamo: Dynamo::new(client::client(&settings), environment),
-            aws: Aws::new(&settings, client::transport(&settings), |_| None),
+            aws: Aws::new(&settings, client::transport(&settings), |name| match name {
+                "AWS_ENDPOINT_URL" => Some("http://localhost:1".to_owned()),
+                "COMMAND_SCOPES" => Some("orders/write orders/fulfil orders/admin".to_owned()),
+                name => Some(name.to_owned()),
+            }),
             tables: settings.tables,
             metrics: Metrics::none(),
             x_ray: XRay::default(),

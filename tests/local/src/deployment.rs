@@ -93,9 +93,26 @@ impl Deployment {
     /// tables.
     #[must_use]
     pub fn handler<E, A, F>(
-        mut self,
+        self,
         name: &'static str,
         used: UsedTables,
+        handle: impl Fn(App, LambdaEvent<E>) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        E: DeserializeOwned + Send,
+        A: Serialize,
+        F: Future<Output = Result<A, lambda_runtime::Error>> + Send,
+    {
+        let tables = self.declared(used);
+        self.handler_of(name, &tables, handle)
+    }
+
+    /// Like [`handler`](Self::handler), for a function that uses these tables.
+    #[must_use]
+    pub fn handler_of<E, A, F>(
+        mut self,
+        name: &'static str,
+        tables: &[&'static str],
         handle: impl Fn(App, LambdaEvent<E>) -> F + Clone + Send + Sync + 'static,
     ) -> Self
     where
@@ -107,7 +124,7 @@ impl Deployment {
             let (app, handle) = (app.clone(), handle.clone());
             Function::from_handler(timeout, move |event| handle(app.clone(), event))
         };
-        let tables = self.declared(used);
+        let tables = tables.to_vec();
         self.functions.push(DeployedFunction { name, compose: Arc::new(compose), http: None, tables });
         self
     }
