@@ -28,7 +28,7 @@ pub use dashboard::Dashboard;
 pub use order::{Order, OrderCommand, OrderEvent, OrderRejection, Status};
 pub use order_summary::{ListedOrder, OrderSummaries, OrderSummary};
 pub use public::{OrderPublication, PublicOrderEvent};
-pub use shipping_deadline::ShippingDeadline;
+pub use shipping_deadline::{ShippingDeadline, ShippingTimers, reminders::ShippingReminders};
 
 /// The order domain. Declares its read models and its publication for the projector, the publisher, maintenance and the
 /// tests.
@@ -37,11 +37,13 @@ pub struct Orders;
 
 impl Domain for Orders {
     fn read_models<M: ReadModels>(models: M) -> M {
-        models.add(ReadModel::<OrderSummaries>::new().rollup::<Dashboard>())
+        models.add(ReadModel::<OrderSummaries>::new().rollup::<Dashboard>()).add(ReadModel::<ShippingTimers>::new())
     }
 
     fn publications<M: ReadModels>(models: M) -> M {
-        models.add(ReadModel::<Published<OrderPublication>>::publishing())
+        models
+            .add(ReadModel::<Published<OrderPublication>>::publishing())
+            .add(ReadModel::<Published<ShippingReminders>>::publishing())
     }
 }
 
@@ -52,17 +54,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_read_models_have_a_table_of_views_and_one_of_counters() {
+    fn the_read_models_have_tables_of_views_and_one_of_counters() {
         let tables = Orders::read_models(DeclaredTables::default()).check().unwrap();
         let views = ("order-summaries", TableKind::Views { key: "order_id" });
-        assert_eq!(tables.into_iter().collect::<Vec<_>>(), [("dashboard", TableKind::Counters), views]);
+        let timers = ("shipping-timers", TableKind::Views { key: "instance" });
+        assert_eq!(tables.into_iter().collect::<Vec<_>>(), [("dashboard", TableKind::Counters), views, timers]);
     }
 
     #[test]
-    fn the_publication_has_a_table_of_positions_and_a_name_of_its_own() {
+    fn each_publication_has_a_table_of_positions_and_a_name_of_its_own() {
         let tables = Orders::publications(DeclaredTables::default()).check().unwrap();
-        let positions = ("order-publication", TableKind::Views { key: "stream_key" });
-        assert_eq!(tables.into_iter().collect::<Vec<_>>(), [positions]);
+        let positions = |name| (name, TableKind::Views { key: "stream_key" });
+        let expected = [positions("order-publication"), positions("shipping-reminders")];
+        assert_eq!(tables.into_iter().collect::<Vec<_>>(), expected);
         assert!(Orders::publications(Orders::read_models(DeclaredTables::default())).check().is_ok());
     }
 }
