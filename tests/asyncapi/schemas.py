@@ -44,7 +44,8 @@ def check_schema(path):
         assert refuses(checked, sample["data"], lambda data: data.update({name: []})), f"{path.name}: {name}"
     for name, value in sample["data"].items():
         if schema["properties"][name].get("format") == "date-time":
-            assert refuses(checked, sample["data"], lambda data: data.update({name: "yesterday"})), f"{path.name}: {name}"
+            not_a_time = refuses(checked, sample["data"], lambda data: data.update({name: "yesterday"}))
+            assert not_a_time, f"{path.name}: {name}"
     assert not refuses(checked, sample["data"], lambda data: data.update(added_later=1)), f"{path.name} is closed"
     return sample
 
@@ -64,6 +65,7 @@ def check_message(document, name, samples):
 schemas = sorted(ROOT.glob("schemas/*.json"))
 samples = [check_schema(path) for path in schemas]
 document = read(ROOT / "asyncapi.json")
-for name in document["components"]["messages"]:
+messages = document["components"]["messages"]
+for name in messages:
     check_message(document, name, samples)
-print(f"{len(schemas)} schemas, {len(samples)} samples and {len(document['components']['messages'])} messages are valid")
+print(f"{len(schemas)} schemas, {len(samples)} samples and {len(messages)} messages are valid")

@@ -1,51 +1,51 @@
 //! Commands in the messages of a queue: each outcome, redeliveries, and the order of messages.
 
-mod recorder;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    sync::{Arc, Mutex},
 };
 
-use command_queue::handle;
 use cqrs::Id;
-use local::functions::{Function, FunctionError};
+use local::{
+    chaos::Chaos,
+    engine::interceptor::{EngineCall, Fault},
+    functions::FunctionError,
+    messaging::queue::QueuedMessage,
+};
 use orders::{Order, order::OrderId};
 use serde_json::{Value, json};
 
-use self::recorder::Recorder;
-use crate::harness::{System, canary, cancellation, order, shipment};
+use crate::harness::{System, canary, cancellation, engine, order, shipment, template};
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:CommandQueue";
-const ALL_SCOPES: &str = "orders/fulfil orders/admin";
 
-/// A system whose queue function calls a recorder instead of EventBridge and SQS.
+/// A system with the events on its bus.
 struct QueueSystem {
     system: System,
-    recorder: Recorder,
-    function: Function,
+    events: Arc<Mutex<Vec<Value>>>,
 }
 
 impl QueueSystem {
     /// A system whose queue has the scopes of the template.
     async fn start() -> Self {
-        Self::with_scopes("orders/fulfil").await
+        Self::of(System::start().await)
     }
 
     async fn with_scopes(scopes: &str) -> Self {
-        let (system, recorder) = (System::start().await, Recorder::default());
-        let app = recorder.app(&system.stack.app, scopes);
-        let function = Function::from_handler(Duration::from_secs(10), move |event| {
-            let app = app.clone();
-            async move { handle(&app, event).await }
-        });
-        Self { system, recorder, function }
+        Self::of(System::start_with(template_with_scopes(scopes)).await)
+    }
+
+    fn of(system: System) -> Self {
+        let events = Arc::<Mutex<Vec<Value>>>::default();
+        let heard = Arc::clone(&events);
+        system.stack.messaging.on_event(move |_, event| heard.lock().unwrap().push(event.clone()));
+        Self { system, events }
     }
 
     async fn invoke(&self, event: Value) -> Result<Value, FunctionError> {
         let now = self.system.stack.app.dynamo.environment.now().as_millisecond();
-        self.function.invoke(event, now).await
+        self.system.stack.function("command-queue").unwrap().invoke(event, now).await
     }
 
     /// Delivers a batch. Returns the ids of the messages that are to be delivered again.
@@ -55,13 +55,36 @@ impl QueueSystem {
         failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Delivers a message that the bus must hear of. Returns the detail of the event.
+    /// Sends messages to the queue, and delivers until it is empty.
+    async fn send(&self, bodies: impl IntoIterator<Item = Value>, chaos: Option<&Arc<Chaos>>) {
+        let mappings = self.system.stack.queue_mappings();
+        let mut mapping = mappings.into_iter().find(|mapping| mapping.queue() == "CommandQueue").unwrap();
+        if let Some(chaos) = chaos {
+            mapping = mapping.with_chaos(Arc::clone(chaos));
+        }
+        let url = format!("http://in-process/000000000000/{}", self.system.stack.queue_name("CommandQueue"));
+        let sqs = self.system.stack.sqs();
+        for body in bodies {
+            sqs.send_message().queue_url(&url).message_body(body.to_string()).send().await.unwrap();
+        }
+        mapping.drain().await.unwrap();
+    }
+
+    fn take_events(&self) -> Vec<Value> {
+        std::mem::take(&mut self.events.lock().unwrap())
+    }
+
+    fn dead_letters(&self) -> Vec<QueuedMessage> {
+        self.system.stack.messaging.messages(&self.system.stack.queue_name("CommandDeadLetters"))
+    }
+
+    /// Returns the detail of the only event since the last call.
     #[track_caller]
     fn rejection(&self) -> Value {
-        let [event] = &self.recorder.take_events()[..] else { panic!("not one event") };
-        let detail: Value = serde_json::from_str(event["Detail"].as_str().unwrap()).unwrap();
-        assert_eq!((&event["DetailType"], &event["EventBusName"]), (&detail["type"], &json!("EventBus")));
-        canary::record("rejection", event["Detail"].as_str().unwrap());
+        let [event] = &self.take_events()[..] else { panic!("not one event") };
+        let detail = event["detail"].clone();
+        assert_eq!((&event["detail-type"], &event["source"]), (&detail["type"], &json!("orders")));
+        canary::record("rejection", &detail.to_string());
         detail
     }
 
@@ -72,6 +95,18 @@ impl QueueSystem {
         }
         (version > 0).then_some(version)
     }
+}
+
+fn template_with_scopes(scopes: &str) -> local::Template {
+    let mut template = template();
+    let function = template.functions.get_mut("command-queue").unwrap();
+    function.environment.insert("COMMAND_SCOPES".to_owned(), scopes.to_owned());
+    template
+}
+
+/// An attribute of a dead letter.
+fn attribute(letter: &QueuedMessage, name: &str) -> Value {
+    letter.attributes.get(name).map(|attribute| attribute["StringValue"].clone()).unwrap_or_default()
 }
 
 fn message(id: &str, body: impl ToString) -> Value {
@@ -106,7 +141,7 @@ async fn an_accepted_command_is_a_commit_of_the_caller_of_the_queue() {
     // A redelivery finds the commit.
     assert_eq!(queue.deliver(&[shipped]).await, Vec::<String>::new());
     assert_eq!(queue.version(&id).await, Some(2));
-    assert!(queue.recorder.take_events().is_empty() && queue.recorder.take_letters().is_empty());
+    assert!(queue.take_events().is_empty() && queue.dead_letters().is_empty());
     let metrics = queue.system.take_metrics();
     assert_eq!((&metrics["CommandsAccepted"], &metrics["CommandsReplayed"]), (&json!(2), &json!(1)));
 }
@@ -124,7 +159,7 @@ async fn the_id_of_a_placed_order_follows_from_the_key_or_else_from_the_id_of_th
         assert_eq!(queue.version(&id).await, Some(1), "{key}");
     }
     assert_eq!(queue.system.commit_items().await.len(), 2);
-    assert!(queue.recorder.take_events().is_empty());
+    assert!(queue.take_events().is_empty());
 }
 
 #[tokio::test]
@@ -207,10 +242,10 @@ async fn a_malformed_message_goes_unchanged_to_the_dead_letters_with_the_reason(
     let body = format!("  {body}\n");
     let letters = [message("m-1", &body), message("m-2", "{"), message("m-3", ship(&id))];
     assert!(queue.deliver(&letters).await.is_empty());
-    let [first, second] = &queue.recorder.take_letters()[..] else { panic!("not two letters") };
-    assert_eq!((&first["MessageBody"], &first["QueueUrl"]), (&json!(body), &json!("CommandDeadLetters")));
-    assert_eq!(second["MessageBody"], "{");
-    let attribute = |letter: &Value, name: &str| letter["MessageAttributes"][name]["StringValue"].clone();
+    let mut letters = queue.dead_letters();
+    letters.sort_by_key(|letter| attribute(letter, "message_id").to_string());
+    let [first, second] = &letters[..] else { panic!("not two letters") };
+    assert_eq!((first.body.as_str(), second.body.as_str()), (body.as_str(), "{"));
     let of_both = |name: &str| [attribute(first, name), attribute(second, name)];
     assert_eq!(of_both("reason"), ["invalid-request", "malformed-request"]);
     assert_eq!(of_both("message_id"), ["m-1", "m-2"]);
@@ -228,15 +263,17 @@ async fn a_malformed_message_goes_unchanged_to_the_dead_letters_with_the_reason(
 async fn a_message_stays_in_the_queue_until_its_outcome_is_reported() {
     let queue = QueueSystem::start().await;
     let id = queue.system.customer("alice").places_order("first").await;
-    queue.recorder.set_down(true);
+    queue.system.interceptor.inject("PutEvents", Fault::AccessDenied, usize::MAX);
+    queue.system.interceptor.inject("SendMessage", Fault::AccessDenied, usize::MAX);
     let batch = [message("m-1", deliver(&id)), message("m-2", "{"), message("m-3", ship(&id))];
     let mut failed = queue.deliver(&batch).await;
     failed.sort();
     assert_eq!(failed, ["m-1", "m-2"]);
     assert_eq!(queue.version(&id).await, Some(2), "an accepted command needs no report");
-    queue.recorder.set_down(false);
+    assert!(queue.take_events().is_empty() && queue.dead_letters().is_empty());
+    queue.system.interceptor.clear_faults();
     assert!(queue.deliver(&batch[1..2]).await.is_empty());
-    assert_eq!(queue.recorder.take_letters().len(), 1);
+    assert_eq!(queue.dead_letters().len(), 1);
 }
 
 #[tokio::test]
@@ -249,7 +286,7 @@ async fn a_command_that_fails_is_delivered_again_and_delays_no_other_one() {
     let batch = [message("m-1", ship(&broken)), message("m-2", ship(&id))];
     assert_eq!(queue.deliver(&batch).await, ["m-1"]);
     assert_eq!(queue.version(&id).await, Some(2));
-    assert!(queue.recorder.take_events().is_empty() && queue.recorder.take_letters().is_empty());
+    assert!(queue.take_events().is_empty() && queue.dead_letters().is_empty());
     assert_eq!(queue.system.take_metrics()["CommandsDelayed"], 1);
 }
 
@@ -266,7 +303,7 @@ async fn commands_for_the_same_order_are_executed_in_their_order() {
     ];
     assert!(queue.deliver(&batch).await.is_empty());
     assert_eq!((queue.version(&first).await, queue.version(&second).await), (Some(3), Some(3)));
-    assert!(queue.recorder.take_events().is_empty());
+    assert!(queue.take_events().is_empty());
 }
 
 #[tokio::test]
@@ -291,7 +328,7 @@ async fn a_failure_stops_its_group_of_a_fifo_queue() {
     ];
     assert_eq!(queue.deliver(&batch).await, ["m-2", "m-4", "m-5"]);
     assert_eq!((queue.version(&id).await, queue.version(&other).await), (Some(1), Some(2)));
-    assert_eq!(queue.recorder.take_letters().len(), 1, "a malformed message does not stop its group");
+    assert_eq!(queue.dead_letters().len(), 1, "a malformed message does not stop its group");
 }
 
 #[tokio::test]
@@ -304,51 +341,109 @@ async fn an_event_without_messages_or_a_message_without_an_id_fails() {
     assert_eq!(queue.version(&id).await, Some(2), "the other messages are executed");
     // SQS sends no such message. Its whole record becomes the dead letter.
     assert!(queue.deliver(&[json!({ "messageId": "m-2", "body": 7 })]).await.is_empty());
-    assert_eq!(queue.recorder.take_letters()[0]["MessageBody"], r#"{"body":7,"messageId":"m-2"}"#);
+    assert_eq!(queue.dead_letters()[0].body, r#"{"body":7,"messageId":"m-2"}"#);
 }
 
 #[tokio::test]
-async fn a_thousand_messages_end_as_tabled() {
-    const ORDERS: usize = 400;
-    let queue = QueueSystem::with_scopes(ALL_SCOPES).await;
+async fn the_delivery_of_a_carrier_delivers_the_order_once() {
+    let queue = QueueSystem::start().await;
+    let id = queue.system.customer("alice").places_order("first").await;
+    queue.system.fulfilment().ships(&id).await;
+    let bus = queue.system.stack.messaging.clone();
+    let report = |detail: Value| {
+        let bus = bus.clone();
+        let event = json!({ "Source": "carrier", "DetailType": "parcel.delivered", "EventBusName": "EventBus" });
+        let mut entry = event;
+        entry["EventBusName"] = json!(queue.system.stack.app.aws.variable("EVENT_BUS").unwrap());
+        entry["Detail"] = json!(detail.to_string());
+        let call = EngineCall { operation: "PutEvents".to_owned(), body: json!({ "Entries": [entry] }) };
+        bus.execute(&call).unwrap()
+    };
+    let delivered = json!({ "order_id": id, "delivery_id": "JD-1" });
+    for detail in [delivered.clone(), delivered, json!({ "order_id": id })] {
+        report(detail);
+        queue.send([], None).await;
+    }
+    let commit = queue.system.commit_item(&id, 3).await.unwrap();
+    assert_eq!(commit["caller"].as_s().unwrap(), "command-queue");
+    assert_eq!(queue.version(&id).await, Some(3));
+    // The repeat was absorbed, and the event without the id of the delivery did not match the rule.
+    assert!(queue.take_events().iter().all(|event| event["source"] == "carrier"));
+    report(json!({ "order_id": id, "delivery_id": "JD-2" }));
+    queue.send([], None).await;
+    let events = queue.take_events();
+    assert_eq!(events.last().unwrap()["detail"]["data"]["reason"], "already-delivered");
+}
+
+/// The number of messages by their outcome.
+struct Numbers {
+    orders: usize,
+    rejected: usize,
+    malformed: usize,
+}
+
+/// Places and ships orders, each with a repeat of every eighth message, and sends rejected and malformed messages.
+/// Checks that commits, events and dead letters are as tabled. Returns the number of messages.
+async fn end_as_tabled(
+    queue: &QueueSystem,
+    Numbers { orders, rejected, malformed }: Numbers,
+    chaos: Option<&Arc<Chaos>>,
+) -> usize {
     let id = |number: usize| Id::<Order>::derived("command-queue", &format!("place-{number}")).to_string();
     let with_key = |mut body: Value, key: String| {
         body["idempotency_key"] = key.into();
         body
     };
-    // 400 orders that are placed and shipped, 50 rejected and 50 malformed messages.
-    let placed = (0..ORDERS).map(|n| message(&format!("p-{n}"), with_key(place(), format!("place-{n}"))));
-    let shipped = (0..ORDERS).map(|n| message(&format!("s-{n}"), ship(&id(n))));
-    let rejected = (0..50).map(|n| message(&format!("r-{n}"), deliver(&id(ORDERS + n))));
-    let malformed = (0..50).map(|n| message(&format!("m-{n}"), json!({ "type": "ship-order", "order_id": n })));
-    let mut later: Vec<Value> = shipped.chain(rejected).chain(malformed).collect();
-    // A fixed permutation, because 7 and the number of messages have no common divisor.
-    later = (0..later.len()).map(|n| later[n * 7 % later.len()].clone()).collect();
-    let mut messages: Vec<Value> = placed.chain(later).collect();
-    // One in nine is delivered again later, so a tenth of all deliveries are doubled.
-    let doubled: Vec<Value> = messages.iter().step_by(9).cloned().collect();
-    messages.extend(doubled);
-    assert_eq!(messages.len(), 1000);
-    for batch in messages.chunks(10) {
-        assert!(queue.deliver(batch).await.is_empty());
-    }
+    let doubled = |bodies: Vec<Value>| {
+        let again: Vec<Value> = bodies.iter().step_by(8).cloned().collect();
+        [bodies, again].concat()
+    };
+    let placed = doubled((0..orders).map(|n| with_key(place(), format!("place-{n}"))).collect());
+    let mut others = doubled((0..orders).map(|n| with_key(ship(&id(n)), format!("ship-{n}"))).collect());
+    others.extend((0..rejected).map(|n| deliver(&id(orders + n))));
+    others.extend((0..malformed).map(|n| json!({ "type": "ship-order", "order_id": n })));
+    // A fixed permutation, because no number of messages is a multiple of 7.
+    let others: Vec<Value> = (0..others.len()).map(|n| others[n * 7 % others.len()].clone()).collect();
+    let sent = placed.len() + others.len();
+    queue.send(placed, chaos).await;
+    queue.send(others, chaos).await;
 
     let mut versions: BTreeMap<String, usize> = BTreeMap::new();
     for commit in queue.system.commit_items().await {
         *versions.entry(commit["stream"].as_s().unwrap().clone()).or_default() += 1;
     }
-    assert_eq!(versions, (0..ORDERS).map(|n| (format!("order#{}", id(n)), 2)).collect());
-    let ids = |texts: Vec<Value>, find: fn(&Value) -> String| texts.iter().map(find).collect::<BTreeSet<_>>();
-    let events = ids(queue.recorder.take_events(), |event| {
-        serde_json::from_str::<Value>(event["Detail"].as_str().unwrap()).unwrap()["id"].as_str().unwrap().to_owned()
-    });
-    assert_eq!(events, (0..50).map(|n| format!("rejection/r-{n}")).collect());
-    let letters = ids(queue.recorder.take_letters(), |letter| {
-        letter["MessageAttributes"]["message_id"]["StringValue"].as_str().unwrap().to_owned()
-    });
-    assert_eq!(letters, (0..50).map(|n| format!("m-{n}")).collect());
+    assert_eq!(versions, (0..orders).map(|n| (format!("order#{}", id(n)), 2)).collect());
+    let events = queue.take_events();
+    let ids: BTreeSet<&str> = events.iter().map(|event| event["detail"]["id"].as_str().unwrap()).collect();
+    let subjects: BTreeSet<&str> = events.iter().map(|event| event["detail"]["subject"].as_str().unwrap()).collect();
+    let unknown: Vec<String> = (0..rejected).map(|n| format!("order#{}", id(orders + n))).collect();
+    assert_eq!((ids.len(), subjects), (rejected, unknown.iter().map(String::as_str).collect()));
+    let letters = queue.dead_letters();
+    let ids: BTreeSet<String> = letters.iter().map(|letter| attribute(letter, "message_id").to_string()).collect();
+    assert_eq!(ids.len(), malformed);
+    assert!(letters.iter().all(|letter| attribute(letter, "reason") == "invalid-request"));
+    let left = queue.system.stack.messaging.messages(&queue.system.stack.queue_name("CommandQueue"));
+    assert!(left.is_empty(), "{} messages are left", left.len());
+    sent
+}
+
+#[tokio::test]
+async fn a_thousand_messages_end_as_tabled() {
+    let queue = QueueSystem::with_scopes("orders/fulfil orders/write").await;
+    let sent = end_as_tabled(&queue, Numbers { orders: 400, rejected: 50, malformed: 50 }, None).await;
+    assert_eq!(sent, 1000);
     let metrics = queue.system.take_metrics();
     let outcomes = ["CommandsAccepted", "CommandsReplayed", "CommandsRejected", "CommandsMalformed"];
-    let counts = outcomes.map(|name| metrics[name].as_u64().unwrap());
-    assert_eq!((counts[0], counts.iter().sum::<u64>()), (800, 1000));
+    assert_eq!(outcomes.map(|name| metrics[name].as_u64().unwrap()), [800, 100, 50, 50]);
+}
+
+#[tokio::test]
+async fn messages_end_as_tabled_under_chaos() {
+    for seed in 1..=3 {
+        let template = template_with_scopes("orders/fulfil orders/write");
+        let chaos = Arc::new(Chaos::new(seed, &template));
+        let queue =
+            QueueSystem::of(System::start_with_engine(template, engine().with_interceptor(chaos.clone())).await);
+        end_as_tabled(&queue, Numbers { orders: 40, rejected: 5, malformed: 5 }, Some(&chaos)).await;
+    }
 }

@@ -8,17 +8,16 @@ use ::maintain::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::{Counters, Rollup};
 use cqrs_dynamodb::Generation;
-use domains::Domains;
 use jiff::{SignedDuration, Timestamp};
 use orders::Dashboard;
 use serde_json::json;
 
-use crate::harness::System;
+use crate::harness::{ReadModelsOnly, System};
 
 /// Rebuilds the counters. No other process writes, so the writers know of the generation at once.
 async fn rebuild(system: &System) -> CountersReport {
     let app = &system.stack.app;
-    rebuild_counters::<Domains>(app, Checkpoint::start(2), SignedDuration::ZERO, |_, _| {}).await.unwrap()
+    rebuild_counters::<ReadModelsOnly>(app, Checkpoint::start(2), SignedDuration::ZERO, |_, _| {}).await.unwrap()
 }
 
 /// Adds to the number of placed orders in the table, past the system.
@@ -37,7 +36,7 @@ async fn placed(system: &System) -> serde_json::Value {
 
 async fn status(system: &System) -> CountersStatus {
     let app = &system.stack.app;
-    let report = verify::<Domains>(app, SignedDuration::ZERO, Timestamp::MAX, Checkpoint::start(1), |_, _| {});
+    let report = verify::<ReadModelsOnly>(app, SignedDuration::ZERO, Timestamp::MAX, Checkpoint::start(1), |_, _| {});
     report.await.unwrap().counters[Dashboard::TABLE]
 }
 
@@ -134,13 +133,15 @@ async fn a_failed_rebuild_of_counters_is_continued_from_its_checkpoint() {
     let mut reached = None;
     system.interceptor.inject_after("Scan", 3, local::engine::interceptor::Fault::AccessDenied, 1);
     let app = &system.stack.app;
-    let failed = rebuild_counters::<Domains>(app, Checkpoint::start(1), SignedDuration::ZERO, |_, checkpoint| {
-        reached = Some(checkpoint.clone());
-    });
+    let failed =
+        rebuild_counters::<ReadModelsOnly>(app, Checkpoint::start(1), SignedDuration::ZERO, |_, checkpoint| {
+            reached = Some(checkpoint.clone());
+        });
     failed.await.unwrap_err();
     system.interceptor.clear_faults();
     assert_eq!(placed(&system).await, 3);
-    let continued = rebuild_counters::<Domains>(app, reached.unwrap(), SignedDuration::ZERO, |_, _| {}).await.unwrap();
+    let continued =
+        rebuild_counters::<ReadModelsOnly>(app, reached.unwrap(), SignedDuration::ZERO, |_, _| {}).await.unwrap();
     assert!(continued.is_complete(), "{continued:?}");
     assert_eq!((continued.streams.streams, placed(&system).await), (0, json!(3)));
     system.check_read_models().await;

@@ -20,7 +20,7 @@ use cqrs_dynamodb::{Environment, Item, commit_item};
 pub use deployment::template;
 use jiff::Timestamp;
 use local::{
-    Engine, Stack,
+    Engine, Stack, Template,
     authorizer::Authorizer,
     event_source_mapping::{DeliveryStep, EventSourceMapping},
     gateway::ApiEvent,
@@ -88,6 +88,15 @@ pub fn prefix() -> String {
     format!("{run:016x}-{}-", NUMBER.fetch_add(1, Ordering::SeqCst))
 }
 
+/// The domains without their publications, for tests that count views.
+pub struct ReadModelsOnly;
+
+impl cqrs::Domain for ReadModelsOnly {
+    fn read_models<M: cqrs::ReadModels>(models: M) -> M {
+        domains::Domains::read_models(models)
+    }
+}
+
 /// The mapping of the stream to this function.
 fn mapping_of(stack: &Stack, function: &str) -> EventSourceMapping {
     stack.event_source_mappings().into_iter().find(|mapping| mapping.name() == function).unwrap()
@@ -96,9 +105,20 @@ fn mapping_of(stack: &Stack, function: &str) -> EventSourceMapping {
 impl System {
     /// A system with one shard and a [`TestInterceptor`].
     pub async fn start() -> Self {
+        Self::start_with(template()).await
+    }
+
+    /// Like [`start`](Self::start), with this template.
+    pub async fn start_with(template: Template) -> Self {
         let interceptor = Arc::new(TestInterceptor::default());
         let engine = engine().with_interceptor(interceptor.clone());
-        Self { interceptor, ..Self::start_on(engine, |mapping| mapping).await }
+        Self { interceptor, ..Self::start_with_engine(template, engine).await }
+    }
+
+    /// A system with this template on `engine`.
+    pub async fn start_with_engine(template: Template, engine: Engine) -> Self {
+        let ((clock, environment), authorizer) = (clock(), Authorizer::new().unwrap());
+        Self::start_at(clock, environment, template, authorizer, engine, |mapping| mapping).await
     }
 
     /// A system on `engine`. `configure` changes its event source mapping.
@@ -112,36 +132,31 @@ impl System {
         engine: Engine,
         configure: impl FnOnce(EventSourceMapping) -> EventSourceMapping,
     ) -> Self {
-        canary::install();
-        let start: Timestamp = START.parse().unwrap();
-        let clock = TestClock(Arc::new(AtomicI64::new(start.as_millisecond())));
-        let (time, random) = (clock.clone(), AtomicU64::new(1));
-        let environment = Environment::new(
-            move || time.now(),
-            move || u128::from(random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
-        );
-        Self::start_at(clock, environment, authorizer, engine, configure).await
+        let (clock, environment) = clock();
+        Self::start_at(clock, environment, template(), authorizer, engine, configure).await
     }
 
     /// A system with new, empty tables on the engine of this one, with its clock.
     pub async fn with_new_tables(&self) -> Self {
         let environment = self.stack.app.dynamo.environment.clone();
         let engine = self.stack.engine().direct();
-        Self::start_at(self.clock.clone(), environment, Authorizer::new().unwrap(), engine, |mapping| mapping).await
+        let authorizer = Authorizer::new().unwrap();
+        Self::start_at(self.clock.clone(), environment, template(), authorizer, engine, |mapping| mapping).await
     }
 
     async fn start_at(
         clock: TestClock,
         environment: Environment,
+        template: Template,
         authorizer: Authorizer,
         engine: Engine,
         configure: impl FnOnce(EventSourceMapping) -> EventSourceMapping,
     ) -> Self {
+        canary::install();
         let (prefix, direct) = (prefix(), engine.direct());
-        let stack =
-            Stack::start(deployment::deployment(), template(), engine, authorizer, environment.clone(), &prefix)
-                .await
-                .unwrap();
+        let stack = Stack::start(deployment::deployment(), template, engine, authorizer, environment.clone(), &prefix)
+            .await
+            .unwrap();
         let metrics = Arc::new(MetricLines::default());
         let lines = Arc::clone(&metrics);
         let stack = stack
@@ -306,6 +321,18 @@ impl System {
     pub fn operator(&self) -> TestCaller<'_> {
         TestCaller { system: self, token: None }
     }
+}
+
+/// A clock at the start time of every test, with the environment that reads it.
+fn clock() -> (TestClock, Environment) {
+    let start: Timestamp = START.parse().unwrap();
+    let clock = TestClock(Arc::new(AtomicI64::new(start.as_millisecond())));
+    let (time, random) = (clock.clone(), AtomicU64::new(1));
+    let environment = Environment::new(
+        move || time.now(),
+        move || u128::from(random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst)).to_be_bytes(),
+    );
+    (clock, environment)
 }
 
 /// Serves the API of a stack. Returns its URL.

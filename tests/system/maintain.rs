@@ -12,12 +12,11 @@ use ::maintain::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::StreamId;
 use cqrs_dynamodb::{Segment, ViewDefect};
-use domains::Domains;
 use jiff::{SignedDuration, Timestamp};
 use orders::OrderEvent;
 use serde_json::json;
 
-use crate::harness::{System, shipment};
+use crate::harness::{ReadModelsOnly, System, shipment};
 
 /// A system with this number of orders, every third one shipped, all projected.
 async fn with_orders(number: usize) -> (System, Vec<String>) {
@@ -38,7 +37,7 @@ async fn with_orders(number: usize) -> (System, Vec<String>) {
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 async fn report(system: &System, segments: u16) -> VerifyReport {
-    verify::<Domains>(&system.stack.app, PATIENCE, Timestamp::MAX, Checkpoint::start(segments), |_, _| {})
+    verify::<ReadModelsOnly>(&system.stack.app, PATIENCE, Timestamp::MAX, Checkpoint::start(segments), |_, _| {})
         .await
         .unwrap()
 }
@@ -102,9 +101,10 @@ async fn a_view_that_is_behind_for_too_long_is_wrong() {
     assert!(!found.is_wrong());
     // The duration of the verification itself does not count.
     let advance_clock = |_, _: &Checkpoint| system.clock.advance_ms(600_000);
-    let found = verify::<Domains>(&system.stack.app, PATIENCE, Timestamp::MAX, Checkpoint::start(1), advance_clock)
-        .await
-        .unwrap();
+    let found =
+        verify::<ReadModelsOnly>(&system.stack.app, PATIENCE, Timestamp::MAX, Checkpoint::start(1), advance_clock)
+            .await
+            .unwrap();
     assert!(!found.is_wrong());
     let found = report(&system, 1).await;
     assert_eq!((order_views(&found).late.len(), found.is_wrong()), (2, true));
@@ -116,7 +116,8 @@ async fn the_verification_of_one_segment_does_not_compare_the_counters() {
     let mut views = 0;
     for number in 0..4 {
         let part = Checkpoint::start_of(Segment { number, of: 4 });
-        let report = verify::<Domains>(&system.stack.app, PATIENCE, Timestamp::MAX, part, |_, _| {}).await.unwrap();
+        let report =
+            verify::<ReadModelsOnly>(&system.stack.app, PATIENCE, Timestamp::MAX, part, |_, _| {}).await.unwrap();
         assert_eq!(report.counters["dashboard"], CountersStatus::NotCompared);
         views += report.projections.get("order-summaries").map_or(0, |report| report.views.views);
     }
@@ -131,10 +132,10 @@ async fn a_rebuild_folds_stale_views_anew_and_a_second_one_writes_nothing() {
     }
     // The projector has not delivered this commit.
     system.customer("alice").cancels(&ids[11]).await;
-    let rebuilt = rebuild::<Domains>(&system.stack.app, Checkpoint::start(3), |_, _| {}).await.unwrap();
+    let rebuilt = rebuild::<ReadModelsOnly>(&system.stack.app, Checkpoint::start(3), |_, _| {}).await.unwrap();
     assert_eq!((rebuilt.streams, rebuilt.written, rebuilt.unchanged, rebuilt.failed.len()), (20, 11, 9, 0));
     system.check_read_models().await;
-    let again = rebuild::<Domains>(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
+    let again = rebuild::<ReadModelsOnly>(&system.stack.app, Checkpoint::start(1), |_, _| {}).await.unwrap();
     assert_eq!(again, RebuildReport { streams: 20, unchanged: 20, ..RebuildReport::default() });
 }
 
@@ -145,14 +146,15 @@ async fn an_interrupted_rebuild_continues_at_its_checkpoint() {
         system.make_stale(id).await;
     }
     let mut checkpoints = Vec::new();
-    rebuild::<Domains>(&system.stack.app, Checkpoint::start(4), |rebuilt, checkpoint| {
+    rebuild::<ReadModelsOnly>(&system.stack.app, Checkpoint::start(4), |rebuilt, checkpoint| {
         checkpoints.push((rebuilt.streams, serde_json::to_string(checkpoint).unwrap()));
     })
     .await
     .unwrap();
     let (done, checkpoint) = checkpoints.swap_remove(1);
-    let rest =
-        rebuild::<Domains>(&system.stack.app, serde_json::from_str(&checkpoint).unwrap(), |_, _| {}).await.unwrap();
+    let rest = rebuild::<ReadModelsOnly>(&system.stack.app, serde_json::from_str(&checkpoint).unwrap(), |_, _| {})
+        .await
+        .unwrap();
     assert_eq!(rest.streams, 12 - done);
     system.check_read_models().await;
 }
@@ -171,7 +173,7 @@ async fn a_rebuild_runs_beside_commands_and_the_projector() {
             system.customer("alice").get(format!("/orders/{id}?min_version=2")).await.expect(200);
         }
     };
-    let rebuilding = rebuild::<Domains>(&system.stack.app, Checkpoint::start(4), |_, _| {});
+    let rebuilding = rebuild::<ReadModelsOnly>(&system.stack.app, Checkpoint::start(4), |_, _| {});
     let (rebuilt, ()) = tokio::join!(rebuilding, commands);
     assert_eq!(rebuilt.unwrap().failed.len(), 0);
     system.project().await;
@@ -188,17 +190,17 @@ async fn a_redrive_retries_all_parked_streams() {
     }
     system.project().await;
     let app = &system.stack.app;
-    assert_eq!(redrive::parked::<Domains>(app).await.unwrap()["order-summaries"].len(), 2);
+    assert_eq!(redrive::parked::<ReadModelsOnly>(app).await.unwrap()["order-summaries"].len(), 2);
     assert_eq!(order_views(&report(&system, 1).await).views.parked, 2);
 
     let shipped = json!([{ "type": "order.shipped", "schema": 1, "data": shipment() }]);
     system.append_raw(&ids[1], 2, shipped).await;
     let twice = [&ids[1], &ids[2], &ids[1]].map(StreamId::of::<OrderEvent>);
-    assert_eq!(redrive::streams::<Domains>(app, &twice).await.unwrap().len(), 2, "a stream is redriven once");
-    let streams = redrive::streams::<Domains>(app, &[]).await.unwrap();
-    let reports = redrive::redrive::<Domains>(app, &streams).await.unwrap();
+    assert_eq!(redrive::streams::<ReadModelsOnly>(app, &twice).await.unwrap().len(), 2, "a stream is redriven once");
+    let streams = redrive::streams::<ReadModelsOnly>(app, &[]).await.unwrap();
+    let reports = redrive::redrive::<ReadModelsOnly>(app, &streams).await.unwrap();
     assert_eq!((reports[0].views_written, reports[0].parked.len()), (1, 1));
-    let still_parked = redrive::parked::<Domains>(app).await.unwrap().remove("order-summaries").unwrap();
+    let still_parked = redrive::parked::<ReadModelsOnly>(app).await.unwrap().remove("order-summaries").unwrap();
     assert_eq!(
         (still_parked[0].stream.key(), still_parked[0].parked.attempts, still_parked.len()),
         (ids[2].as_str(), 2, 1)
@@ -210,7 +212,7 @@ async fn a_redrive_reports_a_stream_that_no_projection_handles() {
     let (system, ids) = with_orders(1).await;
     let streams = [StreamId::of::<OrderEvent>(&ids[0]), StreamId::try_from("nobody#1".to_owned()).unwrap()];
     let mut report = RebuildReport::default();
-    for batch in redrive::redrive::<Domains>(&system.stack.app, &streams).await.unwrap() {
+    for batch in redrive::redrive::<ReadModelsOnly>(&system.stack.app, &streams).await.unwrap() {
         report.add(0, &batch);
     }
     assert_eq!((report.unchanged, report.unhandled, report.failed.len()), (1, 1, 0));
@@ -235,14 +237,14 @@ async fn a_sweep_catches_up_the_streams_of_discarded_batches() {
     let app = &system.stack.app;
     for messages in [format!("{body}\n{body}\n"), received.to_string()] {
         let discarded = sweep::read(&messages).unwrap();
-        let streams = sweep::streams::<Domains>(app, &discarded, Checkpoint::start(2)).await.unwrap();
+        let streams = sweep::streams::<ReadModelsOnly>(app, &discarded, Checkpoint::start(2)).await.unwrap();
         let keys: BTreeSet<&str> = streams.iter().map(|stream| stream.key()).collect();
         assert_eq!(keys, lost.iter().map(String::as_str).collect());
-        let swept = sweep::sweep::<Domains>(app, &discarded, Checkpoint::start(2), |_, _| {}).await.unwrap();
+        let swept = sweep::sweep::<ReadModelsOnly>(app, &discarded, Checkpoint::start(2), |_, _| {}).await.unwrap();
         assert_eq!((swept.streams, swept.failed.len()), (2, 0));
     }
     assert!(sweep::read("{}").is_err() && sweep::read("nonsense").is_err());
-    assert_eq!(sweep::streams::<Domains>(app, &[], Checkpoint::start(2)).await.unwrap(), []);
+    assert_eq!(sweep::streams::<ReadModelsOnly>(app, &[], Checkpoint::start(2)).await.unwrap(), []);
     let views = system.view_versions().await;
     assert!(lost.iter().all(|id| views.contains_key(id)) && !views.contains_key(&early));
     system.project().await;

@@ -9,20 +9,19 @@ use ::maintain::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use cqrs::StreamId;
 use cqrs_dynamodb::{ViewDefect, commit_item};
-use domains::Domains;
 use jiff::{SignedDuration, Timestamp};
 use orders::OrderEvent;
 use serde_json::{Value, json};
 
-use crate::harness::System;
+use crate::harness::{ReadModelsOnly, System};
 
 async fn rebuilt(system: &System) -> RebuildReport {
-    rebuild::<Domains>(&system.stack.app, Checkpoint::start(2), |_, _| {}).await.unwrap()
+    rebuild::<ReadModelsOnly>(&system.stack.app, Checkpoint::start(2), |_, _| {}).await.unwrap()
 }
 
 async fn verified(system: &System, heads_at: Timestamp) -> VerifyReport {
     let app = &system.stack.app;
-    verify::<Domains>(app, SignedDuration::ZERO, heads_at, Checkpoint::start(2), |_, _| {}).await.unwrap()
+    verify::<ReadModelsOnly>(app, SignedDuration::ZERO, heads_at, Checkpoint::start(2), |_, _| {}).await.unwrap()
 }
 
 fn stream(id: &str) -> StreamId {

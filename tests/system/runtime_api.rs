@@ -18,14 +18,17 @@ use crate::{
     harness::{System, event, order},
 };
 
-/// The environment variables of a function on its tables of `system`, behind `proxy`, and one more variable.
+/// The environment variables of a function on its tables of `system`, behind `proxy`, and one more variable. Those of
+/// the template name the bus and the queues.
 fn environment(system: &System, proxy: &Proxy, function: &str, more: (&str, &str)) -> Vec<(String, String)> {
     let deployed = &system.stack.app.tables;
     let tables = system.stack.deployment.tables_of(function);
     let tables = tables.iter().map(|name| (tables::variable(name), deployed.get(name).unwrap().to_string()));
+    let variables = system.stack.template.functions[function].environment.clone().into_iter();
+    let variables = variables.filter(|(name, _)| name.starts_with("COMMAND_") || name.starts_with("EVENT_"));
     let rest =
         [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.url), more].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    tables.chain(rest).collect()
+    tables.chain(variables).chain(rest).collect()
 }
 
 /// Starts a function on the tables of `system`, behind `proxy`.

@@ -26,7 +26,7 @@ EXISTING_EVENTS = {
 }
 
 # The tables with the positions of the publisher. A restore keeps them.
-POSITIONS = {"OrderPublicationTable"}
+POSITIONS = {"OrderPublicationTable", "ShippingRemindersTable"}
 
 
 class NoManagedPolicies:

@@ -18,6 +18,9 @@ LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 # X-Ray has no resource-level permissions, so these two actions are granted on *.
 TRACE = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 
+# The schedules of the timers.
+SCHEDULES = "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${Timers}/*"
+
 # The kinds of tables by their keys. Every other table except the events contains views.
 KINDS = {("shard", "row"): "counters", ("partition", "sort"): "rows"}
 READ_TABLES = {
@@ -100,6 +103,17 @@ ROLES = {
         "PublisherLogs.Arn": LOG,
         "*": TRACE,
     },
+    "ProcessRole": {
+        "EventsTable.Arn": {"dynamodb:PutItem", "dynamodb:Query"},
+        "${ShippingTimersTable.Arn}/index/by-due": {"dynamodb:Query"},
+        "ProcessSignals.Arn": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
+        SCHEDULES: {"scheduler:CreateSchedule"},
+        "TimersRole.Arn": {"iam:PassRole"},
+        "ProcessLogs.Arn": LOG,
+        "*": TRACE,
+    },
+    "TimersRole": {"ProcessSignals.Arn": {"sqs:SendMessage"}},
+    "SweepTimersRole": {"ProcessFunction.Arn": {"lambda:InvokeFunction"}},
     "MaintainRole": {
         "EventsTable.Arn": {"dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan"},
         **read_models(views={"dynamodb:Scan"}, counters={"dynamodb:Query"}, rows={"dynamodb:BatchGetItem"}),

@@ -106,7 +106,13 @@ class Messages(unittest.TestCase):
             self.assertEqual(granted, ("sqs:SendMessage", f"{queue}.Arn"))
             self.assertEqual(statement["Principal"], {"Service": "events.amazonaws.com"})
             found[queue] = sam.text(statement["Condition"]["ArnEquals"]["aws:SourceArn"])
-        self.assertEqual(found, {"CommandQueue": "CarrierDelivered.Arn", "CommandDeadLetters": "CarrierDelivered.Arn"})
+        rules = {
+            "CommandQueue": "CarrierDelivered.Arn",
+            "CommandDeadLetters": "CarrierDelivered.Arn",
+            "ProcessSignals": "ProcessTriggers.Arn",
+            "ProcessDeadLetters": "ProcessTriggers.Arn",
+        }
+        self.assertEqual(found, rules)
 
     def test_the_delivery_of_a_carrier_becomes_a_command(self):
         rule = sam.resources("AWS::Events::Rule")["CarrierDelivered"]
@@ -140,7 +146,8 @@ class Maintenance(unittest.TestCase):
         self.assertGreaterEqual(sam.resources("AWS::SQS::Queue")["FailedBatches"]["VisibilityTimeout"], 6 * window)
 
     def test_a_schedule_verifies_all_views(self):
-        [schedule] = sam.resources("AWS::Scheduler::Schedule").values()
+        schedules = sam.resources("AWS::Scheduler::Schedule").values()
+        [schedule] = [each for each in schedules if sam.text(each["Target"]["Arn"]) == "Maintenance"]
         self.assertEqual(sam.text(schedule["ScheduleExpression"]), "VerifySchedule")
         self.assertEqual(sam.text(schedule["Target"]["Arn"]), "Maintenance")
         self.assertEqual(json.loads(schedule["Target"]["Input"]), {"task": "verify", "segments": 8})
@@ -151,6 +158,31 @@ class Maintenance(unittest.TestCase):
                 self.assertNotIn("Name", resource, name)
         [machine] = sam.resources("AWS::StepFunctions::StateMachine").values()
         self.assertNotIn("StateMachineName", machine)
+
+
+class Processes(unittest.TestCase):
+    def test_a_schedule_sweeps_for_overdue_timers(self):
+        schedules = sam.resources("AWS::Scheduler::Schedule").values()
+        [schedule] = [each for each in schedules if sam.text(each["Target"]["Arn"]) == "ProcessFunction.Arn"]
+        self.assertEqual(json.loads(schedule["Target"]["Input"]), {"sweep": {}})
+        self.assertEqual(schedule["ScheduleExpression"], "rate(5 minutes)")
+
+    def test_the_events_of_orders_signal_the_process(self):
+        rule = sam.resources("AWS::Events::Rule")["ProcessTriggers"]
+        # A pattern with a prefix would also match order.shipping-reminded, whose subject is no order.
+        types = ["order.placed", "order.shipped", "order.cancelled"]
+        self.assertEqual(rule["EventPattern"], {"source": ["orders"], "detail-type": types})
+        [target] = rule["Targets"]
+        self.assertEqual(sam.text(target["Arn"]), "ProcessSignals.Arn")
+        self.assertEqual(sam.text(target["DeadLetterConfig"]["Arn"]), "ProcessDeadLetters.Arn")
+
+    def test_a_signal_that_fails_is_kept_for_two_weeks(self):
+        queues = sam.resources("AWS::SQS::Queue")
+        timeout = sam.resources("AWS::Lambda::Function")["ProcessFunction"]["Timeout"]
+        self.assertGreaterEqual(queues["ProcessSignals"]["VisibilityTimeout"], 6 * timeout)
+        redrive = queues["ProcessSignals"]["RedrivePolicy"]
+        self.assertEqual(sam.text(redrive["deadLetterTargetArn"]), "ProcessDeadLetters.Arn")
+        self.assertEqual(queues["ProcessDeadLetters"]["MessageRetentionPeriod"], 14 * 24 * 60 * 60)
 
 
 class Functions(unittest.TestCase):

@@ -1,9 +1,9 @@
 //! The command queue function: each message of the queue executes one command on one order.
 //! [`orders_api`] has the documents of the commands.
 
-use app::App;
+use app::{App, BatchResponse};
 use lambda_runtime::{Error, LambdaEvent};
-use messaging::{BatchResponse, CommandQueue};
+use messaging::CommandQueue;
 use orders_api::{CancelOrderDocument, DeliverOrderDocument, PlaceOrderDocument, ShipOrderDocument};
 use serde_json::Value;
 

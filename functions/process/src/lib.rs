@@ -12,14 +12,14 @@ mod telemetry;
 
 use std::marker::PhantomData;
 
-use app::{App, start::UsedTables};
+use app::{App, BatchResponse, start::UsedTables};
 use cqrs::{
-    Domain, Process, ReadModel, ReadModels,
+    DeclarationError, Domain, Process, ReadModel, ReadModels,
     process::{InvalidSetting, PendingTimers},
 };
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{instances::Instances, signals::Signals, telemetry::Telemetry};
@@ -44,6 +44,14 @@ pub fn run<P: Process>() -> Result<(), Error> {
     })
 }
 
+/// Returns the declared names of the tables that the function uses.
+///
+/// # Errors
+/// [`DeclarationError`] if the name of the read model is that of the event store.
+pub fn tables<P: Process>() -> Result<Vec<&'static str>, DeclarationError> {
+    app::start::tables::<TimersOf<P>>(UsedTables::ReadModels)
+}
+
 /// The read model that the function uses.
 struct TimersOf<P>(PhantomData<P>);
 
@@ -59,21 +67,6 @@ impl<P: Process> Domain for TimersOf<P> {
 /// The first setting that is missing or invalid.
 pub(crate) fn configure<P: Process>(app: &App) -> Result<P, InvalidSetting> {
     P::configure(|name| app.aws.variable(name).ok())
-}
-
-/// The response to a batch of messages. It names those that stay in the queue.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BatchResponse {
-    batch_item_failures: Vec<BatchItemFailure>,
-}
-
-/// A message that SQS delivers again, or moves to the dead-letter queue.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchItemFailure {
-    /// The id of the message.
-    item_identifier: String,
 }
 
 /// The event of a sweep, from a schedule: `{"sweep": {}}`.
@@ -114,8 +107,7 @@ pub async fn handle<P: Process>(app: &App, event: LambdaEvent<Value>) -> Result<
         let failed = telemetry.runs.iter().filter(|run| run.result.is_err());
         let failed = failed.filter_map(|run| signals.streams.get(&run.source)).flatten();
         let failed = failed.chain(telemetry.malformed.iter().map(|(id, _)| id));
-        let failures = failed.map(|id| BatchItemFailure { item_identifier: id.clone() });
-        response.batch_item_failures = failures.collect();
+        response = BatchResponse::failed(failed.cloned());
     }
     telemetry.emit(&app);
     Ok(response)

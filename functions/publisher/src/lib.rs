@@ -6,11 +6,7 @@
 
 mod telemetry;
 
-use app::{
-    App,
-    start::UsedTables,
-    stream_batch::{BatchResponse, StreamBatch},
-};
+use app::{App, BatchResponse, start::UsedTables, stream_batch::StreamBatch};
 use cqrs::Domain;
 use lambda_runtime::{Error, LambdaEvent};
 use messaging::publisher;

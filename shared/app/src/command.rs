@@ -20,7 +20,7 @@ pub mod strict_json;
 pub use self::{
     body::JsonBody,
     context::CommandContext,
-    document::{CommandDocument, Target},
+    document::{CommandDocument, CommandTarget},
     executor::{CommandExecutor, CommandOptions, RemoteAggregate},
     fields::FieldValidation,
     headers::CommandHeaders,

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::{
     App, Problem,
-    command::{CommandContext, CommandDocument, JsonBody, Target, context},
+    command::{CommandContext, CommandDocument, CommandTarget, JsonBody, context},
     http_event::{HttpAnswer, HttpEvent},
     tables::EVENTS,
 };
@@ -149,13 +149,15 @@ impl HttpFunction {
     #[must_use]
     pub fn command<D: CommandDocument>(self, operation: &'static str, path: &'static str) -> Self {
         match D::TARGET {
-            Target::New(new_key) => {
+            CommandTarget::New(new_key) => {
                 let create = move |context: CommandContext, JsonBody(document): JsonBody<D>| {
                     context::create(context, document, new_key)
                 };
                 self.post(operation, path, D::SCOPES, create)
             }
-            Target::Existing | Target::NewOrExisting => self.post(operation, path, D::SCOPES, context::execute::<D>),
+            CommandTarget::Existing | CommandTarget::NewOrExisting => {
+                self.post(operation, path, D::SCOPES, context::execute::<D>)
+            }
         }
     }
 

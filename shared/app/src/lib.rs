@@ -8,11 +8,13 @@
 //! 6. [`settings`]: the settings of a function, read from its environment; [`tables`]: the names of its tables.
 //! 7. [`start`]: builds an [`App`] from settings; [`client`] builds its DynamoDB client; [`aws`] configures the clients
 //!    of other services.
-//! 8. [`stream_batch`]: a batch of records of the events table's stream.
+//! 8. [`stream_batch`]: a batch of records of the events table's stream; [`batch_response`]: the response to a batch of
+//!    records or messages.
 //! 9. [`metrics`], [`trace`]: telemetry.
 //! 10. `openapi`: the OpenAPI description of a function, compiled only for the local stack.
 
 pub mod aws;
+pub mod batch_response;
 pub mod caller;
 pub mod client;
 pub mod command;
@@ -35,6 +37,7 @@ pub mod trace;
 pub mod versioned;
 
 pub use aws::Aws;
+pub use batch_response::BatchResponse;
 pub use caller::Caller;
 pub use command::CommandContext;
 pub use cursor::Cursor;

@@ -11,9 +11,11 @@ use std::collections::BTreeMap;
 use cqrs::{StoredCommit, StreamId, Version};
 use cqrs_dynamodb::{CatchUpReport, CatchUpRequest, commit_item};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_dynamo::Item;
 use serde_json::Value;
+
+use crate::BatchResponse;
 
 /// A parsed batch of stream records.
 #[derive(Debug, Default)]
@@ -87,9 +89,7 @@ impl StreamBatch {
     /// # Errors
     /// [`NoSequenceNumber`] if neither that record nor one before it has a number.
     pub fn response(&self, report: &CatchUpReport) -> Result<BatchResponse, NoSequenceNumber> {
-        let failure = self.retry_from(report.failed.keys())?;
-        let failures = failure.map(|item_identifier| BatchItemFailure { item_identifier });
-        Ok(BatchResponse { batch_item_failures: failures.into_iter().collect() })
+        Ok(BatchResponse::failed(self.retry_from(report.failed.keys())?))
     }
 
     /// Returns the sequence number from which Lambda must deliver again to repeat all records of these streams. `None`
@@ -105,22 +105,6 @@ impl StreamBatch {
         let mut numbers = self.sequence_numbers.iter().take(first + 1).rev().flatten();
         numbers.next().cloned().map(Some).ok_or(NoSequenceNumber)
     }
-}
-
-/// The response to a batch. It names the record from which Lambda delivers the batch again.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BatchResponse {
-    /// Empty if all records were handled.
-    batch_item_failures: Vec<BatchItemFailure>,
-}
-
-/// The record that Lambda delivers again, with all later ones.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchItemFailure {
-    /// The sequence number of the record.
-    item_identifier: String,
 }
 
 /// The event is not a batch of stream records.

@@ -12,16 +12,16 @@ mod telemetry;
 
 use std::{collections::BTreeMap, fmt, iter};
 
-use app::{App, command::CommandDocument, start, tables::EVENTS};
+use app::{App, BatchResponse, command::CommandDocument, start, tables::EVENTS};
 use futures_util::future::join_all;
 use lambda_runtime::{Error, LambdaEvent};
 use serde_json::Value;
 
 use self::{
     message::AcceptedCommand,
-    receiver::{Outcome, Received, Receiver},
+    receiver::{MessageOutcome, Received, Receiver},
 };
-use crate::queue_event::{BatchResponse, messages};
+use crate::queue_event::messages;
 
 /// The commands that a queue accepts.
 #[derive(Default)]
@@ -79,7 +79,7 @@ impl CommandQueue {
             let received = receiver.read(&self.commands, id, message);
             sequences.entry(Sequence::of(index, &received)).or_default().push(received);
         }
-        let outcomes: Vec<(&str, Outcome)> =
+        let outcomes: Vec<(&str, MessageOutcome)> =
             join_all(sequences.into_iter().map(|(sequence, messages)| execute_in_order(&receiver, sequence, messages)))
                 .await
                 .into_iter()
@@ -89,7 +89,7 @@ impl CommandQueue {
         if without_id {
             return Err("a message has no id".into());
         }
-        let failed = outcomes.into_iter().filter(|(_, outcome)| matches!(outcome, Outcome::Failed));
+        let failed = outcomes.into_iter().filter(|(_, outcome)| matches!(outcome, MessageOutcome::Failed));
         Ok(BatchResponse::failed(failed.map(|(id, _)| id.to_owned())))
     }
 }
@@ -126,19 +126,19 @@ async fn execute_in_order<'a>(
     receiver: &Receiver,
     sequence: Sequence,
     messages: Vec<Received<'a>>,
-) -> Vec<(&'a str, Outcome)> {
+) -> Vec<(&'a str, MessageOutcome)> {
     let stops = matches!(sequence, Sequence::Group(_));
     let mut outcomes = Vec::with_capacity(messages.len());
     let mut messages = messages.into_iter();
     for received in messages.by_ref() {
         let id = received.id;
         let outcome = receiver.execute(received).await;
-        let is_last = stops && matches!(outcome, Outcome::Failed);
+        let is_last = stops && matches!(outcome, MessageOutcome::Failed);
         outcomes.push((id, outcome));
         if is_last {
             break;
         }
     }
-    outcomes.extend(messages.map(|received| received.id).zip(iter::repeat_with(|| Outcome::Failed)));
+    outcomes.extend(messages.map(|received| received.id).zip(iter::repeat_with(|| MessageOutcome::Failed)));
     outcomes
 }

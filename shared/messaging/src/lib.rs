@@ -16,6 +16,6 @@ pub mod schedules;
 pub use command_queue::CommandQueue;
 pub use event_bus::EventBus;
 pub use publisher::publisher;
-pub use queue::{NotSent, OutgoingMessage, Queue};
-pub use queue_event::{BatchResponse, QueueMessage};
+pub use queue::{NewMessage, NotSent, QueueClient};
+pub use queue_event::QueueMessage;
 pub use schedules::{ScheduleError, Schedules};

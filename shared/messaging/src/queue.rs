@@ -14,7 +14,7 @@ const MAX_ATTRIBUTE: usize = 16 * 1024;
 
 /// Sends messages to one queue.
 #[derive(Clone, Debug)]
-pub struct Queue {
+pub struct QueueClient {
     client: Client,
     /// Clock, randomness and the invocation's deadline.
     dynamo: Dynamo,
@@ -23,7 +23,7 @@ pub struct Queue {
 
 /// A message to send.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct OutgoingMessage {
+pub struct NewMessage {
     pub body: String,
     /// Texts by their names. An empty text is not sent, because SQS refuses it.
     pub attributes: Vec<(&'static str, String)>,
@@ -38,7 +38,7 @@ pub struct OutgoingMessage {
 #[error("the queue did not take a message")]
 pub struct NotSent(#[source] Box<dyn std::error::Error + Send + Sync>);
 
-impl Queue {
+impl QueueClient {
     /// Builds the client of the queue whose URL is in an environment variable.
     ///
     /// # Errors
@@ -52,7 +52,7 @@ impl Queue {
     ///
     /// # Errors
     /// [`NotSent`] after all attempts, or if no time is left before the deadline.
-    pub async fn send(&self, message: &OutgoingMessage) -> Result<(), NotSent> {
+    pub async fn send(&self, message: &NewMessage) -> Result<(), NotSent> {
         let timeouts = self.dynamo.timeouts().map_err(|error| NotSent(error.into()))?;
         let mut call = self.client.send_message().queue_url(&self.url).message_body(&message.body);
         for (name, text) in message.attributes.iter().filter(|(_, text)| !text.is_empty()) {

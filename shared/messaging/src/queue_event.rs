@@ -3,7 +3,6 @@
 #![allow(clippy::indexing_slicing, reason = "indexing a JSON value returns null for a missing part")]
 
 use app::trace::{is_traceparent, traceparent};
-use serde::Serialize;
 use serde_json::Value;
 
 /// A message of a batch.
@@ -54,29 +53,6 @@ impl<'a> QueueMessage<'a> {
     }
 }
 
-/// The response to a batch. It names the messages that SQS delivers again.
-#[derive(Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BatchResponse {
-    /// Empty if all messages were handled.
-    batch_item_failures: Vec<BatchItemFailure>,
-}
-
-/// A message that SQS delivers again.
-#[derive(Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct BatchItemFailure {
-    item_identifier: String,
-}
-
-impl BatchResponse {
-    /// Returns a response that names the messages with these ids.
-    pub fn failed(ids: impl IntoIterator<Item = String>) -> Self {
-        let failures = ids.into_iter().map(|item_identifier| BatchItemFailure { item_identifier });
-        Self { batch_item_failures: failures.collect() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -120,11 +96,5 @@ mod tests {
         };
         assert_eq!(group("arn:aws:sqs:eu-west-1:123456789012:commands.fifo").as_deref(), Some("a"));
         assert_eq!(group("arn:aws:sqs:eu-west-1:123456789012:commands"), None);
-    }
-
-    #[test]
-    fn a_response_names_the_failed_messages() {
-        let response = serde_json::to_value(BatchResponse::failed(["1".to_owned()])).unwrap();
-        assert_eq!(response, json!({ "batchItemFailures": [{ "itemIdentifier": "1" }] }));
     }
 }

@@ -3,7 +3,7 @@
 
 use app::{
     Caller, Problem,
-    command::{CommandDocument, FieldValidation, JsonObject, Target, WholeNumber},
+    command::{CommandDocument, CommandTarget, FieldValidation, JsonObject, WholeNumber},
 };
 use cqrs::{InvalidValue, Scope, Text};
 use orders::{
@@ -89,7 +89,7 @@ impl CommandDocument for PlaceOrderDocument {
 
     const NAME: &'static str = "place";
     const SCOPES: &'static [Scope] = &[WRITE, ADMIN];
-    const TARGET: Target<Order> = Target::New(|executor| executor.new_id());
+    const TARGET: CommandTarget<Order> = CommandTarget::New(|executor| executor.new_id());
 
     /// Builds the command. The caller is the default customer. Only `orders/admin` permits another customer.
     fn into_command(self, caller: &Caller) -> Result<OrderCommand, Problem> {

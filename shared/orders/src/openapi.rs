@@ -1,8 +1,9 @@
 //! OpenAPI schemas of the domain's values, whose bounds come from the types, and sample events.
 
 use cqrs::{
-    EventRecord,
+    EventRecord, ProcessEvent,
     openapi::{Schemas, refer_to},
+    process::{ProcessFact, TimerFact},
 };
 use iso_currency::IntoEnumIterator;
 use serde_json::{Value, json};
@@ -16,8 +17,9 @@ use utoipa::{
 };
 
 use crate::{
-    OrderEvent, Status,
+    OrderEvent, ShippingDeadline, Status,
     order::{Currency, MAX_ITEMS, OrderItem, OrderItems, is_in_use},
+    shipping_deadline::ShippingTimer,
 };
 
 impl PartialSchema for OrderItems {
@@ -104,4 +106,13 @@ pub fn samples() -> Vec<Vec<OrderEvent>> {
     let cancelled = include_str!("../golden/order.cancelled.v1.json");
     let order = |files: &[&str]| files.iter().filter_map(|file| decode(file)).collect();
     vec![order(&[placed, shipped, delivered]), order(&[placed, cancelled])]
+}
+
+/// Returns the facts of one instance of the shipping deadline, up to its reminder.
+pub fn reminder_samples() -> Vec<Vec<ProcessEvent<ShippingDeadline>>> {
+    let due = "2026-11-28T10:00:00Z".parse();
+    let fired = due.map(|due| {
+        ProcessFact::TimerFired(TimerFact { timer: <&str>::from(ShippingTimer::Remind).to_owned(), due }).into()
+    });
+    vec![fired.into_iter().collect()]
 }

@@ -65,8 +65,8 @@ impl Consumer {
         Ok(Receipt::Applied)
     }
 
-    /// Forgets a subject, so that its events are applied anew from the first. For a subject whose history was replaced by
-    /// a restore.
+    /// Forgets a subject, so that its events are applied anew from the first. A restore of the events table may replace
+    /// the history of a subject.
     pub fn forget(&mut self, subject: &str) {
         self.applied.remove(subject);
     }
@@ -109,8 +109,8 @@ mod tests {
         event["id"].as_str().unwrap().to_owned()
     }
 
-    /// Delivers the messages of a queue until it is empty or nothing can be applied. Returns the ids of the applied events
-    /// and the messages that are left.
+    /// Delivers the messages of a queue until it is empty or nothing can be applied. Returns the ids of the applied
+    /// events and the messages that are left.
     fn deliver(consumer: &mut Consumer, mut queue: Vec<Value>) -> (Vec<String>, Vec<Value>) {
         let mut applied = Vec::new();
         loop {
@@ -160,7 +160,8 @@ mod tests {
         fn events_after_a_missing_one_wait_for_it(commits in vec(1_usize..4, 2..8), missing in any::<Index>()) {
             let mut events = published("parcel#1", &commits);
             let missing = events.remove(missing.index(events.len()));
-            let (before, after): (Vec<_>, Vec<_>) = events.into_iter().partition(|event| place(event) < place(&missing));
+            let is_before = |event: &Value| place(event) < place(&missing);
+            let (before, after): (Vec<_>, Vec<_>) = events.into_iter().partition(is_before);
             let mut consumer = Consumer::default();
             let (applied, left) = deliver(&mut consumer, [after.clone(), before.clone()].concat());
             prop_assert_eq!(applied, before.iter().map(id).collect::<Vec<_>>());

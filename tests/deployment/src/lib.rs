@@ -12,7 +12,7 @@ use std::path::Path;
 use domains::Domains;
 use local::{ApiDescription, Deployment, ExampleRequest, Template, UsedTables};
 pub use order_workload::OrderWorkload;
-use orders::OrderPublication;
+use orders::{OrderPublication, ShippingDeadline, ShippingReminders};
 
 const DESCRIPTION: &str = "A command changes one order and returns its new version. A query reads views, which are \
     updated asynchronously. Money is an integer in minor units with an ISO 4217 currency code; a sum over orders is a \
@@ -42,6 +42,7 @@ pub fn deployment() -> Deployment {
         description: DESCRIPTION,
         token: TOKEN,
     };
+    let timers = process::tables::<ShippingDeadline>().expect("the declarations of the process do not collide");
     let caller = ("alice", "orders/write orders/read");
     let example = ExampleRequest { operation: "placeOrder", body: EXAMPLE, caller: caller.0, scopes: caller.1 };
     Deployment::new::<Domains>("Orders", template, api, example, "getOrderEvents")
@@ -58,15 +59,23 @@ pub fn deployment() -> Deployment {
         .handler("publisher", UsedTables::Publications, |app, event| async move {
             publisher::handle::<Domains>(&app, event).await
         })
-        .handler("command-queue", UsedTables::None, |app, event| async move {
-            command_queue::handle(&app, event).await
-        })
+        .handler_of(
+            "process",
+            &timers,
+            |app, event| async move { process::handle::<ShippingDeadline>(&app, event).await },
+        )
+        .handler(
+            "command-queue",
+            UsedTables::None,
+            |app, event| async move { command_queue::handle(&app, event).await },
+        )
         .handler(
             "maintain",
             UsedTables::All,
             |app, event| async move { maintain::handle::<Domains>(&app, event).await },
         )
         .publishes::<OrderPublication>("orders", orders::openapi::samples)
+        .publishes::<ShippingReminders>("orders", orders::openapi::reminder_samples)
 }
 
 /// The deployed template.

@@ -20,9 +20,9 @@ const DESCRIPTION: &str = "The events that other systems hear of. Each comes in 
     Consumers must ignore unknown properties and unknown types. `dataschema` names the type and the schema version of \
     the data. Within a schema version, only optional properties are added.";
 
-const BUS: &str = "An Amazon EventBridge bus. The envelope is in `detail` of an EventBridge event, whose `detail-type` is \
-    the `type` and whose `source` is the `source` of the envelope. A rule target with the input path `$.detail` gets the \
-    envelope alone.";
+const BUS: &str = "An Amazon EventBridge bus. The envelope is in `detail` of an EventBridge event, whose `detail-type` \
+    is the `type` and whose `source` is the `source` of the envelope. A rule target with the input path `$.detail` gets \
+    the envelope alone.";
 
 /// The action of an operation in which the system sends messages. The other action is `receive`.
 const SEND: &str = "send";
@@ -185,7 +185,7 @@ fn envelope() -> Value {
             "id": attribute(id(), "The id of the event: stream, version of the commit, and index in the commit."),
             "source": attribute(json!({ "minLength": 1 }), "The system that publishes the event."),
             "type": attribute(json!({ "minLength": 1 }), "The type of the event."),
-            "subject": attribute(json!({ "pattern": "^[^#]+#.+$" }), "The stream. Events of one subject have an order."),
+            "subject": attribute(json!({ "pattern": "^[^#]+#.+$" }), "The stream. Its events have an order."),
             "time": attribute(json!({ "format": "date-time" }), "The time when the event was recorded."),
             "datacontenttype": attribute(json!({ "const": "application/json" }), "The content type of the data."),
             "dataschema": attribute(json!({ "format": "uri" }), "The JSON Schema of the data, with its version."),

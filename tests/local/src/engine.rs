@@ -18,6 +18,8 @@ use cqrs_dynamodb::{Dynamo, Environment};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+use crate::messaging::emulator::MessagingEmulator;
+
 use self::{
     empty_maps::EmptyMaps,
     in_process::InProcess,
@@ -31,6 +33,8 @@ pub struct Engine {
     /// The directory of the data of an embedded engine.
     directory: Option<Arc<Path>>,
     interceptor: Option<Arc<dyn Interceptor>>,
+    /// Other services than those in this process.
+    messaging: Option<MessagingEmulator>,
 }
 
 #[derive(Clone)]
@@ -107,7 +111,7 @@ impl Engine {
     }
 
     fn at(location: EngineLocation) -> Self {
-        Self { location, directory: None, interceptor: None }
+        Self { location, directory: None, interceptor: None, messaging: None }
     }
 
     /// Puts `interceptor` between the SDK and the engine. Replaces an earlier interceptor.
@@ -124,6 +128,17 @@ impl Engine {
 
     pub fn interceptor(&self) -> Option<Arc<dyn Interceptor>> {
         self.interceptor.clone()
+    }
+
+    /// Uses EventBridge, SQS and EventBridge Scheduler of `emulator`, if there is one.
+    #[must_use]
+    pub fn with_messaging(self, emulator: Option<MessagingEmulator>) -> Self {
+        Self { messaging: emulator, ..self }
+    }
+
+    /// The emulator of EventBridge, SQS and EventBridge Scheduler. `None` if they are in this process.
+    pub fn messaging(&self) -> Option<&MessagingEmulator> {
+        self.messaging.as_ref()
     }
 
     /// The directory of the data. `None` if the engine is remote or in memory.

@@ -27,7 +27,7 @@ use crate::{
     authorizer::{AuthError, Authorizer},
     clock::StackClock,
     functions::{Function, FunctionError},
-    messaging::Messaging,
+    messaging::{Messaging, emulator::MessagingEmulator},
     template::{CorsDefinition, RouteDefinition},
 };
 
@@ -52,6 +52,8 @@ pub struct Gateway {
     pub messaging: Messaging,
     /// The names of the queues, by logical id.
     pub queues: BTreeMap<String, String>,
+    /// It has the queues instead of `messaging`, if there is one.
+    pub emulator: Option<MessagingEmulator>,
     /// For `/clock`.
     pub clock: Option<StackClock>,
 }

@@ -7,6 +7,7 @@
 //! 5. [`gateway`]: the HTTP API. [`authorizer`]: its JWT authorizer. [`openapi`]: its description.
 //! 6. [`event_source_mapping`]: delivers the stream to its readers. [`queue_mapping`]: delivers messages of queues.
 //! 7. [`messaging`]: EventBridge, SQS and EventBridge Scheduler. [`clock`]: the clock that their timers follow.
+//!    [`scheduled`]: invokes functions at a fixed rate.
 //! 8. [`public_events`]: the events for other systems, with the rule for changes. [`asyncapi`]: their description.
 //! 9. [`chaos`]: injects faults into calls and deliveries.
 //! 10. [`stack`]: all parts together. [`cli`]: the command line of a project. [`testing`]: its system tests.
@@ -31,6 +32,7 @@ pub mod messaging;
 pub mod openapi;
 pub mod public_events;
 pub mod queue_mapping;
+pub mod scheduled;
 pub mod stack;
 pub mod tables;
 pub mod template;

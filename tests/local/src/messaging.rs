@@ -5,11 +5,13 @@
 //! 3. [`schedule`]: one-time schedules; pure.
 //! 4. [`resources`]: the resources of a template. [`Messaging`]: all of them with a clock. [`connector`]: the SDK's HTTP
 //!    client. [`store`]: their storage.
+//! 5. [`emulator`]: another implementation of the three services, outside this process.
 //!
 //! Schedules fire by the clock of the stack: before each call, all schedules that are due by then have fired. So nothing
 //! runs in the background, and a run with a simulated clock can be repeated.
 
 pub mod connector;
+pub mod emulator;
 pub mod event_bus;
 pub mod event_pattern;
 pub mod queue;

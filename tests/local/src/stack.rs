@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use app::{App, Aws, Metrics, Settings, client, settings::SettingError, trace::XRay};
+use app::{App, Aws, Metrics, Settings, settings::SettingError, trace::XRay};
 use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
-use aws_smithy_http_client::tls::TrustStore;
 use cqrs_dynamodb::Environment;
 
 use crate::{
@@ -15,12 +14,12 @@ use crate::{
     functions::{Function, invoke_api},
     gateway::Gateway,
     messaging::{
-        self, Messaging, MessagingResources,
-        queues::{arn_of, url_of},
+        self, Messaging, MessagingResources, emulator,
         resources::{self, queue_name},
         store::MessagingStore,
     },
     queue_mapping::{QueueAddress, QueueMapping},
+    scheduled::ScheduledFunction,
     tables,
     template::TemplateError,
 };
@@ -32,8 +31,10 @@ pub struct Stack {
     pub authorizer: Arc<Authorizer>,
     /// The dependencies of the functions.
     pub app: App,
-    /// The event buses, queues and schedules.
+    /// The event buses, queues and schedules. They are not used with the emulator of [`Engine::with_messaging`].
     pub messaging: Messaging,
+    /// The addresses of the queues, by logical id.
+    queues: BTreeMap<String, QueueAddress>,
     /// The clock that the functions and the schedules follow, if it can be wound.
     clock: Option<StackClock>,
     /// The prefix of all names.
@@ -50,6 +51,8 @@ pub enum StartError {
     Template(#[from] TemplateError),
     #[error("creating the table {table} in DynamoDB at {endpoint} failed: {reason}.")]
     Table { endpoint: String, table: String, reason: String },
+    #[error("creating the buses, queues and schedule groups in the emulator failed: {0}.")]
+    Emulator(String),
     /// The stored messages and schedules cannot be read.
     #[error("reading the stored messages failed: {0}.")]
     Messages(String),
@@ -77,7 +80,11 @@ impl Stack {
         prefix: &str,
     ) -> Result<Self, StartError> {
         let messaging = messaging(&template, &engine, &environment, prefix)?;
-        let services = Services::in_process(&messaging, &engine);
+        let queues = match engine.messaging() {
+            Some(emulator) => emulator.create(&template, prefix).await.map_err(StartError::Emulator)?,
+            None => resources::addresses(&template, prefix),
+        };
+        let services = Services { messaging: Some(&messaging), queues: &queues };
         let app = app_with(&deployment, &template, &engine, &environment, prefix, services)?;
         let mut stream_arns = BTreeMap::new();
         for (id, table) in &template.tables {
@@ -93,7 +100,19 @@ impl Stack {
         let authorizer = Arc::new(authorizer.with_operator_scopes(&deployment.operator_scopes()));
         let (deployment, prefix) = (Arc::new(deployment), prefix.to_owned());
         let clock = None;
-        Ok(Self { deployment, template, authorizer, app, messaging, clock, prefix, engine, functions, stream_arns })
+        Ok(Self {
+            deployment,
+            template,
+            authorizer,
+            app,
+            messaging,
+            queues,
+            clock,
+            prefix,
+            engine,
+            functions,
+            stream_arns,
+        })
     }
 
     /// Composes the functions again, with these metrics.
@@ -147,8 +166,10 @@ impl Stack {
             environment: self.app.dynamo.environment.clone(),
             dynamodb: dynamodb.to_owned(),
             messaging: self.messaging.clone(),
-            queues: self.template.queues.keys().map(|id| (id.clone(), self.queue_name(id))).collect(),
-            clock: self.clock.clone(),
+            queues: self.queues.keys().map(|id| (id.clone(), self.queue_name(id))).collect(),
+            emulator: self.engine.messaging().cloned(),
+            // The schedules of an emulator follow the clock of the machine.
+            clock: self.clock.clone().filter(|_| self.engine.messaging().is_none()),
         }
     }
 
@@ -176,20 +197,32 @@ impl Stack {
         let mut mappings = Vec::new();
         for (binary, function) in &self.template.functions {
             for definition in &function.queue_mappings {
-                let Some(function) = self.functions.get(binary) else { continue };
-                let name = self.queue_name(&definition.queue);
-                let address = QueueAddress { url: url_of(&name), arn: arn_of(&name) };
-                let environment = self.app.dynamo.environment.clone();
-                mappings.push(QueueMapping::new(
-                    self.sqs(),
-                    address,
-                    definition.clone(),
-                    function.clone(),
-                    environment,
-                ));
+                if let (Some(address), Some(function)) =
+                    (self.queues.get(&definition.queue), self.functions.get(binary))
+                {
+                    let (address, definition, function) = (address.clone(), definition.clone(), function.clone());
+                    let environment = self.app.dynamo.environment.clone();
+                    mappings.push(QueueMapping::new(self.sqs(), address, definition, function, environment));
+                }
             }
         }
         mappings
+    }
+
+    /// The address of the queue with this logical id.
+    pub fn queue(&self, id: &str) -> Option<&QueueAddress> {
+        self.queues.get(id)
+    }
+
+    /// The functions of the template that a schedule invokes.
+    pub fn scheduled_functions(&self) -> Vec<ScheduledFunction> {
+        let functions = self.template.functions.iter();
+        let scheduled = functions.flat_map(|(binary, function)| {
+            let composed = self.functions.get(binary);
+            function.schedules.iter().filter_map(move |schedule| Some((composed?.clone(), schedule.clone())))
+        });
+        let environment = &self.app.dynamo.environment;
+        scheduled.map(|(function, schedule)| ScheduledFunction::new(function, schedule, environment.clone())).collect()
     }
 
     /// The name of the queue with this logical id.
@@ -199,6 +232,9 @@ impl Stack {
 
     /// An SQS client. Its calls bypass the interceptor of the engine.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        if let Some(emulator) = self.engine.messaging() {
+            return emulator.sqs();
+        }
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(messaging::REGION))
@@ -238,23 +274,16 @@ fn compose(deployment: &Deployment, template: &Template, app: &App) -> Result<BT
     composed.collect()
 }
 
-/// How functions call EventBridge, SQS and EventBridge Scheduler.
-struct Services {
-    transport: SharedHttpClient,
-    /// `None` selects AWS.
-    endpoint: Option<&'static str>,
+/// The event buses, queues and schedules of a stack, for its functions.
+struct Services<'a> {
+    /// `None` for a function outside a stack.
+    messaging: Option<&'a Messaging>,
+    /// The addresses of the queues, by logical id.
+    queues: &'a BTreeMap<String, QueueAddress>,
 }
 
-impl Services {
-    /// The variables for the endpoints of the services.
-    const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_EVENTBRIDGE", "AWS_ENDPOINT_URL_SCHEDULER", "AWS_ENDPOINT_URL_SQS"];
-
-    /// The services of `messaging`, with the interceptor of the engine.
-    fn in_process(messaging: &Messaging, engine: &Engine) -> Self {
-        let transport = engine.intercept(SharedHttpClient::new(messaging.clone()));
-        Self { transport, endpoint: Some(messaging::ENDPOINT) }
-    }
-}
+/// The variables for the endpoints of the services in this process.
+const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL_EVENTBRIDGE", "AWS_ENDPOINT_URL_SCHEDULER", "AWS_ENDPOINT_URL_SQS"];
 
 /// Composes the dependencies of the functions from the environment variables of the template, without the services of a
 /// stack: its clients for EventBridge, SQS and EventBridge Scheduler call AWS.
@@ -268,7 +297,7 @@ pub fn app(
     environment: &Environment,
     prefix: &str,
 ) -> Result<App, StartError> {
-    let services = Services { transport: client::https(TrustStore::default()), endpoint: None };
+    let services = Services { messaging: None, queues: &BTreeMap::new() };
     app_with(deployment, template, engine, environment, prefix, services)
 }
 
@@ -278,7 +307,7 @@ fn app_with(
     engine: &Engine,
     environment: &Environment,
     prefix: &str,
-    services: Services,
+    services: Services<'_>,
 ) -> Result<App, StartError> {
     let environments = template.functions.values().flat_map(|function| &function.environment);
     let variables: BTreeMap<_, _> = environments.collect();
@@ -292,15 +321,22 @@ fn app_with(
         SettingError::Malformed(..) => StartError::Setting(error),
     })?;
     let variable = |(name, value): (&String, &String)| {
-        (name.clone(), resources::resolve(template, prefix, value).unwrap_or_else(|| value.clone()))
+        let resolved = resources::resolve(template, prefix, services.queues, value);
+        (name.clone(), resolved.unwrap_or_else(|| value.clone()))
     };
-    let variables: BTreeMap<String, String> = variables.into_iter().map(variable).collect();
-    let variable = move |name: &str| match services.endpoint {
-        Some(endpoint) if Services::ENDPOINTS.contains(&name) => Some(endpoint.to_owned()),
-        _ => variables.get(name).cloned(),
-    };
+    let mut variables: BTreeMap<String, String> = variables.into_iter().map(variable).collect();
+    let in_process = services.messaging.filter(|_| engine.messaging().is_none());
+    for name in ENDPOINTS {
+        let emulator = engine.messaging().and_then(|emulator| emulator.endpoint(name));
+        let endpoint = emulator.or(in_process.map(|_| messaging::ENDPOINT));
+        variables.extend(endpoint.map(|endpoint| (name.to_owned(), endpoint.to_owned())));
+    }
+    let transport = engine.intercept(match in_process {
+        Some(messaging) => SharedHttpClient::new(messaging.clone()),
+        None => emulator::transport(),
+    });
     Ok(App {
-        aws: Aws::new(&settings, services.transport, variable),
+        aws: Aws::new(&settings, transport, move |name| variables.get(name).cloned()),
         dynamo: engine.dynamo(&settings, environment.clone()),
         tables: settings.tables,
         metrics: Metrics::none(),

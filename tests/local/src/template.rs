@@ -17,6 +17,7 @@ use self::node::{Node, Parameters};
 pub use self::{
     functions::{
         CorsDefinition, FunctionDefinition, Grants, MappingDefinition, QueueMappingDefinition, RouteDefinition,
+        ScheduleDefinition,
     },
     messaging::RuleDefinition,
     tables::{IndexDefinition, Key, TableDefinition},

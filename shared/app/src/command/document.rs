@@ -17,7 +17,7 @@ pub trait CommandDocument: DeserializeOwned + Send + 'static {
     /// A caller needs one of them.
     const SCOPES: &'static [Scope];
     /// The instance that the command changes.
-    const TARGET: Target<Self::Aggregate> = Target::Existing;
+    const TARGET: CommandTarget<Self::Aggregate> = CommandTarget::Existing;
 
     /// Builds the command, with the defaults that depend on the caller.
     ///
@@ -34,7 +34,7 @@ pub trait CommandDocument: DeserializeOwned + Send + 'static {
 
 /// The instance that a command changes.
 #[derive(Debug)]
-pub enum Target<A: Aggregate> {
+pub enum CommandTarget<A: Aggregate> {
     /// A new one. The function returns its key, for example [`CommandExecutor::new_id`].
     New(fn(&CommandExecutor<'_>) -> A::Key),
     /// The one that the request names. It must exist.

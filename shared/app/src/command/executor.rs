@@ -6,7 +6,7 @@ use cqrs::{Aggregate, CommandId, Fingerprint, Id, StreamId, Version};
 use cqrs_dynamodb::{CommandRequest, EventStore, Executed, StoreError, create, create_or_execute, execute};
 use serde::Serialize;
 
-use super::{CommandDocument, Target, outcome::problem};
+use super::{CommandDocument, CommandTarget, outcome::problem};
 use crate::{App, Caller, Problem};
 
 /// An aggregate whose commands clients send.
@@ -66,9 +66,9 @@ impl CommandExecutor<'_> {
         self.caller.require_any(D::SCOPES)?;
         let is_authorized = |state: &D::Aggregate| D::is_authorized(self.caller, state);
         match D::TARGET {
-            Target::New(_) => self.create::<D::Aggregate>(key, command).await,
-            Target::Existing => self.execute(key, command, is_authorized).await,
-            Target::NewOrExisting => self.create_or_execute(key, command, is_authorized).await,
+            CommandTarget::New(_) => self.create::<D::Aggregate>(key, command).await,
+            CommandTarget::Existing => self.execute(key, command, is_authorized).await,
+            CommandTarget::NewOrExisting => self.create_or_execute(key, command, is_authorized).await,
         }
     }
 

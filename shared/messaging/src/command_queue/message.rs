@@ -5,7 +5,8 @@ use std::{fmt, marker::PhantomData};
 use app::{
     Caller, Problem,
     command::{
-        CommandDocument, CommandExecutor, CommandOptions, FieldValidation, JsonObject, Target, WholeNumber, strict_json,
+        CommandDocument, CommandExecutor, CommandOptions, CommandTarget, FieldValidation, JsonObject, WholeNumber,
+        strict_json,
     },
     parameters::MAX_VERSION,
     problem::FieldError,
@@ -121,8 +122,8 @@ fn read<D: CommandDocument>(body: &str, caller: &Caller) -> Result<ReadCommand, 
     let execute: Execute = Box::new(move |executor| {
         Box::pin(async move {
             let key = match D::TARGET {
-                Target::New(new_key) => new_key(executor).to_string(),
-                Target::Existing | Target::NewOrExisting => named.unwrap_or_default(),
+                CommandTarget::New(new_key) => new_key(executor).to_string(),
+                CommandTarget::Existing | CommandTarget::NewOrExisting => named.unwrap_or_default(),
             };
             executor.run::<D>(&key, command?).await
         })
@@ -140,8 +141,8 @@ fn instance<D: CommandDocument>(text: &str) -> Result<String, String> {
 /// Returns whether the messages name an instance.
 fn names_instance<D: CommandDocument>() -> bool {
     match D::TARGET {
-        Target::New(_) => false,
-        Target::Existing | Target::NewOrExisting => true,
+        CommandTarget::New(_) => false,
+        CommandTarget::Existing | CommandTarget::NewOrExisting => true,
     }
 }
 
@@ -299,7 +300,7 @@ mod tests {
 
         const NAME: &'static str = "pack";
         const SCOPES: &'static [Scope] = &[WRITE];
-        const TARGET: Target<Parcel> = Target::New(|executor| executor.new_id());
+        const TARGET: CommandTarget<Parcel> = CommandTarget::New(|executor| executor.new_id());
 
         fn into_command(self, _: &Caller) -> Result<ParcelCommand, Problem> {
             Ok(ParcelCommand::Pack)
@@ -400,7 +401,7 @@ mod tests {
             (send(json!({ "parcel_id": ID.to_uppercase() })), "/parcel_id"),
             (send(json!({ "parcel_id": ID.replace('-', "") })), "/parcel_id"),
             (send(json!({ "parcel_id": format!(" {ID}") })), "/parcel_id"),
-            (format!(r#"{{"type": "send-parcel", "data": {{"town": "Rome"}}}}"#), "/parcel_id"),
+            (r#"{"type": "send-parcel", "data": {"town": "Rome"}}"#.to_owned(), "/parcel_id"),
             (format!(r#"{{"type": "send-parcel", "parcel_id": "{ID}"}}"#), "/data"),
             (send(json!({ "data": [] })), "/data"),
             (send(json!({ "data": ["Rome"] })), "/data"),

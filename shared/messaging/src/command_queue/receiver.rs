@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use super::message::{AcceptedCommand, ReadCommand};
 use crate::{
     EventBus,
-    queue::{OutgoingMessage, Queue},
+    queue::{NewMessage, QueueClient},
     queue_event::QueueMessage,
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Receiver {
     /// The caller of all commands. It comes from the configuration of the queue, never from a message.
     caller: Caller,
     bus: EventBus,
-    dead_letters: Queue,
+    dead_letters: QueueClient,
 }
 
 /// A message with the command that was read from it.
@@ -53,7 +53,7 @@ struct Kind {
 
 /// The outcome of a message.
 #[derive(Debug, PartialEq)]
-pub(super) enum Outcome {
+pub(super) enum MessageOutcome {
     /// The commit is written.
     Accepted,
     /// An earlier delivery wrote the commit.
@@ -84,7 +84,7 @@ impl Receiver {
         let subject = app.aws.variable("COMMAND_CALLER")?;
         let caller = Caller::new(subject, &app.aws.variable("COMMAND_SCOPES")?);
         let caller = caller.ok_or(SettingError::Malformed("COMMAND_CALLER".to_owned(), "1 to 255 characters"))?;
-        let (bus, dead_letters) = (EventBus::new(app, None)?, Queue::new(app, "COMMAND_DEAD_LETTERS")?);
+        let (bus, dead_letters) = (EventBus::new(app, None)?, QueueClient::new(app, "COMMAND_DEAD_LETTERS")?);
         Ok(Self { events: app.events()?, app: app.clone(), caller, bus, dead_letters })
     }
 
@@ -111,16 +111,16 @@ impl Receiver {
 
     /// Executes the command of a message, and reports its rejection or that it is malformed. A panic fails this message
     /// only.
-    pub(super) async fn execute(&self, received: Received<'_>) -> Outcome {
+    pub(super) async fn execute(&self, received: Received<'_>) -> MessageOutcome {
         let id = received.id;
         let outcome = AssertUnwindSafe(self.execute_and_report(received)).catch_unwind().await;
         outcome.unwrap_or_else(|_| {
             tracing::error!(message_id = id, "the command of a message panicked");
-            Outcome::Failed
+            MessageOutcome::Failed
         })
     }
 
-    async fn execute_and_report(&self, received: Received<'_>) -> Outcome {
+    async fn execute_and_report(&self, received: Received<'_>) -> MessageOutcome {
         let Received { id, message, command } = received;
         let (kind, command) = match command {
             Ok(command) => command,
@@ -135,15 +135,15 @@ impl Receiver {
         let Self { app, events, caller, .. } = self;
         let executed = execute(&CommandExecutor { app, events, caller, options: &options }).await;
         match executed {
-            Ok(Executed { replayed: false, .. }) => Outcome::Accepted,
-            Ok(Executed { replayed: true, .. }) => Outcome::Replayed,
+            Ok(Executed { replayed: false, .. }) => MessageOutcome::Accepted,
+            Ok(Executed { replayed: true, .. }) => MessageOutcome::Replayed,
             Err(problem) if problem.status().is_client_error() => {
                 let event = rejection(&kind, id, stream.as_ref(), options.trace, &problem, self.now());
                 self.report_rejection(id, &problem, event).await
             }
             Err(problem) => {
                 tracing::warn!(message_id = id, kind = problem.kind(), "a message is delivered again");
-                Outcome::Failed
+                MessageOutcome::Failed
             }
         }
     }
@@ -153,26 +153,26 @@ impl Receiver {
     }
 
     /// Puts the event that reports a rejection on the bus.
-    async fn report_rejection(&self, id: &str, problem: &Problem, event: CloudEvent) -> Outcome {
+    async fn report_rejection(&self, id: &str, problem: &Problem, event: CloudEvent) -> MessageOutcome {
         match self.bus.put_event(event).await {
-            Ok(()) => Outcome::Rejected(problem.kind()),
+            Ok(()) => MessageOutcome::Rejected(problem.kind()),
             Err(error) => {
                 tracing::error!(message_id = id, causes = send_causes(&error), "a rejection was not reported");
-                Outcome::Failed
+                MessageOutcome::Failed
             }
         }
     }
 
     /// Sends a malformed message to the dead-letter queue, with the reason in its attributes.
-    async fn report_malformed(&self, id: &str, message: QueueMessage<'_>, problem: &Problem) -> Outcome {
+    async fn report_malformed(&self, id: &str, message: QueueMessage<'_>, problem: &Problem) -> MessageOutcome {
         match self.dead_letters.send(&dead_letter(id, message, problem)).await {
             Ok(()) => {
                 tracing::warn!(message_id = id, reason = problem.kind(), "a message is malformed");
-                Outcome::Malformed
+                MessageOutcome::Malformed
             }
             Err(error) => {
                 tracing::error!(message_id = id, causes = causes(&error), "a malformed message was not moved: {error}");
-                Outcome::Failed
+                MessageOutcome::Failed
             }
         }
     }
@@ -211,10 +211,10 @@ fn rejection(
 
 /// Builds the dead letter of a malformed message: its body unchanged, and in the attributes why it is malformed. The
 /// attributes repeat no value of the body.
-fn dead_letter(id: &str, message: QueueMessage<'_>, problem: &Problem) -> OutgoingMessage {
+fn dead_letter(id: &str, message: QueueMessage<'_>, problem: &Problem) -> NewMessage {
     let errors: Vec<_> = problem.errors().iter().take(MAX_ERRORS).collect();
     let errors = if errors.is_empty() { String::new() } else { serde_json::to_string(&errors).unwrap_or_default() };
-    OutgoingMessage {
+    NewMessage {
         body: message.body().filter(|body| !body.is_empty()).map_or_else(|| message.to_json(), str::to_owned),
         attributes: vec![
             ("reason", problem.kind().to_owned()),

@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 
 use app::{App, Measurements};
 
-use super::receiver::Outcome;
+use super::receiver::MessageOutcome;
 
 /// Emits a line with the outcomes of a batch, and another one for each reason of a rejection.
-pub(super) fn emit(app: &App, outcomes: &[(&str, Outcome)], conflicts: usize) {
-    let number = |outcome: &Outcome| outcomes.iter().filter(|(_, other)| other == outcome).count();
+pub(super) fn emit(app: &App, outcomes: &[(&str, MessageOutcome)], conflicts: usize) {
+    let number = |outcome: &MessageOutcome| outcomes.iter().filter(|(_, other)| other == outcome).count();
     let measurements = Measurements::default()
-        .count("CommandsAccepted", number(&Outcome::Accepted))
-        .count("CommandsReplayed", number(&Outcome::Replayed))
-        .count("CommandsMalformed", number(&Outcome::Malformed))
-        .count("CommandsDelayed", number(&Outcome::Failed))
+        .count("CommandsAccepted", number(&MessageOutcome::Accepted))
+        .count("CommandsReplayed", number(&MessageOutcome::Replayed))
+        .count("CommandsMalformed", number(&MessageOutcome::Malformed))
+        .count("CommandsDelayed", number(&MessageOutcome::Failed))
         .count("Conflicts", conflicts);
     let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, outcome) in outcomes {
-        if let Outcome::Rejected(reason) = outcome {
+        if let MessageOutcome::Rejected(reason) = outcome {
             *reasons.entry(reason).or_default() += 1;
         }
     }

@@ -22,8 +22,12 @@ use self::{
     shutdown::Shutdown,
 };
 use crate::{
-    Deployment, Engine, Stack, Template, authorizer::Authorizer, chaos::Chaos, clock::StackClock,
-    event_source_mapping::files::MappingFiles, messaging::store::MessagingStore,
+    Deployment, Engine, Stack, Template,
+    authorizer::Authorizer,
+    chaos::Chaos,
+    clock::StackClock,
+    event_source_mapping::files::MappingFiles,
+    messaging::{emulator::MessagingEmulator, store::MessagingStore},
 };
 
 /// The number of virtual shards of the stream, about that of a new table on AWS.
@@ -83,7 +87,8 @@ pub(super) async fn run(deployment: &Deployment, options: ServeOptions) -> Resul
     let template = Template::read(template).map_err(|error| format!("{error}. See --template."))?;
     let listeners = listen(options.listen, options.port, "--port").await?;
     let chaos = options.chaos.map(|seed| Arc::new(Chaos::new(seed, &template)));
-    let direct = engine(&options)?;
+    let emulator = MessagingEmulator::from_variables(|name| std::env::var(name).ok())?;
+    let direct = engine(&options)?.with_messaging(emulator);
     let engine = chaos.iter().fold(direct.clone(), |engine, chaos| engine.with_interceptor(chaos.clone()));
     let authorizer = authorizer(options.data.as_deref())?.required(options.auth);
     let clock = clock(options.data.as_deref())?;
@@ -105,6 +110,7 @@ pub(super) async fn run(deployment: &Deployment, options: ServeOptions) -> Resul
     for mapping in stack.queue_mappings() {
         tokio::spawn(chaos.iter().fold(mapping, |mapping, chaos| mapping.with_chaos(chaos.clone())).run());
     }
+    stack.scheduled_functions().into_iter().for_each(|scheduled| drop(tokio::spawn(scheduled.run())));
     // Before this line, a signal ends the process at once.
     let shutdown = Shutdown::on_signals().map_err(|error| error.to_string())?;
     print_line(&startup_message::text(&stack, listeners.address.port(), &endpoint, &options));

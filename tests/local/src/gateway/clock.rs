@@ -26,7 +26,8 @@ async fn wind(State(gateway): State<Arc<Gateway>>, body: Bytes) -> Response {
         return message(StatusCode::BAD_REQUEST, "forward_ms must be a number of milliseconds, and not negative");
     };
     let Some(clock) = &gateway.clock else {
-        return message(StatusCode::NOT_FOUND, "the clock of this system cannot be wound");
+        let reason = "the clock of this system cannot be wound; its schedules may be in an emulator";
+        return message(StatusCode::NOT_FOUND, reason);
     };
     match gateway.messaging.wind(clock, forward) {
         Ok(()) => show(State(Arc::clone(&gateway))).await,

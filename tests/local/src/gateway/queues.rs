@@ -36,6 +36,9 @@ struct SendParameters {
 
 /// `GET /queues`
 async fn list(State(gateway): State<Arc<Gateway>>) -> Response {
+    if let Some(response) = elsewhere(&gateway) {
+        return response;
+    }
     let queue = |(id, name): (&String, &String)| {
         let counts = gateway.messaging.counts(name).unwrap_or_default();
         json!({ "id": id, "visible": counts.visible, "in_flight": counts.in_flight, "delayed": counts.delayed })
@@ -45,6 +48,9 @@ async fn list(State(gateway): State<Arc<Gateway>>) -> Response {
 
 /// `GET /queues/{id}`: the messages, which are not received by it.
 async fn show(State(gateway): State<Arc<Gateway>>, Path(id): Path<String>) -> Response {
+    if let Some(response) = elsewhere(&gateway) {
+        return response;
+    }
     let Some(name) = gateway.queues.get(&id) else { return unknown(&gateway, &id) };
     let message = |message: QueuedMessage| {
         json!({
@@ -66,6 +72,9 @@ async fn send(
     Query(parameters): Query<SendParameters>,
     body: Bytes,
 ) -> Response {
+    if let Some(response) = elsewhere(&gateway) {
+        return response;
+    }
     let Some(name) = gateway.queues.get(&id) else { return unknown(&gateway, &id) };
     let Ok(body) = String::from_utf8(body.into()) else {
         return message(StatusCode::BAD_REQUEST, "a message must be UTF-8");
@@ -91,6 +100,9 @@ async fn aws(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if let Some(response) = elsewhere(&gateway) {
+        return response;
+    }
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let call = EngineCall::parse(method.as_str(), &uri.to_string(), target, &body);
     let (status, body) = match gateway.messaging.execute(&call) {
@@ -99,6 +111,15 @@ async fn aws(
     };
     let content = if target.is_some() { "application/x-amz-json-1.0" } else { "application/json" };
     (status, [(header::CONTENT_TYPE, content)], Body::from(body.to_string())).into_response()
+}
+
+/// The response if the queues are not in this process.
+fn elsewhere(gateway: &Gateway) -> Option<Response> {
+    gateway.emulator.as_ref()?;
+    Some(message(
+        StatusCode::NOT_FOUND,
+        "the queues of this system are in the emulator that AWS_ENDPOINT_URL_SQS names",
+    ))
 }
 
 fn unknown(gateway: &Gateway, id: &str) -> Response {

@@ -1,20 +1,25 @@
 //! Event patterns of rules (Amazon EventBridge User Guide, "Comparison operators for use in event patterns").
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
 
-/// A pattern that selects events.
+/// A pattern that selects events. It displays its JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EventPattern {
-    fields: BTreeMap<String, FieldPattern>,
+    json: Value,
+    fields: ObjectPattern,
 }
+
+/// What a pattern requires of the fields of an object.
+#[derive(Clone, Debug, PartialEq)]
+struct ObjectPattern(BTreeMap<String, FieldPattern>);
 
 /// What a pattern requires of one field.
 #[derive(Clone, Debug, PartialEq)]
 enum FieldPattern {
     /// The field is an object, or a list with an object, that matches.
-    Object(EventPattern),
+    Object(ObjectPattern),
     /// At least one condition holds.
     OneOf(Vec<Condition>),
 }
@@ -48,14 +53,23 @@ impl EventPattern {
     /// field.
     pub fn parse(pattern: &Value) -> Result<Self, String> {
         let fields = pattern.as_object().filter(|fields| !fields.is_empty());
-        Self::of(fields.ok_or("the event pattern must be an object with at least one field")?, "")
+        let fields = fields.ok_or("the event pattern must be an object with at least one field")?;
+        Ok(Self { json: pattern.clone(), fields: ObjectPattern::of(fields, "")? })
     }
 
     /// Returns whether an event matches.
     pub fn matches(&self, event: &Value) -> bool {
-        event.as_object().is_some_and(|event| self.matches_object(event))
+        self.fields.matches(event)
     }
+}
 
+impl fmt::Display for EventPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.json.fmt(f)
+    }
+}
+
+impl ObjectPattern {
     fn of(fields: &Map<String, Value>, path: &str) -> Result<Self, String> {
         let field = |(name, value): (&String, &Value)| {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
@@ -72,11 +86,15 @@ impl EventPattern {
             };
             Ok((name.clone(), pattern))
         };
-        Ok(Self { fields: fields.iter().map(field).collect::<Result<_, _>>()? })
+        Ok(Self(fields.iter().map(field).collect::<Result<_, _>>()?))
+    }
+
+    fn matches(&self, value: &Value) -> bool {
+        value.as_object().is_some_and(|object| self.matches_object(object))
     }
 
     fn matches_object(&self, event: &Map<String, Value>) -> bool {
-        self.fields.iter().all(|(name, pattern)| pattern.matches(event.get(name)))
+        self.0.iter().all(|(name, pattern)| pattern.matches(event.get(name)))
     }
 }
 

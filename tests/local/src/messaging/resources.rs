@@ -1,12 +1,14 @@
 //! The resources of a template, and the names by which functions find them.
 
+use std::collections::BTreeMap;
+
 use super::{
     ACCOUNT, MessagingResources,
     event_bus::{EventBuses, Rule, RuleTarget},
     queue::{QueueDefinition, RedrivePolicy},
     queues::{arn_of, url_of},
 };
-use crate::Template;
+use crate::{Template, queue_mapping::QueueAddress};
 
 impl MessagingResources {
     /// The buses, queues and schedule groups of `template`. Names are logical ids with `prefix`.
@@ -36,17 +38,31 @@ pub fn queue_name(template: &Template, prefix: &str, id: &str) -> String {
     format!("{prefix}{id}{}", if is_fifo { ".fifo" } else { "" })
 }
 
+/// The addresses of the queues in this process, by logical id.
+pub fn addresses(template: &Template, prefix: &str) -> BTreeMap<String, QueueAddress> {
+    let address = |id: &String| {
+        let name = queue_name(template, prefix, id);
+        (id.clone(), QueueAddress { url: url_of(&name), arn: arn_of(&name) })
+    };
+    template.queues.keys().map(address).collect()
+}
+
 /// Returns what CloudFormation passes to a function for a reference to a bus, a queue, a schedule group or a role. `None`
 /// for any other text.
-pub fn resolve(template: &Template, prefix: &str, reference: &str) -> Option<String> {
+pub fn resolve(
+    template: &Template,
+    prefix: &str,
+    queues: &BTreeMap<String, QueueAddress>,
+    reference: &str,
+) -> Option<String> {
     let (id, attribute) = reference.split_once('.').map_or((reference, None), |(id, name)| (id, Some(name)));
-    let is_queue = template.queues.contains_key(id);
+    let queue = queues.get(id);
     let is_named = template.event_buses.contains(id) || template.schedule_groups.contains(id);
     match attribute {
-        None if is_queue => Some(url_of(&queue_name(template, prefix, id))),
+        None if queue.is_some() => queue.map(|queue| queue.url.clone()),
         None | Some("Name") if is_named => Some(format!("{prefix}{id}")),
-        Some("Arn") if is_queue => Some(arn_of(&queue_name(template, prefix, id))),
-        Some("QueueName") if is_queue => Some(queue_name(template, prefix, id)),
+        Some("Arn") if queue.is_some() => queue.map(|queue| queue.arn.clone()),
+        Some("QueueName") if queue.is_some() => Some(queue_name(template, prefix, id)),
         Some("Arn") if template.roles.contains(id) => Some(format!("arn:aws:iam::{ACCOUNT}:role/{prefix}{id}")),
         _ => None,
     }
@@ -80,7 +96,8 @@ Resources:
             ("Others", None),
             ("http://localhost:8000", None),
         ] {
-            assert_eq!(resolve(&template, "t-", reference).as_deref(), expected, "{reference}");
+            let queues = addresses(&template, "t-");
+            assert_eq!(resolve(&template, "t-", &queues, reference).as_deref(), expected, "{reference}");
         }
     }
 }

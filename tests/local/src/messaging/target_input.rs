@@ -1,7 +1,7 @@
 //! What a rule sends to its target: the event, a part of it, or a text made from it (Amazon EventBridge User Guide,
 //! "Amazon EventBridge input transformation").
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde_json::Value;
 
@@ -67,6 +67,16 @@ impl InputTemplate {
             return Err(format!("the placeholder <{unknown}> is not in InputPathsMap"));
         }
         Ok(Self { template, paths })
+    }
+
+    /// The text with placeholders.
+    pub fn template(&self) -> &str {
+        &self.template
+    }
+
+    /// The paths by the names of their placeholders.
+    pub fn paths(&self) -> impl Iterator<Item = (&String, &EventPath)> {
+        self.paths.iter()
     }
 
     /// Fills the placeholders. A value outside quotes is JSON, and a text in quotes is inserted without its own quotes.
@@ -190,6 +200,16 @@ impl EventPath {
     }
 }
 
+impl fmt::Display for EventPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("$")?;
+        self.0.iter().try_for_each(|step| match step {
+            Step::Field(name) => write!(f, ".{name}"),
+            Step::Element(index) => write!(f, "[{index}]"),
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -217,6 +237,7 @@ mod tests {
         assert_eq!(part("$.detail-type"), "\"loan.extended\"");
         assert_eq!(part("$.detail.fees[0].amount"), "3");
         assert_eq!(part("$.detail.fees[1]"), "null");
+        assert_eq!(EventPath::parse("$.detail.fees[0].amount").unwrap().to_string(), "$.detail.fees[0].amount");
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+
 use super::node::{Node, Parameters};
 
 /// Actions that are granted, each with a resource.
@@ -24,6 +26,7 @@ pub struct FunctionDefinition {
     pub mappings: Vec<MappingDefinition>,
     /// From queues.
     pub queue_mappings: Vec<QueueMappingDefinition>,
+    pub schedules: Vec<ScheduleDefinition>,
 }
 
 /// A route of the HTTP API.
@@ -69,6 +72,14 @@ pub struct QueueMappingDefinition {
     pub reports_failures: bool,
     /// The most concurrent batches (`ScalingConfig`). `None` is unlimited.
     pub max_concurrency: Option<usize>,
+}
+
+/// A schedule that invokes a function at a fixed rate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScheduleDefinition {
+    pub rate: Duration,
+    /// The event of the invocation.
+    pub input: Value,
 }
 
 /// The `CorsConfiguration` of the HTTP API.
@@ -117,13 +128,15 @@ pub(super) fn function(
         }
     }
     let timeout = function.get("Timeout").or_else(|| globals?.get("Timeout")).map_or(Ok(3), |node| node.number())?;
-    let (mut routes, mut mappings, mut queue_mappings) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut routes, mut mappings) = (Vec::new(), Vec::new());
+    let (mut queue_mappings, mut schedules) = (Vec::new(), Vec::new());
     for (_, event) in function.get("Events").iter().flat_map(Node::entries) {
         let properties = event.need("Properties")?;
         match event.need("Type")?.text()?.as_str() {
             "HttpApi" => routes.push(route(&properties)?),
             "DynamoDB" => mappings.push(mapping(&properties)?),
             "SQS" => queue_mappings.push(queue_mapping(&properties)?),
+            "ScheduleV2" => schedules.push(schedule(&properties, parameters)?),
             other => return Err(format!("{}: the local stack does not support events of type {other}", event.path)),
         }
     }
@@ -131,7 +144,7 @@ pub(super) fn function(
     let role = role.and_then(|role| template.get("Resources")?.get(role.trim_end_matches(".Arn"))?.get("Properties"));
     let grants = grants(role.as_ref().unwrap_or(function))?;
     let timeout = Duration::from_secs(timeout);
-    Ok(FunctionDefinition { id, grants, environment, timeout, routes, mappings, queue_mappings })
+    Ok(FunctionDefinition { id, grants, environment, timeout, routes, mappings, queue_mappings, schedules })
 }
 
 /// Reads the cross-origin requests that an API allows.
@@ -189,7 +202,44 @@ fn queue_mapping(mapping: &Node<'_>) -> Result<QueueMappingDefinition, String> {
     })
 }
 
+/// Reads a schedule. Only rates are supported.
+fn schedule(schedule: &Node<'_>, parameters: &Parameters<'_>) -> Result<ScheduleDefinition, String> {
+    let expression = schedule.need("ScheduleExpression")?.text_with(parameters)?;
+    let rate = rate(&expression).ok_or_else(|| format!("{}: {expression} is not a rate", schedule.path))?;
+    let input = schedule.get("Input").map_or(Ok("{}".to_owned()), |input| input.text())?;
+    let input = serde_json::from_str(&input).map_err(|error| format!("{}/Input: {error}", schedule.path))?;
+    Ok(ScheduleDefinition { rate, input })
+}
+
+/// Parses a rate expression, such as `rate(5 minutes)`.
+fn rate(expression: &str) -> Option<Duration> {
+    let (number, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let seconds = match unit.trim_end_matches('s') {
+        "minute" => 60,
+        "hour" => 3600,
+        "day" => 86_400,
+        _ => return None,
+    };
+    let seconds = number.parse::<u64>().ok()?.checked_mul(seconds).filter(|seconds| *seconds > 0)?;
+    Some(Duration::from_secs(seconds))
+}
+
 fn reports_failures(mapping: &Node<'_>) -> Result<bool, String> {
     let responses = mapping.get("FunctionResponseTypes").map_or(Ok(Vec::new()), |types| types.list(Node::text))?;
     Ok(responses.iter().any(|response| response == "ReportBatchItemFailures"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_positive_number_of_minutes_hours_or_days() {
+        for (expression, seconds) in [("rate(1 minute)", 60), ("rate(5 minutes)", 300), ("rate(2 days)", 172_800)] {
+            assert_eq!(rate(expression), Some(Duration::from_secs(seconds)), "{expression}");
+        }
+        for other in ["rate(0 minutes)", "rate(5)", "rate(5 weeks)", "cron(0 * * * ? *)", "at(2026-11-27T10:00:00)"] {
+            assert_eq!(rate(other), None, "{other}");
+        }
+    }
 }

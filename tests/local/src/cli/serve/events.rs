@@ -13,6 +13,9 @@ use crate::Stack;
 ///
 /// An event is written before its publisher knows that it is on the bus, so no event is missing after SIGKILL.
 pub(super) fn write_events(stack: &Stack, file: &Path) -> Result<(), String> {
+    if stack.engine().messaging().is_some() {
+        return Err("--events needs the event buses of this process, not those of an emulator".to_owned());
+    }
     let output: Box<dyn Write + Send> = if file == Path::new("-") {
         Box::new(io::stdout())
     } else {

@@ -29,7 +29,9 @@ fn bodies(queue: &mut Queue, seconds: i64) -> Vec<String> {
 
 fn queue_with(definition: QueueDefinition, messages: &[&str]) -> Queue {
     let mut queue = Queue::new(definition);
-    messages.iter().for_each(|body| drop(send(&mut queue, message(body), 0).unwrap()));
+    for body in messages {
+        send(&mut queue, message(body), 0).unwrap();
+    }
     queue
 }
 
