@@ -67,7 +67,7 @@ impl Interceptor for Faults {
                     None => json!({}),
                 };
             }
-            "Query" if body["IndexName"].is_null() => self.alter_stream_read(body, response),
+            "Query" if self.checker.is_events_table(&body["TableName"]) => self.alter_stream_read(body, response),
             "Scan" if self.checker.is_events_table(&body["TableName"]) && world.inject("stale scan", 300) => {
                 let recent = self.checker.recent_streams(3);
                 if let Some(items) = response["Items"].as_array_mut() {
@@ -86,6 +86,11 @@ impl Interceptor for Faults {
 pub fn make_event_unknown(commit: &mut Value) {
     let Some(Value::String(name)) = commit.pointer_mut("/events/L/0/M/type/S") else { return };
     name.push_str("-foretold");
+    seal(commit);
+}
+
+/// Gives a commit the hash of its content.
+fn seal(commit: &mut Value) {
     let hash = commit_item::hash_of(&sdk_item(commit));
     commit["hash"] = serde_json::to_value(AttributeValue::B(hash.as_bytes().to_vec())).unwrap();
 }
@@ -100,8 +105,8 @@ fn change(commit: &mut Value) {
 }
 
 impl Faults {
-    /// Removes the last commit from an eventually consistent read of a stream. Removes a commit from any other read, or
-    /// gives it an event of newer code.
+    /// Removes the last commit from an eventually consistent read of a stream. Removes, changes or replaces a commit of
+    /// any other read, or gives it an event of newer code.
     fn alter_stream_read(&self, body: &Value, response: &mut Value) {
         let Some(items) = response["Items"].as_array_mut() else { return };
         if body["ConsistentRead"] != true && self.checker.is_events_table(&body["TableName"]) && !items.is_empty() {
@@ -110,6 +115,11 @@ impl Faults {
             }
         } else if items.len() > 1 && self.world.inject("commit missing from a stream", 100) {
             items.remove(self.world.random.below(items.len() as u64 - 1) as usize);
+        } else if items.len() > 2 && self.world.inject("commit replaced in a response", 60) {
+            // Two commits follow the replaced one. With fewer, the reader cannot tell which of the two was replaced.
+            let index = self.world.random.below(items.len() as u64 - 2) as usize;
+            change(&mut items[index]);
+            seal(&mut items[index]);
         } else if let Some(commit) = items.last_mut().filter(|_| self.world.inject("event unknown to its reader", 20)) {
             make_event_unknown(commit);
         } else if let Some(commit) = items.last_mut().filter(|_| self.world.inject("commit changed in a response", 20))
