@@ -2,6 +2,7 @@
 //!
 //! 1. [`run()`]: the run of a seed, from the first order to the last check. [`seeds`]: runs of many seeds.
 //! 2. [`world`]: the state that all parts share: [`clock`], [`seeded_random`], [`commands`] and [`trace`].
+//!    [`process`]: what each process has for itself.
 //! 3. [`network`]: the latency of calls. [`faults`]: faults of calls. [`mutation`]: removed protections.
 //! 4. [`delivery`]: late and unreadable records. [`stale_views`]: views of an older schema version. [`damage`]:
 //!    restored events, and tables that are lost or old.
@@ -31,6 +32,7 @@ pub mod mutation;
 pub mod network;
 pub mod operator;
 mod plain;
+pub mod process;
 mod run;
 pub mod seeded_random;
 pub mod seeds;

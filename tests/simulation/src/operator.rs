@@ -1,7 +1,9 @@
 //! The operator: redrives parked streams, rebuilds views and counters while the system is live, and repairs damage.
 
+use std::sync::Arc;
+
 use app::App;
-use cqrs_dynamodb::{Dynamo, generations::PROPAGATION};
+use cqrs_dynamodb::{Environment, generations::PROPAGATION};
 use domains::Domains;
 use maintain::{
     counters::{CountersReport, rebuild_counters},
@@ -11,21 +13,22 @@ use maintain::{
 };
 use tokio::time::sleep;
 
-use crate::world::World;
+use crate::{process::process, world::World};
 
 /// The number of attempts to rebuild the counters.
 const ATTEMPTS: usize = 6;
 
-pub struct Operator<'a> {
+pub struct Operator {
     app: App,
-    world: &'a World,
+    world: Arc<World>,
 }
 
-impl<'a> Operator<'a> {
-    /// An operator with a process of its own, which does not share what the functions know.
-    pub fn new(app: &App, world: &'a World) -> Self {
-        let Dynamo { client, environment, .. } = app.dynamo.clone();
-        Self { app: App { dynamo: Dynamo::new(client, environment), ..app.clone() }, world }
+impl Operator {
+    /// An operator with a process of its own. Its clock does not jump, because a rebuild measures a wait by it.
+    pub fn new(app: &App, world: Arc<World>) -> Self {
+        let (clock, functions) = (world.clock.clone(), app.dynamo.environment.clone());
+        let environment = Environment::new(move || clock.without_jumps(), move || functions.random_bytes());
+        Self { app: process(app, environment), world }
     }
 
     /// Redrives and rebuilds now and then.

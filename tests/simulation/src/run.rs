@@ -28,8 +28,8 @@ use tokio::{runtime::Builder, time};
 
 use crate::{
     Mutation, clients::SimulatedClient, clock::START, damage::Damage, delivery, domain, faults::Faults,
-    invariant_checker::InvariantChecker, long_streams, network::Network, operator::Operator, view_models::ViewModels,
-    world::World,
+    invariant_checker::InvariantChecker, long_streams, network::Network, operator::Operator, process::process,
+    view_models::ViewModels, world::World,
 };
 
 const CLIENTS: usize = 3;
@@ -135,7 +135,7 @@ impl SimulationRun {
     /// stops the faults, delivers the remaining records, repairs damage, and checks the tables.
     async fn execute(&self) {
         let random = &self.world.random;
-        let operator = Operator::new(&self.stack.app, &self.world);
+        let operator = Operator::new(&self.stack.app, Arc::clone(&self.world));
         let mut mappings: Vec<EventSourceMapping> =
             (0..=random.below(2)).map(|_| self.event_source_mapping()).collect();
         let rebuilds_counters = random.happens(150);
@@ -172,7 +172,7 @@ impl SimulationRun {
     async fn act(
         &self,
         mappings: &mut [EventSourceMapping],
-        operator: &Operator<'_>,
+        operator: &Operator,
         actions: u64,
         rebuilds_counters: bool,
     ) {
@@ -253,9 +253,13 @@ impl SimulationRun {
         SimulatedClient { name: format!("customer-{number}"), world, stack, checker, orders, max_pause }
     }
 
+    /// A mapping with a process of the projector.
     fn event_source_mapping(&self) -> EventSourceMapping {
         let Self { stack, world, chaos, .. } = self;
-        let projector = delivery::faulty_projector(stack.function("projector").unwrap(), world);
+        let app = process(&stack.app, stack.app.dynamo.environment.clone());
+        let timeout = stack.template.functions["projector"].timeout;
+        let projector = stack.deployment.compose("projector", &app, timeout).unwrap();
+        let projector = delivery::faulty_projector(&projector, world);
         let definition = stack.template.functions["projector"].mappings[0].clone();
         let arn = stack.stream_arn(&definition.table).unwrap().to_owned();
         let mapping = EventSourceMapping::new(
