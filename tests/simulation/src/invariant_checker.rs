@@ -4,10 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -38,14 +35,15 @@ pub struct InvariantChecker {
     history: Mutex<TableHistory>,
     /// The number of commits at the time of a restore, if there was one.
     restored_at: Mutex<Option<usize>>,
-    /// The counters are damaged and not yet rebuilt.
-    counters_damaged: AtomicBool,
     /// The time at which another generation of counters was served.
     switched_at: Mutex<Option<Instant>>,
 }
 
 /// The time after which all processes read the served generation: five seconds, and jumps of the clock.
 const SWITCH_TIME: Duration = Duration::from_secs(40);
+
+/// The time after which a scan finds a new stream.
+const SCAN_DELAY: Duration = Duration::from_secs(3);
 
 /// The error names the violated invariant.
 type CheckResult = Result<(), String>;
@@ -57,15 +55,7 @@ impl InvariantChecker {
         let counters = models.iter().flat_map(|model| model.counters.values());
         history.counters.extend(counters.map(|table| (Arc::clone(table), vec![Counters::default()])));
         let history = Mutex::new(history);
-        Self {
-            engine,
-            events,
-            models,
-            history,
-            restored_at: Mutex::default(),
-            counters_damaged: AtomicBool::default(),
-            switched_at: Mutex::default(),
-        }
+        Self { engine, events, models, history, restored_at: Mutex::default(), switched_at: Mutex::default() }
     }
 
     /// Checks all tables.
@@ -75,27 +65,30 @@ impl InvariantChecker {
     pub fn check(&self, commands: &CommandLog) -> CheckResult {
         let mut history = self.history.lock().unwrap();
         history.check_commits(self.items(&self.events), commands)?;
+        let tables: BTreeSet<&Arc<str>> = self.models.iter().flat_map(|model| model.counters.values()).collect();
+        let mut counters_of_tables = BTreeMap::new();
+        for table in tables {
+            let items = self.items(table);
+            let (active, counters) = counters_of_shards(&items);
+            history.keep_counter_items(table, items);
+            if history.keep_generations(table, &active) {
+                *self.switched_at.lock().unwrap() = Some(Instant::now());
+            }
+            counters_of_tables.insert(table, (active, counters));
+        }
         let mut contributions: BTreeMap<&Arc<str>, BTreeMap<u64, Counters>> = BTreeMap::new();
         for model in &self.models {
-            for table in model.counters.values() {
-                contributions.entry(table).or_default();
-            }
             for ((name, generation), added) in history.check_views(model, self.items(&model.table))? {
                 let table = contributions.entry(&model.counters[name]).or_default();
                 *table.entry(generation).or_default() += &added;
             }
         }
-        for (table, mut contributions) in contributions {
-            let items = self.items(table);
-            let (active, mut counters) = counters_of_shards(&items);
-            history.keep_counter_items(table, items);
-            if history.serving.insert(Arc::clone(table), active[0]).is_some_and(|before| before != active[0]) {
-                *self.switched_at.lock().unwrap() = Some(Instant::now());
-            }
-            if self.counters_damaged.load(Ordering::Relaxed) {
-                continue;
-            }
+        for (table, (active, mut counters)) in counters_of_tables {
+            let mut contributions = contributions.remove(table).unwrap_or_default();
             for (generation, is_served) in active.into_iter().zip([true, false]) {
+                if generation <= history.damaged {
+                    continue;
+                }
                 let counters = counters.remove(&generation).unwrap_or_default();
                 let contributions = contributions.remove(&generation).unwrap_or_default();
                 if counters != contributions {
@@ -179,14 +172,14 @@ impl InvariantChecker {
                     history.overtaken.retain(|(name, _)| *name != model.name);
                     damage::replace(&self.engine, &model.table, &[model.key], &old);
                 }
-                self.counters_damaged.store(true, Ordering::Relaxed);
+                history.damaged = history.latest;
             }
             Damage::CountersLost | Damage::CountersOld => {
                 for (table, states) in &history.counter_items {
                     let state = random.pick(states).filter(|_| damage == Damage::CountersOld);
                     damage::replace(&self.engine, table, &["shard", "row"], state.map_or(&[], Vec::as_slice));
                 }
-                self.counters_damaged.store(true, Ordering::Relaxed);
+                history.damaged = history.latest;
             }
         }
         history.commits.keys().map(|(stream, version)| (stream.clone(), *version)).collect()
@@ -201,6 +194,9 @@ impl InvariantChecker {
             let (stream, version) = &lost;
             let key = json!({ "stream": { "S": stream }, "version": { "N": version.to_string() } });
             damage::delete(&self.engine, &self.events, &key);
+            if *version == 1 {
+                history.began.remove(stream);
+            }
             let commit = history.commits.remove(&lost).unwrap();
             let hash = serde_json::from_value::<Vec<u8>>(commit["hash"].clone()).unwrap();
             let hash = serde_json::to_value(AttributeValue::B(hash)).unwrap();
@@ -223,7 +219,7 @@ impl InvariantChecker {
 
     /// Ends the exemptions for damaged tables.
     pub fn repaired(&self) {
-        self.counters_damaged.store(false, Ordering::Relaxed);
+        self.history.lock().unwrap().damaged = 0;
     }
 
     /// Returns whether a process may not know yet that other counters are served.
@@ -233,14 +229,16 @@ impl InvariantChecker {
 
     /// Returns whether queries may show wrong views or counters, because of damage that is not repaired.
     pub fn is_damaged(&self) -> bool {
-        self.counters_damaged.load(Ordering::Relaxed) || !self.history.lock().unwrap().overtaken.is_empty()
+        let history = self.history.lock().unwrap();
+        history.is_damaged() || !history.overtaken.is_empty()
     }
 
-    /// The streams that began last.
+    /// The streams that began last, and that a scan may not find yet.
     pub fn recent_streams(&self, number: usize) -> BTreeSet<String> {
         let history = self.history.lock().unwrap();
-        let began = history.landed.iter().rev().filter(|(_, version)| *version == 1);
-        began.take(number).map(|(stream, _)| stream.clone()).collect()
+        let mut began: Vec<_> = history.began.iter().filter(|(_, at)| at.elapsed() < SCAN_DELAY).collect();
+        began.sort_by_key(|(_, at)| at.elapsed());
+        began.into_iter().take(number).map(|(stream, _)| stream.clone()).collect()
     }
 
     /// Checks that no view has an older schema version. Call it after all records were delivered again.

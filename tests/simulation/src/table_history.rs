@@ -9,6 +9,7 @@ use cqrs::{Counters, StoredCommit};
 use cqrs_dynamodb::commit_item;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     commands::CommandLog,
@@ -30,10 +31,18 @@ pub(crate) struct TableHistory {
     pub(crate) counters: BTreeMap<Arc<str>, Vec<Counters>>,
     /// The served generation, by table of counters.
     pub(crate) serving: BTreeMap<Arc<str>, u64>,
+    /// The generations that were served before, by table of counters.
+    pub(crate) replaced: BTreeSet<(Arc<str>, u64)>,
+    /// The highest generation so far.
+    pub(crate) latest: u64,
+    /// The generations up to this one are damaged. 0 without damage.
+    pub(crate) damaged: u64,
     /// The last states of the items, by table of counters.
     pub(crate) counter_items: BTreeMap<Arc<str>, Vec<Vec<Value>>>,
     /// All commits in the order in which they were written.
     pub(crate) landed: Vec<(String, u64)>,
+    /// The time of the first commit, by stream.
+    pub(crate) began: BTreeMap<String, Instant>,
     /// The views that were folded from commits that a restore has removed, until they are folded anew.
     pub(crate) overtaken: BTreeSet<(&'static str, String)>,
 }
@@ -86,7 +95,10 @@ impl TableHistory {
                 return Err(format!("I2: version {version} of {stream} is the second commit of one command or key"));
             }
         }
-        self.landed.extend(current.keys().filter(|key| !self.commits.contains_key(*key)).cloned());
+        for key in current.keys().filter(|key| !self.commits.contains_key(*key)) {
+            self.landed.push(key.clone());
+            self.began.entry(key.0.clone()).or_insert_with(Instant::now);
+        }
         self.commits = current;
         Ok(())
     }
@@ -102,7 +114,46 @@ impl TableHistory {
         }
     }
 
-    /// Checks I6 (every view is the fold of a prefix of its stream) and I7 (its version never goes down).
+    /// Keeps the active generations of a table of counters, the served one first. Returns whether another one is served.
+    pub(crate) fn keep_generations(&mut self, table: &Arc<str>, active: &[u64]) -> bool {
+        self.latest = active.iter().fold(self.latest, |latest, generation| latest.max(*generation));
+        let before = self.serving.insert(Arc::clone(table), active[0]).filter(|before| *before != active[0]);
+        self.replaced.extend(before.map(|before| (Arc::clone(table), before)));
+        self.replaced.remove(&(Arc::clone(table), active[0]));
+        before.is_some()
+    }
+
+    /// Returns whether a served generation is damaged.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.serving.values().any(|generation| *generation <= self.damaged)
+    }
+
+    /// Checks I8: a view is counted in the served generations, and not again in one that was replaced.
+    fn check_counted(&self, model: &ViewModel, key: &str, view: &Value, before: Option<&Value>) -> Result<(), String> {
+        for (name, table) in &model.counters {
+            let serving = self.serving[table];
+            if serving <= self.damaged {
+                continue;
+            }
+            if !model.is_counted(view, name, serving) {
+                return Err(format!("I8: the view of {key} in {} is not counted in {serving} of {name}", model.name));
+            }
+            let is_again = |(_, generation): &&(Arc<str>, u64)| {
+                let is_counted = |view: &Value| model.is_counted(view, name, *generation);
+                is_counted(view) && before.is_some_and(|before| !is_counted(&plain(before)))
+            };
+            if let Some((_, generation)) = self.replaced.iter().filter(|(of, _)| of == table).find(is_again) {
+                return Err(format!(
+                    "I8: the view of {key} in {} is counted again in {generation} of {name}, which was replaced",
+                    model.name
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks I6 (every view is the fold of a prefix of its stream), I7 (its version never goes down), and I8 (it is
+    /// counted once).
     ///
     /// Returns the sum of contributions and counted events, by table of counters and generation.
     pub(crate) fn check_views(
@@ -142,6 +193,9 @@ impl TableHistory {
                 continue;
             }
             let before = self.views.get(&(model.name, key.clone())).and_then(|states| states.last());
+            if item.get("instalments").is_none() {
+                self.check_counted(model, &key, &stored, before)?;
+            }
             if before == Some(&item) {
                 continue;
             }

@@ -1,7 +1,10 @@
 //! Models of the projections: the item that a view must be after each prefix of its stream, and what the stream adds to
 //! the tables of counters.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use app::Tables;
 use cqrs::{Commit, Counters, Event, Projection, ReadModel, ReadModels, StoredCommit};
@@ -24,6 +27,8 @@ pub struct ViewModel {
     pub schema: u32,
     /// The fields of the view that the indexes sort by.
     pub sorted_by: Vec<&'static str>,
+    /// The tables that rollups count into.
+    rollup_tables: BTreeSet<&'static str>,
     fold: Arc<dyn Fn(Vec<StoredCommit>) -> FoldedView + Send + Sync>,
     tallies: Vec<TallyModel>,
 }
@@ -78,6 +83,7 @@ impl ReadModels for ViewModels<'_> {
             key: P::KEY,
             schema: P::SCHEMA,
             sorted_by: P::INDEXES.iter().flat_map(|index| index.sort).copied().collect(),
+            rollup_tables: rollups.iter().map(|(name, _)| *name).collect(),
             fold: Arc::new(move |commits| fold::<P>(commits, &rollups)),
             tallies,
         });
@@ -109,6 +115,14 @@ impl ViewModel {
     /// The contribution of the view after these commits, by table of counters.
     pub fn contribution(&self, commits: Vec<StoredCommit>) -> BTreeMap<&'static str, Counters> {
         (self.fold)(commits).contribution
+    }
+
+    /// Returns whether the rollups and tallies of a table have counted a stored view in a generation.
+    pub(crate) fn is_counted(&self, view: &Value, table: &str, generation: u64) -> bool {
+        let generation = generation.to_string();
+        let in_rollups = !self.rollup_tables.contains(table) || view["contribution"][table].get(&generation).is_some();
+        let mut tallies = self.tallies.iter().filter(|tally| tally.table == table);
+        in_rollups && tallies.all(|tally| view["counted"][tally.name][&generation].as_u64() >= view["version"].as_u64())
     }
 
     /// The tallies of the projection, each with the function that counts commits.
