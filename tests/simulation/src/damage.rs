@@ -62,6 +62,18 @@ pub(crate) fn delete(engine: &Engine, table: &str, key: &Value) {
     call(engine, "DeleteItem", json!({ "TableName": table, "Key": key }));
 }
 
+/// Adds one to a counter of a shard.
+pub(crate) fn add_one(engine: &Engine, table: &str, shard: &str) {
+    let body = json!({
+        "TableName": table,
+        "Key": { "shard": { "S": shard }, "row": { "S": "totals" } },
+        "UpdateExpression": "ADD #column :one",
+        "ExpressionAttributeNames": { "#column": "orders" },
+        "ExpressionAttributeValues": { ":one": { "N": "1" } },
+    });
+    call(engine, "UpdateItem", body);
+}
+
 /// Replaces all items of a table with these key attributes.
 pub(crate) fn replace(engine: &Engine, table: &str, key: &[&str], new: &[Value]) {
     for item in items(engine, table) {

@@ -217,6 +217,20 @@ impl InvariantChecker {
         }
     }
 
+    /// Changes a number in the generation of counters that is being built, if there is one.
+    pub fn change_building_counters(&self, world: &World) {
+        let mut history = self.history.lock().unwrap();
+        let tables: BTreeSet<&Arc<str>> = self.models.iter().flat_map(|model| model.counters.values()).collect();
+        for table in tables {
+            let (active, _) = counters_of_shards(&self.items(table));
+            if let Some(building) = active.get(1) {
+                damage::add_one(&self.engine, table, &format!("{building}#0"));
+                history.damaged = history.damaged.max(*building);
+                world.trace.count("counters changed while they are built");
+            }
+        }
+    }
+
     /// Ends the exemptions for damaged tables.
     pub fn repaired(&self) {
         self.history.lock().unwrap().damaged = 0;
