@@ -1,6 +1,6 @@
 //! Clients that send commands and queries concurrently. The system must refuse some of the commands.
 
-use std::{collections::BTreeSet, sync::Mutex, time::Duration};
+use std::{cell::Cell, collections::BTreeSet, sync::Mutex, time::Duration};
 
 use check::Reply;
 use cqrs::{Projection, Rollup};
@@ -14,6 +14,8 @@ use crate::{commands::ClientCommand, domain, invariant_checker::InvariantChecker
 
 /// The number of requests after which a command without an outcome is a violation.
 const MAX_REQUESTS: usize = 100;
+/// The most milliseconds until the next action of a client that hurries.
+const MAX_HURRIED_PAUSE: u64 = 300;
 /// The most orders of a run.
 const MAX_ORDERS: usize = 6;
 /// The statuses that refuse a command. Any other 4xx is a defect of the simulation or of the system.
@@ -37,10 +39,13 @@ type ClientResponse = Option<(u16, Value)>;
 type AbandonedRequest = JoinHandle<()>;
 
 impl SimulatedClient<'_> {
-    /// Performs this number of actions, with pauses.
-    pub async fn run(&self, actions: u64) {
-        for _ in 0..actions {
-            time::sleep(self.world.random.duration_below(self.max_pause)).await;
+    /// Performs this number of actions, and more while the operator is rebuilding counters, with pauses.
+    pub async fn run(&self, actions: u64, rebuilding: &Cell<bool>) {
+        for _ in (0..).take_while(|done| *done < actions || rebuilding.get()) {
+            let pause = self.world.random.duration_below(self.max_pause);
+            if time::timeout(pause, self.world.hurry.notified()).await.is_ok() {
+                time::sleep(self.world.random.duration_below(MAX_HURRIED_PAUSE)).await;
+            }
             if !self.world.invariants_hold() {
                 return;
             }

@@ -109,7 +109,11 @@ impl Faults {
     /// any other read, or gives it an event of newer code.
     fn alter_stream_read(&self, body: &Value, response: &mut Value) {
         let Some(items) = response["Items"].as_array_mut() else { return };
-        if body["ConsistentRead"] != true && self.checker.is_events_table(&body["TableName"]) && !items.is_empty() {
+        let unreadable = self.world.unreadable.lock().unwrap().clone();
+        let is_unreadable = |commit: &&mut Value| commit["stream"]["S"].as_str() == unreadable.as_deref();
+        if let Some(commit) = items.last_mut().filter(is_unreadable) {
+            change(commit);
+        } else if body["ConsistentRead"] != true && !items.is_empty() {
             if self.world.inject("stale stream", 200) {
                 items.pop();
             }

@@ -10,9 +10,6 @@ use tokio::time::sleep;
 
 use crate::world::World;
 
-/// The most commits that are appended to one stream.
-const MAX_COMMITS: u64 = 57;
-
 /// An aggregate that cancels its order again with each command.
 #[derive(Default)]
 struct CancelledAgain;
@@ -33,10 +30,10 @@ impl Aggregate for CancelledAgain {
     }
 }
 
-/// Appends many commits to the stream of an order, each until it has an outcome.
-pub async fn lengthen(app: &App, world: &World, order: &str) {
+/// Appends up to `most` commits to the stream of an order, each until it has an outcome.
+pub async fn lengthen(app: &App, world: &World, order: &str, most: u64) {
     world.trace.count("stream of many commits");
-    for number in 0..1 + world.random.below(MAX_COMMITS) {
+    for number in 0..1 + world.random.below(most) {
         let request = CommandRequest {
             stream: StreamId::of::<OrderEvent>(order),
             command_id: CommandId::derived("long", &number.to_string()),

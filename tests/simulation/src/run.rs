@@ -33,10 +33,13 @@ use crate::{
 };
 
 const CLIENTS: usize = 3;
-/// The number of actions of each client.
+/// The number of actions of each client before damage. Half as many follow it.
 const ACTIONS: u64 = 12;
 /// The most milliseconds between two actions of a client.
 const MAX_PAUSE: u64 = 80;
+/// The most commits that follow each other in one stream.
+const LONG_STREAM: u64 = 57;
+const LONG_STREAM_AFTER_DAMAGE: u64 = 8;
 /// Time after the last fault in which all calls in flight end.
 const SETTLE_TIME: Duration = Duration::from_secs(90);
 
@@ -94,6 +97,15 @@ pub fn run(seed: u64, mutation: Option<Mutation>) -> Result<RunReport, Box<Invar
     })
 }
 
+/// What happens while the clients act.
+struct Phase {
+    /// The number of actions of each client.
+    actions: u64,
+    rebuilds_counters: bool,
+    /// The most commits that follow each other in one stream; `None` for no such stream.
+    long_stream: Option<u64>,
+}
+
 struct SimulationRun {
     seed: u64,
     world: Arc<World>,
@@ -138,14 +150,17 @@ impl SimulationRun {
         let operator = Operator::new(&self.stack.app, Arc::clone(&self.world));
         let mut mappings: Vec<EventSourceMapping> =
             (0..=random.below(2)).map(|_| self.event_source_mapping()).collect();
-        let rebuilds_counters = random.happens(150);
-        self.act(&mut mappings, &operator, ACTIONS, rebuilds_counters).await;
+        let rebuilds_counters = random.happens(120);
+        let long_stream = random.happens(100).then_some(LONG_STREAM);
+        self.act(&mut mappings, &operator, Phase { actions: ACTIONS, rebuilds_counters, long_stream }).await;
         let is_damaged = random.happens(250);
         if is_damaged {
             self.settle().await;
             self.inflict_damage();
             self.world.resume_faults();
-            self.act(&mut mappings, &operator, ACTIONS / 2, rebuilds_counters).await;
+            let rebuilds_counters = random.happens(150);
+            let long_stream = random.happens(500).then_some(LONG_STREAM_AFTER_DAMAGE);
+            self.act(&mut mappings, &operator, Phase { actions: ACTIONS / 2, rebuilds_counters, long_stream }).await;
         }
 
         self.settle().await;
@@ -169,43 +184,46 @@ impl SimulationRun {
     }
 
     /// Runs clients, deliveries, operator and faults until the clients have acted.
-    async fn act(
-        &self,
-        mappings: &mut [EventSourceMapping],
-        operator: &Operator,
-        actions: u64,
-        rebuilds_counters: bool,
-    ) {
-        let done = Cell::new(false);
+    async fn act(&self, mappings: &mut [EventSourceMapping], operator: &Operator, phase: Phase) {
+        let Phase { actions, rebuilds_counters, long_stream } = phase;
+        let (done, is_rebuilding) = (Cell::new(false), Cell::new(rebuilds_counters));
         // A rebuild of the counters takes more than a minute.
-        let max_pause = if rebuilds_counters { 15_000 } else { MAX_PAUSE };
-        let max_idle = if rebuilds_counters { 3000 } else { 300 };
+        let (max_pause, max_idle) = if rebuilds_counters { (40_000, 3000) } else { (MAX_PAUSE, 300) };
         let clients: Vec<_> = (0..CLIENTS).map(|number| self.client(number, max_pause)).collect();
         let acting = async {
-            join_all(clients.iter().map(|client| client.run(actions))).await;
+            join_all(clients.iter().map(|client| client.run(actions, &is_rebuilding))).await;
             done.set(true);
         };
         let lengthening = async {
+            let Some(most) = long_stream else { return };
             time::sleep(self.world.random.duration_below(1000)).await;
             let order = self.world.random.pick(&self.orders.lock().unwrap()).map(|(order, _)| order.clone());
-            if let Some(order) = order.filter(|_| self.world.random.happens(100)) {
-                long_streams::lengthen(&self.stack.app, &self.world, &order).await;
+            if let Some(order) = order {
+                long_streams::lengthen(&self.stack.app, &self.world, &order, most).await;
             }
         };
         let rebuilding = async {
             if rebuilds_counters {
-                operator.rebuild_counters().await;
+                operator.rebuild_counters(|| self.checker.streams()).await;
             }
+            is_rebuilding.set(false);
         };
         let should_continue = || !done.get();
         let deliveries = mappings
             .iter_mut()
             .enumerate()
             .map(|(number, mapping)| self.deliver_while(number, mapping, &should_continue, max_idle));
-        let faults =
-            async { tokio::join!(self.jump_the_clock(&should_continue), self.put_stale_views(&should_continue)) };
+        let faults = async {
+            tokio::join!(self.jump_the_clock(&should_continue), self.put_stale_views(&should_continue, 3000 + max_idle))
+        };
         let acting = async { tokio::join!(acting, lengthening) };
-        tokio::join!(acting, join_all(deliveries), faults, operator.run(&should_continue), rebuilding);
+        tokio::join!(
+            acting,
+            join_all(deliveries),
+            faults,
+            operator.run(&should_continue, !rebuilds_counters),
+            rebuilding
+        );
     }
 
     /// Stops the faults, and waits until all calls in flight have ended.
@@ -332,9 +350,9 @@ impl SimulationRun {
     }
 
     /// Replaces views by views of an older schema version.
-    async fn put_stale_views(&self, should_continue: &impl Fn() -> bool) {
+    async fn put_stale_views(&self, should_continue: &impl Fn() -> bool, max_pause: u64) {
         while should_continue() {
-            time::sleep(self.world.random.duration_below(3000)).await;
+            time::sleep(self.world.random.duration_below(max_pause)).await;
             if self.world.inject("view of an older schema version", 700) {
                 self.checker.put_stale_view(&self.world.random);
                 self.record_violation(self.checker.check(&self.world.commands));

@@ -10,6 +10,8 @@ use std::{
 
 use cqrs_dynamodb::Environment;
 
+use tokio::sync::Notify;
+
 use crate::{clock::SimulatedClock, commands::CommandLog, seeded_random::SeededRandom, trace::Trace};
 
 #[derive(Debug)]
@@ -21,6 +23,10 @@ pub struct World {
     pub commands: CommandLog,
     /// The hashes of the commits that a restore has removed. A restored table has another stream, which lacks them.
     pub lost_commits: Mutex<BTreeSet<String>>,
+    /// A stream whose last commit nobody can read for a while.
+    pub unreadable: Mutex<Option<String>>,
+    /// Ends the pauses of all clients.
+    pub hurry: Notify,
     faults_stopped: AtomicBool,
 }
 
@@ -34,6 +40,8 @@ impl World {
             trace: Trace::new(clock.clone()),
             commands: CommandLog::default(),
             lost_commits: Mutex::default(),
+            unreadable: Mutex::default(),
+            hurry: Notify::new(),
             faults_stopped: AtomicBool::new(false),
             clock,
         })
