@@ -7,7 +7,7 @@ use aws_sdk_eventbridge::{
     Client, Config,
     types::{PutEventsRequestEntry, PutEventsResultEntry},
 };
-use aws_smithy_types::DateTime;
+use aws_smithy_types::{DateTime, retry::RetryConfig};
 use cqrs::{CloudEvent, PublicRecord};
 use cqrs_dynamodb::{Dynamo, EventSink, SendError};
 use futures_util::future::BoxFuture;
@@ -38,12 +38,12 @@ pub struct EventBus {
 
 impl EventBus {
     /// Builds the client of a bus, for events from the source in the environment variable `EVENT_SOURCE`. Without a
-    /// `bus`, the variable `EVENT_BUS` names it.
+    /// `bus`, the variable `EVENT_BUS` names it. The SDK does not retry, because this type retries single entries.
     ///
     /// # Errors
     /// The first variable that is not set.
     pub fn new(app: &App, bus: Option<String>) -> Result<Self, SettingError> {
-        let config = Config::from(&app.aws.client_config("EVENTBRIDGE", Dynamo::retries()));
+        let config = Config::from(&app.aws.client_config("EVENTBRIDGE", RetryConfig::disabled()));
         let bus = bus.map_or_else(|| app.aws.variable("EVENT_BUS"), Ok)?;
         let source = app.aws.variable("EVENT_SOURCE")?;
         Ok(Self { client: Client::from_conf(config), dynamo: app.dynamo.clone(), bus, source })

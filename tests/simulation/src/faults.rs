@@ -74,12 +74,21 @@ impl Interceptor for Faults {
                     items.retain(|item| !recent.contains(item["stream"]["S"].as_str().unwrap_or_default()));
                 }
             }
+            "BatchGetItem" if is_eventual(body) && world.inject("stale position of the publisher", 100) => {
+                *response = json!({ "Responses": {} });
+            }
             "BatchGetItem" if world.inject("keys left unprocessed", 50) => {
                 *response = json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] });
             }
             _ => {}
         }
     }
+}
+
+/// Returns whether a `BatchGetItem` reads with eventual consistency.
+fn is_eventual(body: &Value) -> bool {
+    let tables = body["RequestItems"].as_object();
+    tables.is_some_and(|tables| tables.values().all(|table| table["ConsistentRead"] != true))
 }
 
 /// Gives the first event of a stored commit an unknown type, as newer code would write it.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use check::Reply;
-use cqrs::{Counters, StreamId};
+use cqrs::{Counters, StoredCommit, StreamId};
 use local::Engine;
 use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
@@ -305,6 +305,21 @@ impl InvariantChecker {
         let history = self.history.lock().unwrap();
         let names: BTreeSet<&String> = history.commits.keys().map(|(stream, _)| stream).collect();
         names.into_iter().map(|name| name.clone().try_into().unwrap()).collect()
+    }
+
+    /// The commits of each stream, in order.
+    pub fn commits_of_streams(&self) -> Vec<Vec<StoredCommit>> {
+        let history = self.history.lock().unwrap();
+        let mut streams: BTreeMap<&str, Vec<StoredCommit>> = BTreeMap::new();
+        for ((stream, _), commit) in &history.commits {
+            streams.entry(stream).or_default().push(serde_json::from_value(commit.clone()).unwrap());
+        }
+        streams.into_values().collect()
+    }
+
+    /// Returns whether the events table was restored to an earlier moment.
+    pub fn is_restored(&self) -> bool {
+        self.restored_at.lock().unwrap().is_some()
     }
 
     pub fn commit_count(&self) -> usize {

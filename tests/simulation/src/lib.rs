@@ -33,6 +33,7 @@ pub mod network;
 pub mod operator;
 mod plain;
 pub mod process;
+pub mod published_events;
 mod run;
 pub mod seeded_random;
 pub mod seeds;

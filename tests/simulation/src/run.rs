@@ -23,13 +23,14 @@ use local::{
     event_source_mapping::{DeliveryStep, EventSourceMapping},
     stack,
 };
+use messaging::publisher::projector_of_all;
 use serde_json::{Value, json};
 use tokio::{runtime::Builder, time};
 
 use crate::{
     Mutation, clients::SimulatedClient, clock::START, damage::Damage, delivery, domain, faults::Faults,
     invariant_checker::InvariantChecker, long_streams, network::Network, operator::Operator, process::process,
-    view_models::ViewModels, world::World,
+    published_events::PublishedEvents, view_models::ViewModels, world::World,
 };
 
 const CLIENTS: usize = 3;
@@ -112,6 +113,7 @@ struct SimulationRun {
     checker: Arc<InvariantChecker>,
     chaos: Arc<Chaos>,
     stack: Stack,
+    published: PublishedEvents,
     orders: Mutex<Vec<(String, u64)>>,
 }
 
@@ -124,7 +126,7 @@ impl SimulationRun {
         let checker = Arc::new(InvariantChecker::new(
             engine.clone(),
             tables.get(EVENTS).unwrap(),
-            Domains::read_models(ViewModels::new(&tables)).build(),
+            Domains::publications(Domains::read_models(ViewModels::new(&tables))).build(),
         ));
         let faults =
             Faults { chaos: Arc::clone(&chaos), world: Arc::clone(&world), checker: Arc::clone(&checker), mutation };
@@ -139,8 +141,9 @@ impl SimulationRun {
         )
         .await
         .unwrap();
+        let published = PublishedEvents::of(&stack.messaging);
         let stack = over_the_network(stack, &world);
-        Self { seed, world, checker, chaos, stack, orders: Mutex::default() }
+        Self { seed, world, checker, chaos, stack, published, orders: Mutex::default() }
     }
 
     /// Runs clients, deliveries, operator and faults concurrently. Some runs then damage tables and go on. At the end,
@@ -149,7 +152,8 @@ impl SimulationRun {
         let random = &self.world.random;
         let operator = Operator::new(&self.stack.app, Arc::clone(&self.world));
         let mut mappings: Vec<EventSourceMapping> =
-            (0..=random.below(2)).map(|_| self.event_source_mapping()).collect();
+            (0..=random.below(2)).map(|_| self.event_source_mapping("projector")).collect();
+        mappings.push(self.event_source_mapping("publisher"));
         let rebuilds_counters = random.happens(120);
         let long_stream = random.happens(100).then_some(LONG_STREAM);
         self.act(&mut mappings, &operator, Phase { actions: ACTIONS, rebuilds_counters, long_stream }).await;
@@ -176,10 +180,16 @@ impl SimulationRun {
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
         self.repeat_accepted_commands(&self.client(0, MAX_PAUSE)).await;
         // Deliver the whole stream again: each record makes the projector replace a stale view.
-        let mut replay = self.event_source_mapping();
-        while self.world.invariants_hold() && self.step(mappings.len(), &mut replay).await {}
+        for reader in ["projector", "publisher"] {
+            let mut replay = self.event_source_mapping(reader);
+            while self.world.invariants_hold() && self.step(mappings.len(), &mut replay).await {}
+        }
         self.record_violation(self.checker.check_no_stale_views());
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
+        // After a restore, events of lost commits are on the bus, and new events have their ids.
+        if !self.checker.is_restored() {
+            self.record_violation(self.published.check(&self.checker.commits_of_streams(), random));
+        }
         self.record_violation(self.verify().await);
     }
 
@@ -258,9 +268,9 @@ impl SimulationRun {
         tokio::join!(operator.repair(), changing).0
     }
 
-    /// Compares all read models with the streams, as `cargo operate verify` does, rows included.
+    /// Compares all read models and publications with the streams, as `cargo operate verify` does, rows included.
     async fn verify(&self) -> Result<(), String> {
-        let projector = self.stack.app.projector::<Domains>().map_err(|error| error.to_string())?;
+        let projector = projector_of_all::<Domains>(&self.stack.app).map_err(|error| error.to_string())?;
         let verified = projector.verify(&self.checker.streams(), Timestamp::MAX).await;
         let verified = verified.map_err(|error| error.to_string())?;
         if let Some((stream, defect)) = verified.streams.corrupt.first_key_value() {
@@ -283,23 +293,23 @@ impl SimulationRun {
         SimulatedClient { name: format!("customer-{number}"), world, stack, checker, orders, max_pause }
     }
 
-    /// A mapping with a process of the projector.
-    fn event_source_mapping(&self) -> EventSourceMapping {
+    /// A mapping of the stream to a reader of it, which runs as a process of its own.
+    fn event_source_mapping(&self, reader: &str) -> EventSourceMapping {
         let Self { stack, world, chaos, .. } = self;
         let app = process(&stack.app, stack.app.dynamo.environment.clone());
-        let timeout = stack.template.functions["projector"].timeout;
-        let projector = stack.deployment.compose("projector", &app, timeout).unwrap();
-        let projector = delivery::faulty_projector(&projector, world);
-        let definition = stack.template.functions["projector"].mappings[0].clone();
+        let timeout = stack.template.functions[reader].timeout;
+        let function = stack.deployment.compose(reader, &app, timeout).unwrap();
+        let function = delivery::with_faults(&function, world);
+        let definition = stack.template.functions[reader].mappings[0].clone();
         let arn = stack.stream_arn(&definition.table).unwrap().to_owned();
         let mapping = EventSourceMapping::new(
             stack.engine().streams(),
             arn,
             definition,
-            projector,
+            function,
             stack.app.dynamo.environment.clone(),
         );
-        mapping.with_shards(1 + world.random.below(4) as usize).with_chaos(Arc::clone(chaos))
+        mapping.with_name(reader).with_shards(1 + world.random.below(4) as usize).with_chaos(Arc::clone(chaos))
     }
 
     async fn deliver_while(
@@ -322,7 +332,7 @@ impl SimulationRun {
         match mapping.step().await {
             Ok(DeliveryStep::Idle) => return false,
             Ok(DeliveryStep::Delivered(outcome)) => {
-                trace.record(&format!("projector {number}: {outcome:?}"), &json!(null))
+                trace.record(&format!("{} {number}: {outcome:?}", mapping.name()), &json!(null))
             }
             Ok(DeliveryStep::Discarded(discarded)) => {
                 trace.report_violation(format!("I9: {} records were discarded", discarded.delivery.records.len()));
