@@ -19,16 +19,21 @@ use crate::{
 };
 
 /// The environment variables of a function on its tables of `system`, behind `proxy`, and one more variable. Those of
-/// the template name the bus and the queues.
+/// the template name the bus, the queues and the timers, which the gateway of the system serves.
 fn environment(system: &System, proxy: &Proxy, function: &str, more: (&str, &str)) -> Vec<(String, String)> {
     let deployed = &system.stack.app.tables;
     let tables = system.stack.deployment.tables_of(function);
     let tables = tables.iter().map(|name| (tables::variable(name), deployed.get(name).unwrap().to_string()));
-    let variables = system.stack.template.functions[function].environment.clone().into_iter();
-    let variables = variables.filter(|(name, _)| name.starts_with("COMMAND_") || name.starts_with("EVENT_"));
+    let names = system.stack.template.functions[function].environment.keys();
+    let of_function =
+        |name: &&String| !name.ends_with("_TABLE") && !name.starts_with("AWS_") && *name != "METRICS_NAMESPACE";
+    let value = |name: &String| (name.clone(), system.stack.app.aws.variable(name).unwrap());
+    let services = format!("{}/aws", system.url());
+    let endpoints = ["EVENTBRIDGE", "SCHEDULER", "SQS"].map(|service| format!("AWS_ENDPOINT_URL_{service}"));
     let rest =
         [("AWS_ENDPOINT_URL_DYNAMODB", &*proxy.url), more].map(|(name, value)| (name.to_owned(), value.to_owned()));
-    tables.chain(variables).chain(rest).collect()
+    let endpoints = endpoints.into_iter().map(|name| (name, services.clone()));
+    tables.chain(names.filter(of_function).map(value)).chain(endpoints).chain(rest).collect()
 }
 
 /// Starts a function on the tables of `system`, behind `proxy`.

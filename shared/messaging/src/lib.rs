@@ -2,7 +2,7 @@
 //!
 //! 1. [`event_bus`]: puts events on an EventBridge bus; [`queue`]: sends messages to an SQS queue; [`schedules`]: sends
 //!    messages to a queue at a time, by EventBridge Scheduler.
-//! 2. [`publisher`]: catches publications up with their streams.
+//! 2. [`mod@publisher`]: catches publications up with their streams.
 //! 3. [`queue_event`]: a batch of SQS messages, as Lambda passes it to a function.
 //! 4. [`command_queue`]: a function that executes the commands in the messages of a queue.
 
