@@ -1,4 +1,4 @@
-//! The whole system under `--chaos`: invariants I1 to I9, and the repeatability of a seed.
+//! The whole system under `--chaos`: invariants I1 to I9 and I12, and the repeatability of a seed.
 
 use std::{
     cell::Cell,
@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use check::consumer::{Consumer, Receipt};
 use futures_util::future::join_all;
 use local::chaos::Chaos;
 use serde_json::{Value, json};
@@ -64,12 +65,22 @@ async fn check_seed(seed: u64) -> BTreeSet<&'static str> {
             }
         }
     };
-    let (acknowledged, ()) = tokio::join!(clients, projector);
+    let mut publishing = system.publishing_mapping().with_shards(4).with_chaos(chaos.clone());
+    let publisher = async {
+        while !done.get() {
+            publishing.step().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    let (acknowledged, (), ()) = tokio::join!(clients, projector, publisher);
     let acknowledged: BTreeMap<String, u64> = acknowledged.into_iter().flatten().collect();
     system.project().await;
+    publishing.drain().await.unwrap();
     chaos.stop().await;
     system.project().await;
+    publishing.drain().await.unwrap();
     system.check_read_models().await;
+    check_published(&system, &acknowledged, seed);
 
     // The event store contains the acknowledged commits and no others.
     let streams = system.streams().await;
@@ -79,8 +90,37 @@ async fn check_seed(seed: u64) -> BTreeSet<&'static str> {
     chaos.injected().into_keys().collect()
 }
 
+/// Delivers the events on the bus to a consumer, in the opposite order and each twice. It must apply one event for each
+/// commit of each order, in order.
+fn check_published(system: &System, acknowledged: &BTreeMap<String, u64>, seed: u64) {
+    let mut queue: Vec<Value> = system.take_published().into_iter().map(|event| event["detail"].clone()).collect();
+    queue.extend(queue.clone());
+    let (mut consumer, mut applied) = (Consumer::default(), BTreeMap::<String, Vec<String>>::new());
+    loop {
+        let before = queue.len();
+        queue.reverse();
+        queue.retain(|event| match consumer.receive(event).unwrap() {
+            Receipt::Applied => {
+                let text = |name: &str| event[name].as_str().unwrap().to_owned();
+                applied.entry(text("subject")).or_default().push(text("id"));
+                false
+            }
+            Receipt::Duplicate => false,
+            Receipt::TooEarly => true,
+        });
+        if queue.len() == before {
+            break;
+        }
+    }
+    assert!(queue.is_empty(), "seed {seed}: a consumer waits for an event before {queue:?}");
+    let ids = |order: &String, head: &u64| (1..=*head).map(|version| format!("order#{order}/{version}/0")).collect();
+    let expected: BTreeMap<String, Vec<String>> =
+        acknowledged.iter().map(|(order, head)| (format!("order#{order}"), ids(order, head))).collect();
+    assert_eq!(applied, expected, "seed {seed}");
+}
+
 /// The number of kinds of faults that chaos injects.
-const KINDS: usize = 15;
+const KINDS: usize = 21;
 
 macro_rules! seeds {
     ($($name:ident: $seeds:expr;)*) => {

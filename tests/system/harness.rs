@@ -219,6 +219,11 @@ impl System {
         self.take_published()
     }
 
+    /// Another mapping to the publisher, from the beginning of the stream.
+    pub fn publishing_mapping(&self) -> EventSourceMapping {
+        mapping_of(&self.stack, "publisher")
+    }
+
     /// Delivers one batch to the publisher.
     pub async fn publish_a_batch(&self) -> DeliveryStep {
         self.publishing.lock().await.step().await.unwrap()
@@ -231,7 +236,7 @@ impl System {
 
     /// Delivers the whole stream to the publisher again.
     pub async fn publish_again(&self) -> Vec<Value> {
-        mapping_of(&self.stack, "publisher").drain().await.unwrap();
+        self.publishing_mapping().drain().await.unwrap();
         self.take_published()
     }
 
