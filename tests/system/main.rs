@@ -44,6 +44,7 @@ mod queries;
 mod read_your_writes;
 mod restore;
 mod runtime_api;
+mod shipping_deadline;
 mod steps;
 mod storage_faults;
 mod walkthrough;

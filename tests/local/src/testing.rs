@@ -77,7 +77,10 @@ impl TestSystem {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let gateway = stack.gateway("in-process").into_router();
         tokio::spawn(async move { axum::serve(listener, gateway).await });
-        let mappings = Mutex::new(stack.event_source_mappings());
+        // The engine gives the records their times by the clock of the machine.
+        let mappings = stack.event_source_mappings().into_iter();
+        let mappings = mappings.map(|mapping| mapping.with_stream_environment(Environment::system()));
+        let mappings = Mutex::new(mappings.collect());
         let queue_mappings = Mutex::new(stack.queue_mappings());
         Self { stack, url, client: Client::new(), clock, mappings, queue_mappings }
     }
