@@ -3,7 +3,8 @@
 answers*.txt.
 
 Needs a Docker engine. Run `sam build --parameter-overrides Architecture=…` for this machine first. The script starts a
-`cargo local` for DynamoDB. It passes its arguments on to `sam local invoke`, such as --skip-pull-image.
+`cargo local` for DynamoDB, EventBridge, SQS and EventBridge Scheduler. It passes its arguments on to `sam local
+invoke`, such as --skip-pull-image.
 """
 
 import ipaddress
@@ -78,9 +79,9 @@ def main():
         tempfile.TemporaryDirectory() as directory,
     ):
         try:
-            port = re.search(r"DynamoDB at \S+:(\d+)", local.stdout.readline())[1]
+            api, dynamodb = re.search(r"at \S+:(\d+), DynamoDB at \S+:(\d+)", local.stdout.readline()).groups()
             variables = pathlib.Path(directory) / "variables.json"
-            variables.write_text(VARIABLES.read_text().replace("8000", port))
+            variables.write_text(VARIABLES.read_text().replace("8000", dynamodb).replace("3000", api))
             for line in "".join(path.read_text() for path in sorted(EVENTS.glob("answers*.txt"))).splitlines():
                 if line.startswith("#"):
                     continue

@@ -200,7 +200,13 @@ fn cargo_lambda_watch_has_the_variables_of_the_template() {
     // With the endpoint of an emulator, the tables have their names in the local stack.
     environment.retain(|name, _| !name.ends_with("_TABLE"));
     // These variables have other values than on AWS.
-    for (name, value) in [("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000"), ("METRICS_NAMESPACE", "orders")] {
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000"),
+        ("AWS_ENDPOINT_URL_EVENTBRIDGE", "http://localhost:3000/aws"),
+        ("AWS_ENDPOINT_URL_SCHEDULER", "http://localhost:3000/aws"),
+        ("AWS_ENDPOINT_URL_SQS", "http://localhost:3000/aws"),
+        ("METRICS_NAMESPACE", "orders"),
+    ] {
         assert!(environment.insert(name.to_owned(), value.to_owned()).is_some());
     }
     assert_eq!(variables, environment);
