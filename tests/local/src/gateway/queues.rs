@@ -24,6 +24,7 @@ pub(super) fn router() -> Router<Arc<Gateway>> {
         .route("/queues", get(list))
         .route("/queues/{id}", get(show).post(send))
         .route("/aws", any(aws))
+        .route("/aws/", any(aws))
         .route("/aws/{*path}", any(aws))
 }
 
