@@ -73,7 +73,8 @@ async fn every_route_and_every_batch_is_answered_by_its_binary() {
         }
         let sandbox = sandboxes.get_mut(&function).unwrap();
         events::check_views_before(&system, &name).await;
-        let answer = sandbox.invoke(events::event(&name)).await.unwrap().unwrap();
+        let timeout = system.stack.template.functions[&function].timeout;
+        let answer = sandbox.invoke_within(timeout, events::event(&name)).await.unwrap().unwrap();
         events::expect_answer(&name, &expected, &answer);
     }
     events::check_read_models(&system).await;
