@@ -26,7 +26,8 @@ SKIPPED_BY_CFN_LINT = {
     " trace.",
     "ES1001": "An on-failure destination of the mapping of CommandQueue: SQS has a redrive policy instead."
     " test_safety.py checks the destination of the stream's mapping.",
-    "ES6000": "A dead-letter queue for FailedBatches and CommandDeadLetters, which are themselves dead-letter queues.",
+    "ES6000": "A dead-letter queue for FailedBatches, CommandDeadLetters and ProcessDeadLetters, which are themselves"
+    " dead-letter queues.",
 }
 SKIPPED_BY_CHECKOV = {
     "CKV_AWS_27": "It requires a KMS key for the queue. SQS encrypts the queue with its own key, and the queue holds no"
@@ -35,8 +36,8 @@ SKIPPED_BY_CHECKOV = {
     " quota is 10. The API is throttled, and the projector runs at most one invocation per shard.",
     "CKV_AWS_116": "A dead-letter queue serves asynchronous invocations. API Gateway waits for an answer, and the event"
     " source mapping has an on-failure queue.",
-    "CKV_AWS_117": "The functions call only DynamoDB, which is in no VPC. A VPC would cost money for NAT or endpoints,"
-    " and start-up time. IAM controls the access.",
+    "CKV_AWS_117": "The functions call only services of AWS, which are in no VPC. A VPC would cost money for NAT or"
+    " endpoints, and start-up time. IAM controls the access.",
     "CKV_AWS_119": "A customer-managed key costs money per month and per call. If the key is lost, the events are lost."
     " AWS's key for DynamoDB encrypts the tables.",
     "CKV_AWS_158": "A KMS key for logs: the reasons of CKV_AWS_119. Logs are always encrypted, without personal data.",

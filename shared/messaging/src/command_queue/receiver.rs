@@ -148,8 +148,9 @@ impl Receiver {
         }
     }
 
+    /// Returns the time, rounded as the time of a commit.
     fn now(&self) -> jiff::Timestamp {
-        self.app.dynamo.environment.now()
+        cqrs::recorded_at(self.app.dynamo.environment.now(), None)
     }
 
     /// Puts the event that reports a rejection on the bus.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, Unit};
 use serde_json::json;
 
 use super::requests;
@@ -19,8 +19,10 @@ pub(super) async fn wind(url: &str, duration: Duration) -> Result<(), String> {
     let body = json!({ "forward_ms": u64::try_from(duration.as_millis()).unwrap_or(u64::MAX) });
     let request = reqwest::Client::new().post(format!("{url}/clock")).body(body.to_string());
     let clock = requests::send(request, url).await?;
-    let ahead = Duration::from_secs(clock["seconds_ahead"].as_u64().unwrap_or_default());
-    println!("The clock of the system shows {}, and is {ahead:?} ahead.", clock["now"].as_str().unwrap_or_default());
+    let ahead = SignedDuration::from_secs(clock["seconds_ahead"].as_i64().unwrap_or_default());
+    let now = clock["now"].as_str().and_then(|now| now.parse::<Timestamp>().ok()).unwrap_or_default();
+    let now = now.round(Unit::Second).unwrap_or(now);
+    println!("The clock of the system shows {now}, and is {ahead:#} ahead.");
     Ok(())
 }
 
