@@ -178,6 +178,8 @@ impl SimulationRun {
             self.checker.repaired();
         }
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
+        // Before the stream is delivered again, because that publishes all events once more.
+        self.check_published_events();
         self.repeat_accepted_commands(&self.client(0, MAX_PAUSE)).await;
         // Deliver the whole stream again: each record makes the projector replace a stale view.
         for reader in ["projector", "publisher"] {
@@ -186,11 +188,16 @@ impl SimulationRun {
         }
         self.record_violation(self.checker.check_no_stale_views());
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
-        // After a restore, events of lost commits are on the bus, and new events have their ids.
-        if !self.checker.is_restored() {
-            self.record_violation(self.published.check(&self.checker.commits_of_streams(), random));
-        }
+        self.check_published_events();
         self.record_violation(self.verify().await);
+    }
+
+    /// Checks I12, except after a restore: events of lost commits are on the bus, and new events have their ids.
+    fn check_published_events(&self) {
+        if !self.checker.is_restored() {
+            let streams = self.checker.commits_of_streams();
+            self.record_violation(self.published.check(&streams, &self.world.random));
+        }
     }
 
     /// Runs clients, deliveries, operator and faults until the clients have acted.
