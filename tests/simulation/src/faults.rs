@@ -5,12 +5,13 @@ use std::sync::Arc;
 use cqrs_dynamodb::commit_item;
 use local::{
     chaos::Chaos,
-    engine::interceptor::{EngineCall, Fault, Interceptor},
+    engine::interceptor::{EngineCall, Fault, Interceptor, MessageFault},
+    messaging::event_bus::RoutedMessage,
 };
 use serde_dynamo::AttributeValue;
 use serde_json::{Value, json};
 
-use crate::{Mutation, invariant_checker::InvariantChecker, plain::sdk_item, world::World};
+use crate::{Mutation, invariant_checker::InvariantChecker, plain::sdk_item, signals, world::World};
 
 /// The time of a commit after [`change`].
 const CHANGED_TIME: &str = "2026-11-22T10:00:00.000007Z";
@@ -21,6 +22,8 @@ pub struct Faults {
     pub world: Arc<World>,
     pub checker: Arc<InvariantChecker>,
     pub mutation: Option<Mutation>,
+    /// The name of the queue of signals, if the process function runs.
+    pub signals: Option<String>,
 }
 
 impl Interceptor for Faults {
@@ -49,8 +52,20 @@ impl Interceptor for Faults {
             {
                 Fault::RequestTimeout
             }
+            "CreateSchedule" if world.inject("schedule denied", 150) => Fault::AccessDenied,
             _ => Fault::None,
         }
+    }
+
+    fn before_message(&self, message: &RoutedMessage) -> MessageFault {
+        if self.signals.as_ref() != Some(&message.queue) {
+            return MessageFault::None;
+        }
+        if self.world.inject("signal lost", 150) {
+            return MessageFault::Dropped;
+        }
+        self.world.signalled.lock().unwrap().extend(signals::stream_of(&message.body));
+        if self.world.inject("signal doubled", 100) { MessageFault::Doubled } else { MessageFault::None }
     }
 
     fn after(&self, call: &EngineCall, response: &mut Value) {

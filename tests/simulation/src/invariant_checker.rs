@@ -21,7 +21,7 @@ use crate::{
     plain::plain,
     seeded_random::SeededRandom,
     stale_views,
-    table_history::{TableHistory, counters_of_shards, is_stale, key_and_version},
+    table_history::{TableHistory, counters_of_shards, is_of_process, is_stale, key_and_version},
     view_models::ViewModel,
     world::World,
 };
@@ -201,9 +201,10 @@ impl InvariantChecker {
             let hash = serde_json::from_value::<Vec<u8>>(commit["hash"].clone()).unwrap();
             let hash = serde_json::to_value(AttributeValue::B(hash)).unwrap();
             world.lost_commits.lock().unwrap().insert(hash.to_string());
-            traces.extend(commit["trace"].as_str().map(str::to_owned));
+            traces.extend(commit["trace"].as_str().filter(|_| !is_of_process(&commit)).map(str::to_owned));
         }
         world.commands.forget(&traces);
+        world.signalled.lock().unwrap().clear();
         *self.restored_at.lock().unwrap() = Some(kept);
         for model in &self.models {
             for view in self.items(&model.table) {
@@ -275,7 +276,7 @@ impl InvariantChecker {
     /// Fails with the violated invariant.
     pub fn check_reply(&self, category: &str, command: &ClientCommand, reply: &Reply) -> CheckResult {
         let history = self.history.lock().unwrap();
-        let is_its_commit = |commit: &Value| commit["trace"] == *command.trace;
+        let is_its_commit = |commit: &Value| commit["trace"] == *command.trace && !is_of_process(commit);
         match reply {
             Reply::Accepted { stream, version } => {
                 let commit = history.commits.get(&(format!("{category}#{stream}"), *version));

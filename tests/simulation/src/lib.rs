@@ -10,6 +10,7 @@
 //!    streams of many commits. [`operator`]: the operator that rebuilds views and counters.
 //! 6. [`invariant_checker`]: compares tables and replies with the invariants, for any projections. [`view_models`]: the
 //!    views that it expects; `table_history`: all states of the tables.
+//! 7. [`signals`]: the process function, with the faults of its signals. [`timers`]: checks what it did.
 
 #![allow(
     clippy::unwrap_used,
@@ -37,8 +38,10 @@ pub mod published_events;
 mod run;
 pub mod seeded_random;
 pub mod seeds;
+pub mod signals;
 pub mod stale_views;
 mod table_history;
+pub mod timers;
 pub mod trace;
 pub mod view_models;
 pub mod world;

@@ -21,16 +21,19 @@ use local::{
     chaos::Chaos,
     engine::call_keys::CallKeys,
     event_source_mapping::{DeliveryStep, EventSourceMapping},
+    messaging::resources::queue_name,
     stack,
 };
 use messaging::publisher::projector_of_all;
+use orders::shipping_deadline::{REMIND_BEFORE, SHIP_WITHIN};
 use serde_json::{Value, json};
 use tokio::{runtime::Builder, time};
 
 use crate::{
     Mutation, clients::SimulatedClient, clock::START, damage::Damage, delivery, domain, faults::Faults,
     invariant_checker::InvariantChecker, long_streams, network::Network, operator::Operator, process::process,
-    published_events::PublishedEvents, view_models::ViewModels, world::World,
+    published_events::PublishedEvents, signals, signals::SignalledFunction, timers, view_models::ViewModels,
+    world::World,
 };
 
 const CLIENTS: usize = 3;
@@ -41,15 +44,22 @@ const MAX_PAUSE: u64 = 80;
 /// The most commits that follow each other in one stream.
 const LONG_STREAM: u64 = 57;
 const LONG_STREAM_AFTER_DAMAGE: u64 = 8;
+/// The most times that the clock is advanced to the next schedule, at the end.
+const MAX_ADVANCES: usize = 500;
+/// The most sweeps for pending timers, at the end.
+const MAX_SWEEPS: usize = 3;
 /// Time after the last fault in which all calls in flight end.
 const SETTLE_TIME: Duration = Duration::from_secs(90);
 
 /// Metrics of the system that the report counts, with their names in the report.
-const PRODUCT_METRICS: [(&str, &str); 4] = [
+const PRODUCT_METRICS: [(&str, &str); 7] = [
     ("GapsFilled", "gap filled"),
     ("Conflicts", "version conflict"),
     ("CommandsReplayed", "command replayed"),
     ("Parked", "stream parked"),
+    ("TimersFired", "timer fired"),
+    ("TimersOverdue", "timer overdue at a sweep"),
+    ("CommandsSent", "command sent by the process"),
 ];
 
 /// The report of a run without a violation.
@@ -119,7 +129,7 @@ struct SimulationRun {
 
 impl SimulationRun {
     async fn start(seed: u64, mutation: Option<Mutation>) -> Self {
-        let template = template();
+        let template = template(seed);
         let (world, chaos) = (World::of(seed), Arc::new(Chaos::new(seed, &template)));
         let (engine, environment) = (Engine::embedded_at(START).unwrap(), world.environment(seed));
         let tables = stack::app(&deployment::deployment(), &template, &engine, &environment, "").unwrap().tables;
@@ -128,8 +138,14 @@ impl SimulationRun {
             tables.get(EVENTS).unwrap(),
             Domains::publications(Domains::read_models(ViewModels::new(&tables))).build(),
         ));
-        let faults =
-            Faults { chaos: Arc::clone(&chaos), world: Arc::clone(&world), checker: Arc::clone(&checker), mutation };
+        let signals = signals::runs_under(seed).then(|| queue_name(&template, "", signals::SIGNALS));
+        let faults = Faults {
+            chaos: Arc::clone(&chaos),
+            world: Arc::clone(&world),
+            checker: Arc::clone(&checker),
+            mutation,
+            signals,
+        };
         let authorizer = Authorizer::new().unwrap();
         let stack = Stack::start(
             deployment::deployment(),
@@ -154,9 +170,12 @@ impl SimulationRun {
         let mut mappings: Vec<EventSourceMapping> =
             (0..=random.below(2)).map(|_| self.event_source_mapping("projector")).collect();
         mappings.push(self.event_source_mapping("publisher"));
+        let signalled = || SignalledFunction::new(&self.stack, &self.world, &self.chaos);
+        let mut signalled = signals::runs_under(self.seed).then(signalled);
         let rebuilds_counters = random.happens(120);
         let long_stream = random.happens(100).then_some(LONG_STREAM);
-        self.act(&mut mappings, &operator, Phase { actions: ACTIONS, rebuilds_counters, long_stream }).await;
+        let phase = Phase { actions: ACTIONS, rebuilds_counters, long_stream };
+        self.act(&mut mappings, signalled.as_mut(), &operator, phase).await;
         let is_damaged = random.happens(250);
         if is_damaged {
             self.settle().await;
@@ -164,7 +183,8 @@ impl SimulationRun {
             self.world.resume_faults();
             let rebuilds_counters = random.happens(150);
             let long_stream = random.happens(500).then_some(LONG_STREAM_AFTER_DAMAGE);
-            self.act(&mut mappings, &operator, Phase { actions: ACTIONS / 2, rebuilds_counters, long_stream }).await;
+            let phase = Phase { actions: ACTIONS / 2, rebuilds_counters, long_stream };
+            self.act(&mut mappings, signalled.as_mut(), &operator, phase).await;
         }
 
         self.settle().await;
@@ -176,6 +196,9 @@ impl SimulationRun {
             self.record_violation(self.checker.check_streams_since_restore(&self.world.commands));
             self.record_violation(self.repair(&operator).await);
             self.checker.repaired();
+        }
+        if let Some(signalled) = &mut signalled {
+            self.complete_timers(&mut mappings, signalled).await;
         }
         self.record_violation(self.checker.check_at_rest(&self.world.commands));
         // Before the stream is delivered again, because that publishes all events once more.
@@ -201,7 +224,13 @@ impl SimulationRun {
     }
 
     /// Runs clients, deliveries, operator and faults until the clients have acted.
-    async fn act(&self, mappings: &mut [EventSourceMapping], operator: &Operator, phase: Phase) {
+    async fn act(
+        &self,
+        mappings: &mut [EventSourceMapping],
+        signalled: Option<&mut SignalledFunction<'_>>,
+        operator: &Operator,
+        phase: Phase,
+    ) {
         let Phase { actions, rebuilds_counters, long_stream } = phase;
         let (done, is_rebuilding) = (Cell::new(false), Cell::new(rebuilds_counters));
         // A rebuild of the counters takes more than a minute.
@@ -233,14 +262,52 @@ impl SimulationRun {
         let faults = async {
             tokio::join!(self.jump_the_clock(&should_continue), self.put_stale_views(&should_continue, 3000 + max_idle))
         };
+        let signals = async {
+            if let Some(signalled) = signalled {
+                signalled.run(&should_continue).await;
+            }
+        };
         let acting = async { tokio::join!(acting, lengthening) };
         tokio::join!(
             acting,
             join_all(deliveries),
+            signals,
             faults,
             operator.run(&should_continue, !rebuilds_counters),
             rebuilding
         );
+    }
+
+    /// Advances the clock until all schedules have fired, and then past all timers that are still pending. Sweeps for
+    /// those whose schedule or signal was lost.
+    async fn complete_timers(&self, mappings: &mut [EventSourceMapping], signalled: &mut SignalledFunction<'_>) {
+        signalled.redrive().await;
+        self.drain(mappings, signalled).await;
+        for _ in 0..MAX_ADVANCES {
+            if !self.world.invariants_hold() || !signalled.advance() {
+                break;
+            }
+            self.drain(mappings, signalled).await;
+        }
+        for _ in 0..MAX_SWEEPS {
+            let Ok(Some(due)) = timers::last_pending(&self.checker.commits_of_streams()) else { break };
+            signalled.sweep_after(due).await;
+            self.drain(mappings, signalled).await;
+        }
+        self.record_violation(signalled.check_dead_letters());
+        let signalled = self.world.signalled.lock().unwrap().clone();
+        self.record_violation(timers::check(&self.checker.commits_of_streams(), &signalled));
+    }
+
+    /// Delivers all records and signals.
+    async fn drain(&self, mappings: &mut [EventSourceMapping], signalled: &mut SignalledFunction<'_>) {
+        let mut is_idle = false;
+        while self.world.invariants_hold() && !is_idle {
+            is_idle = !signalled.step().await;
+            for (number, mapping) in mappings.iter_mut().enumerate() {
+                is_idle &= !self.step(number, mapping).await;
+            }
+        }
     }
 
     /// Stops the faults, and waits until all calls in flight have ended.
@@ -406,7 +473,8 @@ impl SimulationRun {
 }
 
 /// The deployed template, without a maximum record age: the engine's clock is fixed, while that of the functions jumps.
-fn template() -> Template {
+/// The deadline to ship an order is so short that jumps of the clock pass it.
+fn template(seed: u64) -> Template {
     static TEMPLATE: OnceLock<Template> = OnceLock::new();
     let read = || {
         let mut template = deployment::template();
@@ -414,7 +482,11 @@ fn template() -> Template {
         mappings.for_each(|mapping| mapping.max_age = None);
         template
     };
-    TEMPLATE.get_or_init(read).clone()
+    let mut template = TEMPLATE.get_or_init(read).clone();
+    let hours = [(SHIP_WITHIN, signals::ship_within_hours(seed)), (REMIND_BEFORE, 1)];
+    let settings = hours.map(|(name, hours)| (name.to_owned(), hours.to_string()));
+    template.functions.get_mut("process").unwrap().environment.extend(settings);
+    template
 }
 
 /// Puts the stack's calls on a simulated network, with a retry partition and metrics of its own.

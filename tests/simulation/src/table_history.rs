@@ -89,6 +89,14 @@ impl TableHistory {
         }
         let mut answered = BTreeSet::new();
         for ((stream, version), commit) in &current {
+            // A command of a process has no trace, and the commit of an instance has that of its source.
+            if is_of_process(commit) {
+                let command = commit["command_id"].as_str().unwrap_or_default();
+                if !answered.insert(format!("{command} {stream}")) {
+                    return Err(format!("I2: version {version} of {stream} is the second commit of one command"));
+                }
+                continue;
+            }
             let trace = commit["trace"].as_str().unwrap_or_default();
             let key = commands.key_of(trace).map(|(caller, key)| format!("{caller} {key} {stream}"));
             if !answered.insert(trace.to_owned()) || key.is_some_and(|key| !answered.insert(key)) {
@@ -259,6 +267,11 @@ impl TableHistory {
         };
         self.commits.iter().filter_map(of_category).collect()
     }
+}
+
+/// Returns whether a process wrote this commit: that of an instance, or that of a command of it.
+pub(crate) fn is_of_process(commit: &Value) -> bool {
+    commit["caller"].as_str().is_some_and(|caller| caller.starts_with("process:"))
 }
 
 fn recorded_at(commit: &Value) -> Option<Timestamp> {

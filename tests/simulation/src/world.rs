@@ -27,6 +27,8 @@ pub struct World {
     pub unreadable: Mutex<Option<String>>,
     /// Ends the pauses of all clients.
     pub hurry: Notify,
+    /// The source streams that a signal has named which was not dropped.
+    pub signalled: Mutex<BTreeSet<String>>,
     faults_stopped: AtomicBool,
 }
 
@@ -42,6 +44,7 @@ impl World {
             lost_commits: Mutex::default(),
             unreadable: Mutex::default(),
             hurry: Notify::new(),
+            signalled: Mutex::default(),
             faults_stopped: AtomicBool::new(false),
             clock,
         })

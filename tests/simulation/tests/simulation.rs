@@ -14,7 +14,7 @@ use simulation::{Mutation, run, seeds::run_seeds};
 /// The number of seeds in `cargo test`.
 const SEEDS: u64 = 200;
 /// The number of kinds of faults and reactions under these seeds.
-const KINDS: usize = 55;
+const KINDS: usize = 69;
 
 #[test]
 fn the_invariants_hold_under_every_seed() {
