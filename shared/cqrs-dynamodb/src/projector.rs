@@ -7,8 +7,8 @@
 //! Reading order: [`builder`], from declared read models to a projector; [`request`] and [`report`], the input and the
 //! result; [`handler`], one projection with its tables; [`catch_up`], the loop; [`plan`], its pure decisions;
 //! [`changes`], the changes of counters and rows; [`instalment`], a part of them; [`chunk`] and [`write_chunk`], the
-//! transactions; [`mod@write`], one conditional write; [`publish`]; [`republish`]; [`park`]; [`verify`]; [`lost_streams`], the scan over all
-//! streams.
+//! transactions; [`mod@write`], one conditional write; [`publish`]; [`republish`]; [`park`]; [`verify`];
+//! [`lost_streams`], the scan over all streams.
 
 mod builder;
 mod catch_up;

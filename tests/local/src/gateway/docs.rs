@@ -1,4 +1,5 @@
-//! The descriptions of the API and of the public events, and a page to try the API (Swagger UI, bundled, so that it works offline).
+//! The descriptions of the API and of the public events, and a page to try the API (Swagger UI, bundled, so that it works
+//! offline).
 
 use std::{
     fmt::Display,
