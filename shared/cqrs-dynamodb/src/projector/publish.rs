@@ -19,12 +19,24 @@ pub trait EventSink: Send + Sync {
 /// A public event that was not sent, or whose sending was not confirmed.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The same event may be sent later: the bus is unavailable, does not exist, or denies access.
+    /// A later attempt may succeed: the bus is unavailable, does not exist, or denies access.
     #[error("the bus did not take a public event")]
     Failed(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// The event can never be sent, for example because it is too large. Holds the reason, without the event's data.
     #[error("a public event cannot be sent: {0}")]
     Refused(String),
+}
+
+impl SendError {
+    /// Converts the error of `record`. [`StoreError::NotPublished`] means that a later attempt may succeed.
+    pub(super) fn of(self, record: &PublicRecord) -> StoreError {
+        match self {
+            Self::Failed(error) => StoreError::NotPublished(error.into()),
+            Self::Refused(reason) => {
+                StoreError::Corrupt { stream: record.stream.clone(), version: record.version, reason }
+            }
+        }
+    }
 }
 
 /// Views whose public events are sent, and streams to park because an event can never be sent.
@@ -45,15 +57,10 @@ impl<P: Projection> ProjectionHandler<P> {
         for view in pending {
             let results: Vec<_> = view.records.iter().zip(results.by_ref()).collect();
             report.events_published += results.iter().filter(|(_, result)| result.is_ok()).count();
-            match results.into_iter().find_map(|(record, result)| Some((record.version, result.err()?))) {
+            match results.into_iter().find_map(|(record, result)| Some(result.err()?.of(record))) {
                 None => published.push(view),
-                Some((_, SendError::Failed(error))) => {
-                    report.fail(&view.work.request.stream, Arc::new(StoreError::NotPublished(error.into())));
-                }
-                Some((version, SendError::Refused(reason))) => {
-                    let stream = view.work.request.stream.clone();
-                    refused.push((view.work, StoreError::Corrupt { stream, version, reason }));
-                }
+                Some(error) if error.is_transient() => report.fail(&view.work.request.stream, Arc::new(error)),
+                Some(error) => refused.push((view.work, error)),
             }
         }
         (published, refused)

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Projector,
     handler::{CONCURRENCY, ProjectionHandler},
-    publish::{EventSink, SendError},
+    publish::EventSink,
 };
 use crate::{
     Bookkeeping, EventStore, StoreError, event_store::Continuation, fold::fold, generations::MaintainedGenerations,
@@ -125,11 +125,5 @@ async fn send(sink: &dyn EventSink, records: &[PublicRecord], report: &mut Repub
     }
     let results = sink.send(records).await;
     report.events += results.iter().filter(|result| result.is_ok()).count();
-    match records.iter().zip(results).find_map(|(record, result)| Some((record, result.err()?))) {
-        None => Ok(()),
-        Some((_, SendError::Failed(error))) => Err(StoreError::NotPublished(error.into())),
-        Some((record, SendError::Refused(reason))) => {
-            Err(StoreError::Corrupt { stream: record.stream.clone(), version: record.version, reason })
-        }
-    }
+    records.iter().zip(results).try_for_each(|(record, result)| result.map_err(|error| error.of(record)))
 }
