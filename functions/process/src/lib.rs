@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::{instances::Instances, signals::Signals, telemetry::Telemetry};
 
-/// How long a timer may be due before a sweep runs its instance. A schedule is for the next full minute, and sends its
+/// The time after which a sweep runs the instance of a timer that is due. A schedule is for the next full minute, and sends its
 /// signal within that minute.
 const GRACE: SignedDuration = SignedDuration::from_mins(3);
 /// The number of instances that one sweep runs at most. The next sweep runs the rest.

@@ -7,7 +7,7 @@ use cqrs_dynamodb::ProcessReport;
 
 use crate::{instances::Run, signals::Malformed};
 
-/// What an invocation did.
+/// The results of an invocation.
 #[derive(Debug, Default)]
 pub(crate) struct Telemetry {
     /// The number of instances with an overdue timer that a sweep found.

@@ -9,7 +9,7 @@ use aws_types::SdkConfig;
 
 use crate::{Settings, settings::SettingError};
 
-/// What the clients of a function share: region, credentials, HTTP client and environment variables.
+/// The shared configuration of a function's clients: region, credentials, HTTP client and environment variables.
 ///
 /// The local stack and the tests pass an HTTP client that calls the services in this process.
 #[derive(Clone)]

@@ -27,7 +27,7 @@ const ATTEMPTS: u32 = 5;
 pub struct ProcessReport {
     /// The number of source commits that the process has reacted to.
     pub followed: usize,
-    /// How late each timer fired.
+    /// The time from the due time of each fired timer to its firing.
     pub fired: Vec<SignedDuration>,
     pub accepted: usize,
     pub rejected: usize,

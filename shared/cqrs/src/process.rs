@@ -39,7 +39,7 @@ pub trait Process: Sized + Send + Sync + 'static {
     type Target: Aggregate<Command: Serialize, Rejection: Copy + Into<&'static str>>;
     /// The timers of an instance, by name. Names are stored: they may be added, but never renamed or removed.
     type Timer: Copy + FromStr + Into<&'static str> + Send + Sync + 'static;
-    /// What a reaction must know of the past. Its [`Default`] is the state before the first event.
+    /// The facts about the past that a reaction needs. Its [`Default`] is the state before the first event.
     type State: Clone + Default + Send + Sync;
 
     /// The name of the process: the category of its streams. Unique among all categories.
@@ -83,7 +83,7 @@ impl Debug for InvalidSetting {
     }
 }
 
-/// What a process reacts to.
+/// The cause of a reaction.
 pub enum Trigger<'a, P: Process> {
     /// An event of the source stream.
     Event(Recorded<'a, P::Source>),

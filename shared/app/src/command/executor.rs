@@ -17,7 +17,7 @@ pub trait RemoteAggregate: Aggregate<Command: Serialize, Rejection: Copy + Displ
 
 impl<A: Aggregate<Command: Serialize, Rejection: Copy + Display + Into<&'static str>>> RemoteAggregate for A {}
 
-/// What a client adds to a command.
+/// The options of a command: idempotency key, expected version and trace.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CommandOptions {
     /// The idempotency key: identifies a repeat of the command.

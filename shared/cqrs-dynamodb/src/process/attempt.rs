@@ -26,7 +26,7 @@ pub(super) struct Attempt<'a, P: Process> {
     round: Round<P>,
 }
 
-/// What an attempt has done, and the events that record it.
+/// The progress of an attempt, and the events that record it.
 pub(super) struct Round<P> {
     pub(super) events: Vec<ProcessEvent<P>>,
     /// The trace of the last source commit with a reaction.
